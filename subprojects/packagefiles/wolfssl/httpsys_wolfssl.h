@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef HTTPSYS_WOLFSSL_H
+#define HTTPSYS_WOLFSSL_H
+#include <wolfssl/ssl.h>
+#ifdef __cplusplus
+extern "C" {
+#endif
+/* Before a TLS 1.2 renegotiation: its server flight must not repeat the first handshake's answers to ALPN and status_request. */
+void httpsys_wolfssl_forget_hello_answers(WOLFSSL *ssl);
+/* Before every request for a certificate after the handshake: an earlier CertificateVerify must not vouch for a later Certificate. */
+void httpsys_wolfssl_forget_peer_certificate(WOLFSSL *ssl);
+/* Whether the peer has proved possession of the key of the certificate that it sent last. */
+int httpsys_wolfssl_certificate_verified(const WOLFSSL *ssl);
+/* Before the first ticket of a resumed TLS 1.3 connection: wolfSSL goes on counting from the old ticket and fails at 255. */
+void httpsys_wolfssl_restart_ticket_nonce(WOLFSSL *ssl);
+/* Before every TLS 1.3 request for a certificate: the first call saves the handshake's transcript, later ones restore it, because
+ * RFC 8446 4.4 counts no earlier request. *saved starts as NULL; free it before the object. */
+int httpsys_wolfssl_rewind_transcript(WOLFSSL *ssl, void **saved);
+void httpsys_wolfssl_free_transcript(WOLFSSL *ssl, void **saved);
+/* wolfSSL_request_certificate with a request context that is new on this connection: number counts the requests from 0. */
+int httpsys_wolfssl_request_certificate(WOLFSSL *ssl, int number);
+/* While a TLS 1.3 request for a certificate is open: 1 before the record of a KeyUpdate, 0 after it. */
+void httpsys_wolfssl_allow_key_update(WOLFSSL *ssl, int on);
+/* Sends an alert under the keys in force, unless a fatal one has gone out already. */
+void httpsys_wolfssl_alert(WOLFSSL *ssl, int fatal, int code);
+/* Decrypts a whole TLS 1.3 record on the side and leaves the connection as it was: -1 no read keys yet, 0 not for these keys, else
+ * the inner content type; *first is the first byte of the content, or -1. */
+int httpsys_wolfssl_peek(WOLFSSL *ssl, const unsigned char *record, int size, int *first);
+/* Whether a part of a handshake message has come and the rest has not. */
+int httpsys_wolfssl_message_pending(const WOLFSSL *ssl);
+/* Counts a TLS 1.2 record that is thrown away unread. */
+void httpsys_wolfssl_skip_record(WOLFSSL *ssl);
+#ifdef __cplusplus
+}
+#endif
+#endif
