@@ -6,4 +6,8 @@
 
 namespace httpsys::limits {
 
+// tls
+inline constexpr uint32_t kMaxClientCertificateBytes = 32768; // bytes; the client's certificate list as sent, default of MaxClientCertificateBytes
+inline constexpr uint32_t kMaxPemCertificates = 256;          // blocks of one PEM text; a system's whole CA bundle has about 150
+
 }
