@@ -3,7 +3,6 @@
 // are held by several cores (immutable snapshots, shared memory regions). adopt() takes over the reference that a new object has.
 #pragma once
 #include "kernel/base/verify.h"
-#include <climits> // libstdc++ 12: <atomic> uses INT_MAX without it
 #include <atomic>
 #include <cstdint>
 #include <utility>

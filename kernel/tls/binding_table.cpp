@@ -48,7 +48,8 @@ RefPtr<TlsContext> BindingTable::find_name(std::string_view name, uint16_t port)
   size_t dot = key.find('.');
   if (dot == std::string::npos || dot == 0)
     return nullptr;
-  auto found = m_names.find({port, "*" + key.substr(dot)});
+  key.replace(0, dot, 1, '*');
+  auto found = m_names.find({port, key});
   return found == m_names.end() ? nullptr : found->second;
 }
 
