@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Core: one thread, one IoEngine, one timer wheel, one inbox per sender. All of an object's work happens on its owner core; others send Tasks. The loop: completions ->
+// inboxes -> pollers (hot channels) -> timers -> flush -> sleep. Cores live as long as the daemon.
+#pragma once
+#include "kernel/base/intrusive_list.h"
+#include "kernel/ke/task.h"
+#include "kernel/ke/timer_wheel.h"
+#include "kernel/platform/platform.h"
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <vector>
+
+namespace httpsys::ke {
+
+using CoreId = uint32_t;
+
+// Called in every turn of its core's loop; returns whether it did work (then the loop does not sleep). before_sleep() arms its wake-up and returns false when something came meanwhile.
+class Poller : public ListLink<Poller> {
+public:
+  virtual bool poll() = 0;
+  virtual bool before_sleep() = 0;
+
+protected:
+  Poller() = default;
+  ~Poller() = default;
+};
+
+// Called once at the end of the loop turn in which it was requested: sends collected answers, rings bells. A flush may be requested again from inside.
+class Flushable : public ListLink<Flushable, class FlushTag> {
+public:
+  virtual void flush() = 0;
+
+protected:
+  Flushable() = default;
+  ~Flushable() = default;
+};
+
+class Inbox; // SPSC ring of Tasks; a full one spills into a list of its sender's, so that posting never fails and never waits
+
+class Core {
+public:
+  Core(CoreId id, uint32_t senders, std::unique_ptr<platform::IoEngine> engine);
+  ~Core();
+
+  CoreId id() const { return m_id; }
+  platform::IoEngine &io() { return *m_engine; }
+  TimerWheel &timers() { return m_timers; }
+  // The loop's time, read once a turn.
+  platform::Milliseconds now() const { return m_now; }
+
+  void add_poller(Poller &poller);
+  void remove_poller(Poller &poller);
+  void request_flush(Flushable &flushable); // no effect when it is requested already
+  void cancel_flush(Flushable &flushable);
+
+  // One turn of the loop; blocks in the engine when there is nothing to do and may_sleep. Returns whether it did work.
+  bool turn(bool may_sleep);
+  // turn() until request_stop().
+  void run();
+  void request_stop(); // from any thread
+
+  // The core whose loop runs on this thread.
+  static Core &current();
+  static Core *current_or_null();
+
+private:
+  friend class Cores;
+  bool drain_inboxes();
+  bool run_flushes();
+  CoreId m_id;
+  std::unique_ptr<platform::IoEngine> m_engine;
+  platform::Milliseconds m_now;
+  TimerWheel m_timers;
+  std::vector<std::unique_ptr<Inbox>> m_inboxes; // by sender
+  IntrusiveList<Poller> m_pollers;
+  IntrusiveList<Flushable, FlushTag> m_flushes;
+  std::atomic<bool> m_sleeping{false};
+  std::atomic<bool> m_stop{false};
+};
+
+// All cores of the process and the helper thread for slow jobs (keys, files, memory to populate). The helper is the sender with the highest number.
+class Cores {
+public:
+  // engine_for(core) is called on the core's own thread where start() makes one (io_uring belongs to its maker's thread).
+  explicit Cores(uint32_t count);
+  ~Cores();
+  uint32_t count() const { return m_count; }
+  // Starts the threads of all cores and the helper. make_engine runs once per core, on its thread; a failure is returned after all threads have ended.
+  Result<void> start(Result<std::unique_ptr<platform::IoEngine>> (*make_engine)(CoreId core));
+  void stop_and_join();
+  // For tests and the simulator: cores that the caller steps with turn(), no threads; helper jobs run at once on the caller.
+  void start_stepped(std::vector<std::unique_ptr<platform::IoEngine>> engines);
+  Core &core(CoreId id);
+
+  // Runs task on the core: at once when it is the current one, else as a message. Order between two cores is kept.
+  void run_on(CoreId core, Task task);
+  // As a message in any case: from inside a handler that must not be re-entered.
+  void post(CoreId core, Task task);
+  // Runs job on the helper thread, one after the other; it posts its result itself.
+  void run_on_helper(Task job);
+
+  static Cores &instance(); // the process's only one
+private:
+  struct Impl;
+  uint32_t m_count;
+  std::unique_ptr<Impl> m_impl;
+};
+
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// SharedRegion: a memfd that the daemon makes, maps, populates and seals, half of a channel. References are held by several cores (sends in flight name its bytes), so it counts atomically;
+// it is unmapped with the last one. Creation is slow (it populates): on the helper thread.
+#pragma once
+#include "kernel/base/refptr.h"
+#include "kernel/base/result.h"
+#include <cstdint>
+#include <span>
+
+namespace httpsys::mm {
+
+class SharedRegion : public AtomicRefCounted<SharedRegion> {
+public:
+  enum class Writer {
+    Daemon, // ktou: sealed with F_SEAL_FUTURE_WRITE, clients can only ever map it read-only
+    Client  // utok: size sealed only
+  };
+  // bytes: multiple of the page size. NoMemory, TooManyOpenedFiles.
+  static Result<RefPtr<SharedRegion>> create(const char *name, uint64_t bytes, Writer writer);
+  // Makes, seals and tries to map writable what a client must not be able to: NotSupported when the kernel allows it. The daemon refuses to run then.
+  static Result<void> self_test();
+
+  int descriptor() const { return m_descriptor; }
+  uint64_t size() const { return m_size; }
+  Writer writer() const { return m_writer; }
+  // Only for a region that the daemon writes; client-written memory is reached through uaccess alone (trust rule T1).
+  std::span<uint8_t> daemon_bytes();
+
+private:
+  friend class AtomicRefCounted<SharedRegion>;
+  friend class UserMemory;
+  SharedRegion(int descriptor, uint8_t *base, uint64_t size, Writer writer);
+  ~SharedRegion();
+  int m_descriptor;
+  uint8_t *m_base;
+  uint64_t m_size;
+  Writer m_writer;
+};
+
+}

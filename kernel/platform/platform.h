@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The only way to the operating system. IoEngine: one per core, asynchronous; System: one per process, quick calls that never block for long. Both are
+// interfaces, so that a simulated platform can stand in. Descriptors are plain numbers to everybody above; who holds one closes it.
+#pragma once
+#include "kernel/base/ip_address.h"
+#include "kernel/base/result.h"
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace httpsys::platform {
+
+// Milliseconds of the monotonic clock.
+using Milliseconds = uint64_t;
+inline constexpr Milliseconds kNever = UINT64_MAX;
+
+struct IoResult {
+  NtStatus status = NtStatus::Success; // Cancelled after cancel(), ConnectionAborted for a reset, EndOfFile for an orderly end, ...
+  uint32_t value = 0;                  // accepted descriptor, bytes, or poll mask
+  bool more = false;                   // a multishot operation stays armed
+  std::span<const uint8_t> data{};     // bytes received; valid during the call only
+};
+
+// An operation in flight, embedded in its owner, which must outlive it: until on_complete came with more == false. on_complete runs on the engine's core,
+// out of IoEngine::run_once, never from inside a submitting call.
+class IoOperation {
+public:
+  virtual void on_complete(const IoResult &result) = 0;
+  bool is_in_flight() const { return m_in_flight; }
+
+protected:
+  IoOperation() = default;
+  ~IoOperation() = default;
+
+private:
+  friend class IoEngine;
+  bool m_in_flight = false;
+};
+
+class IoEngine {
+public:
+  virtual ~IoEngine() = default;
+
+  // Each of these takes an operation that is not in flight. A submission never fails here: what the kernel refuses comes as on_complete.
+  virtual void accept_multishot(int listener, IoOperation &operation) = 0;
+  // Data arrives in provided buffers of the core; out of buffers the operation ends with InsufficientResources and more == false: receive again.
+  virtual void receive_multishot(int socket, IoOperation &operation) = 0;
+  // All bytes or an error (MSG_WAITALL); they must stay until completion.
+  virtual void send(int socket, std::span<const uint8_t> bytes, IoOperation &operation) = 0;
+  // Readable, hung up or in error; edge-triggered.
+  virtual void poll_multishot(int descriptor, IoOperation &operation) = 0;
+  // Ends the operation early: its on_complete still comes, with Cancelled or with its own result.
+  virtual void cancel(IoOperation &operation) = 0;
+
+  // Submits what is queued, waits for a completion, for wake() or until deadline (0: do not wait), and calls on_complete for all that is there.
+  // Returns the number of completions handled.
+  virtual uint32_t run_once(Milliseconds deadline) = 0;
+  // From any thread: makes a waiting run_once return. Cheap when the engine is known not to wait.
+  virtual void wake() = 0;
+
+protected:
+  static void set_in_flight(IoOperation &operation, bool in_flight) { operation.m_in_flight = in_flight; }
+};
+
+struct PeerCredentials {
+  uint32_t pid = 0, uid = 0, gid = 0;
+  std::string program; // of pid at the time of the call, for logs; may be empty
+};
+
+struct ControlPacket {
+  std::vector<uint8_t> bytes;
+  bool truncated = false;      // longer than the limit
+  bool had_descriptors = false; // descriptors came with it (already closed)
+};
+
+class System {
+public:
+  virtual ~System() = default;
+
+  virtual Milliseconds now() = 0;
+  virtual int64_t wall_clock_seconds() = 0; // Unix time
+  virtual void fill_random(std::span<uint8_t> bytes) = 0;
+
+  // Listening TCP socket, non-blocking, SO_REUSEADDR, TCP_NODELAY, IPV6_V6ONLY. EADDRINUSE: SharingViolation, EACCES: AccessDenied, EADDRNOTAVAIL: AddressNotAvailable.
+  virtual Result<int> listen_tcp(const Endpoint &endpoint) = 0;
+  virtual Result<Endpoint> local_endpoint(int socket) = 0;
+  virtual Result<Endpoint> remote_endpoint(int socket) = 0;
+  virtual void close(int descriptor) = 0;
+  virtual void shutdown_send(int socket) = 0;
+  // The following close() sends a reset.
+  virtual void set_reset_on_close(int socket) = 0;
+  // Bytes that the socket would still have to deliver to its peer are not this layer's business; -1 where unknown.
+
+  // Control socket: SOCK_SEQPACKET, bound under a temporary name beside path; publish_control_socket renames it to path.
+  virtual Result<int> listen_control(const std::string &path) = 0;
+  virtual Result<PeerCredentials> peer_credentials(int socket) = 0;
+  // One packet, never blocks: NotFound when there is none, EndOfFile when the peer has gone.
+  virtual Result<ControlPacket> receive_control(int socket, size_t maximum) = 0;
+  // Never blocks: InsufficientResources when the peer does not read.
+  virtual NtStatus send_control(int socket, std::span<const uint8_t> bytes, std::span<const int> descriptors) = 0;
+
+  virtual Result<int> create_event() = 0;                      // eventfd, non-blocking
+  virtual Result<std::pair<int, int>> create_bell() = 0;       // pipe of one page {read end, write end}; both CLOEXEC, write end non-blocking
+  virtual void ring_bell(int write_end) = 0;                   // never blocks; full counts as rung
+};
+
+// The process's system; set once at start, before any core runs.
+System &system();
+void set_system(System &system);
+
+}
