@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Channel: the daemon's side of a ring pair: admission with credit, validation by the op table, dispatch, completions, doorbells, rundown. Owned by one core. It ends when its session has ended and every operation has come back.
+#pragma once
+#include "kernel/io/irp.h"
+#include "kernel/mm/block_arena.h"
+#include "kernel/ob/handle_table.h"
+#include "kernel/platform/platform.h"
+#include <functional>
+
+namespace httpsys::io {
+
+// What the layers above keep per channel (requests delivered to it, for example). Lives and dies with the channel.
+class ChannelExtension {
+public:
+  virtual ~ChannelExtension() = default;
+  // The completion that delivers this request (IrpCompletion::delivers_request) was published as entry cq_index; has_output: its block holds the image.
+  virtual void on_delivery_published(uint64_t request_id, uint32_t cq_index, bool has_output) = 0;
+  // The session has ended; received_up_to: the last cq_head. Entries at or beyond it were not received. Called before handles are closed.
+  virtual void on_session_end(uint32_t received_up_to) = 0;
+};
+
+class Channel {
+public:
+  // The channel of that address, on the current core; null when it has ended.
+  static Channel *find(uint32_t number);
+
+  ChannelAddress address() const;
+  SessionId session() const;
+  uint32_t uid() const;
+  uint32_t pid() const;
+  const std::string &program() const;
+  ob::HandleTable &handles();
+  // Made by the factory that the upper layer registered (dispatch.h), at the channel's birth.
+  ChannelExtension &extension();
+
+  // Sends the operation to another core (or runs at once on this one) and remembers where it is, so that CANCEL finds it. handler runs there and owns it.
+  void forward(IrpPtr irp, ke::CoreId core, void (*handler)(IrpPtr));
+  bool is_ending() const;
+
+private:
+  friend void complete(IrpPtr irp, IrpCompletion completion);
+  struct Impl;
+  friend struct Impl;
+  std::unique_ptr<Impl> m_impl;
+};
+
+}

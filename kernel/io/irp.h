@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Irp: one admitted operation of a client. Whoever holds the IrpPtr owns the operation; ownership moves with Tasks from core to core, and complete() takes it away: "completed exactly once" is a property of
+// the type. An Irp that is destroyed uncompleted ends the daemon. It is made and finished by its channel on the channel's core.
+#pragma once
+#include "kernel/base/intrusive_list.h"
+#include "kernel/base/result.h"
+#include "kernel/ke/core.h"
+#include "kernel/mm/uaccess.h"
+#include "kernel/ob/handle_table.h"
+#include "uapi/ops.h"
+#include "uapi/ring.h"
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace httpsys::io {
+
+using SessionId = uint64_t;
+
+// Names a channel from any core. Numbers are never reused while the daemon runs.
+struct ChannelAddress {
+  ke::CoreId core = 0;
+  uint32_t number = 0;
+  bool operator==(const ChannelAddress &) const = default;
+};
+
+class Irp;
+class IrpQueue;
+class Channel;
+using IrpPtr = std::unique_ptr<Irp>;
+
+struct IrpCompletion {
+  NtStatus status = NtStatus::Success;
+  uint64_t information = 0; // cqe.information
+  uint64_t object_id = 0;   // cqe.object_id
+  uint64_t aux = 0;         // cqe.aux
+  std::vector<uint8_t> output; // goes into a lent block (HSYS_CQE_BLOCK); at most HSYS_BLOCK_MAX bytes
+  std::string reason;          // in words, on failure: lent as HSYS_CQE_REASON, cut to HSYS_REASON_MAX; for httpsys_last_error_text()
+  bool delivers_request = false; // tell the channel's extension where the entry lies
+};
+
+class Irp : public ListLink<Irp> {
+public:
+  ~Irp(); // VERIFY: completed
+
+  // The private copy of the entry, validated by the op table: handle, flags, sizes, reserved members.
+  const hsys_sqe &entry() const { return m_entry; }
+  hsys_op operation() const { return static_cast<hsys_op>(m_entry.op); }
+  // The private copy of the parameter block.
+  std::span<const uint8_t> parameters() const { return m_parameters; }
+  SessionId session() const { return m_session; }
+  ChannelAddress channel() const { return m_channel; }
+  uint32_t uid() const { return m_uid; }
+  // What the handle named when the operation was admitted; all zero for operations without one.
+  const ob::HandleTarget &target() const { return m_target; }
+  // Bytes of the send arena that an extent names; nullopt when it lies outside. Valid while the Irp lives.
+  std::optional<std::span<const uint8_t>> extent(uint32_t offset, uint32_t length) const;
+
+private:
+  friend class Channel;
+  friend class IrpQueue;
+  friend void complete(IrpPtr irp, IrpCompletion completion);
+  Irp() = default;
+  hsys_sqe m_entry{};
+  std::vector<uint8_t> m_parameters;
+  SessionId m_session = 0;
+  ChannelAddress m_channel;
+  uint32_t m_uid = 0;
+  ob::HandleTarget m_target;
+  mm::UserMemory m_memory;
+  uint64_t m_tx_offset = 0, m_tx_bytes = 0;
+  IrpQueue *m_queue = nullptr; // where it is parked
+  bool m_completed = false;
+};
+
+// Ends the operation, from any core. The completion goes back to the channel, if that still lives.
+void complete(IrpPtr irp, IrpCompletion completion);
+void complete(IrpPtr irp, NtStatus status, std::string reason = {});
+
+}
