@@ -36,6 +36,10 @@ public:
   // Sends the operation to another core (or runs at once on this one) and remembers where it is, so that CANCEL finds it. handler runs there and owns it.
   void forward(IrpPtr irp, ke::CoreId core, void (*handler)(IrpPtr));
   bool is_ending() const;
+  // Cancels every operation of this channel on that handle for which wanted(operation) is true, wherever it is parked (wanted null: all).
+  void cancel_operations(uint64_t handle, bool (*wanted)(hsys_op operation));
+  // The last valid cq_head of the client: completion entries below it have been received.
+  uint32_t received_up_to();
 
 private:
   friend void complete(IrpPtr irp, IrpCompletion completion);
