@@ -13,4 +13,11 @@ inline constexpr uint64_t kAcceptRetryMilliseconds = 100; // pause after accept 
 inline constexpr uint32_t kMaxClientCertificateBytes = 32768; // bytes; the client's certificate list as sent, default of MaxClientCertificateBytes
 inline constexpr uint32_t kMaxPemCertificates = 256;          // blocks of one PEM text; a system's whole CA bundle has about 150
 
+// url
+inline constexpr uint32_t kUrlSegmentMaxLength = 260; // UTF-16 units of a path segment; HTTP.sys' default
+inline constexpr uint32_t kUrlSegmentMaxCount = 255;  // path segments; HTTP.sys' default
+inline constexpr uint32_t kHostNameMaxLength = 255;   // bytes of a host name; DNS allows 253, RFC 3986 3.2.2 says 255
+inline constexpr uint32_t kUrlPrefixMaxLength = 4096; // UTF-16 units of a URL prefix; so that a key stays small, no program comes near
+inline constexpr uint32_t kCookedUrlMaxLength = 32767; // UTF-16 units; HTTP_COOKED_URL counts bytes in 16 bits
+
 }
