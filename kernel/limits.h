@@ -10,7 +10,8 @@ namespace httpsys::limits {
 inline constexpr uint64_t kAcceptRetryMilliseconds = 100; // pause after accept failed, for example without descriptors
 
 // tls
-inline constexpr uint32_t kMaxClientCertificateBytes = 32768; // bytes; the client's certificate list as sent, default of MaxClientCertificateBytes
+// bytes; the client's certificate list as sent, default of MaxClientCertificateBytes
+inline constexpr uint32_t kMaxClientCertificateBytes = 32768;
 inline constexpr uint32_t kMaxPemCertificates = 256;          // blocks of one PEM text; a system's whole CA bundle has about 150
 
 // url

@@ -32,8 +32,8 @@
 #define HSYS_ARENA_BYTES_MIN 0x100000u
 #define HSYS_ARENA_BYTES_MAX 0x10000000u
 
-/* The last completion slots, which only CANCEL, CLOSE_HANDLE and the SEND operations may reserve, on both sides: parked receives and disconnect
- * waits can never lock a program out. */
+/* The last completion slots, which only CANCEL, CLOSE_HANDLE and the SEND operations may reserve, on both sides: parked
+ * receives and disconnect waits can never lock a program out. */
 #define HSYS_CQ_RESERVE 64u
 
 /* Blocks of the receive arena: a block's number is its first granule's. */

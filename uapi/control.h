@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Messages of the control socket (SOCK_SEQPACKET, one message per packet). A client says HELLO first; a short, long or unknown message, or one with a file descriptor,
- * ends the session. Replies carry the request's sequence number. */
+/* Messages of the control socket (SOCK_SEQPACKET, one message per packet). A client says HELLO first; a short, long or
+ * unknown message, or one with a file descriptor, ends the session. Replies carry the request's sequence number. */
 #ifndef HTTPSYS_UAPI_CONTROL_H
 #define HTTPSYS_UAPI_CONTROL_H
 
@@ -82,15 +82,17 @@ struct hsys_control_revoked {
 };
 HSYS_ASSERT_SIZE(hsys_control_revoked, 32);
 
-/* Followed by word_count words and file_count files. A word: uint32_t bytes, then the bytes (UTF-8). A file: uint32_t bytes of its tag, the tag ("certfile"), uint32_t bytes of
- * its contents, the contents. No padding. The daemon receives the message into locked memory that it wipes. */
+/* Followed by word_count words and file_count files. A word: uint32_t bytes, then the bytes (UTF-8). A file: uint32_t
+ * bytes of its tag, the tag ("certfile"), uint32_t bytes of its contents, the contents. No padding. The daemon receives
+ * the message into locked memory that it wipes. */
 struct hsys_control_admin {
   struct hsys_control head;
   uint32_t word_count, file_count;
 };
 HSYS_ASSERT_SIZE(hsys_control_admin, 32);
 
-/* Followed by the text (UTF-8, no NUL): for stdout when exit_code is 0, one sentence for stderr otherwise. A text that does not fit ends at its last whole line. */
+/* Followed by the text (UTF-8, no NUL): for stdout when exit_code is 0, one sentence for stderr otherwise. A text that
+ * does not fit ends at its last whole line. */
 struct hsys_control_admin_answer {
   struct hsys_control head;
   uint32_t win32_code;

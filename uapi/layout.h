@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The native layout that a request image becomes in the caller's buffer, and its exact size, which the API reports. Daemon and library compile the same
- * calculation. Order: HTTP_REQUEST_V1 or _V2, unknown header array, HTTP_SSL_INFO, HTTP_SSL_CLIENT_CERT_INFO, remote and local SOCKADDR, HTTP_DATA_CHUNK (only with
- * body bytes), cooked URL (UTF-16), byte strings, certificate, body bytes. Everything before the cooked URL is 8-aligned. */
+/* The native layout that a request image becomes in the caller's buffer, and its exact size, which the API reports.
+ * Daemon and library compile the same calculation. Order: HTTP_REQUEST_V1 or _V2, unknown header array, HTTP_SSL_INFO,
+ * HTTP_SSL_CLIENT_CERT_INFO, remote and local SOCKADDR, HTTP_DATA_CHUNK (only with body bytes), cooked URL (UTF-16),
+ * byte strings, certificate, body bytes. Everything before the cooked URL is 8-aligned. */
 #ifndef HTTPSYS_UAPI_LAYOUT_H
 #define HTTPSYS_UAPI_LAYOUT_H
 
@@ -47,7 +48,8 @@ static inline uint32_t hsys_native_request_size(const struct hsys_request *image
   return size;
 }
 
-/* Body bytes that a receive with HSYS_RECEIVE_COPY_BODY delivers into a buffer of out_length bytes when `available` have come: they fill the buffer. */
+/* Body bytes that a receive with HSYS_RECEIVE_COPY_BODY delivers into a buffer of out_length bytes when `available`
+ * have come: they fill the buffer. */
 static inline uint32_t hsys_native_body_room(uint32_t native_size, uint32_t out_length, uint32_t available)
 {
   uint32_t room;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a completed RECEIVE_REQUEST or RECEIVE_CERTIFICATE puts into its block. Offsets count from the image's first byte; every string is followed by
- * a NUL of its width, which its length does not count. */
+/* What a completed RECEIVE_REQUEST or RECEIVE_CERTIFICATE puts into its block. Offsets count from the image's first
+ * byte; every string is followed by a NUL of its width, which its length does not count. */
 #ifndef HTTPSYS_UAPI_REQUEST_H
 #define HTTPSYS_UAPI_REQUEST_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Parameter blocks of SEND_RESPONSE and SEND_BODY. Offsets count from the block's first byte. The daemon copies the block whole, checks it, and uses the copy;
- * only the bytes that extents name are read in place. */
+/* Parameter blocks of SEND_RESPONSE and SEND_BODY. Offsets count from the block's first byte. The daemon copies the
+ * block whole, checks it, and uses the copy; only the bytes that extents name are read in place. */
 #ifndef HTTPSYS_UAPI_RESPONSE_H
 #define HTTPSYS_UAPI_RESPONSE_H
 
@@ -25,7 +25,8 @@ HSYS_ASSERT_OFFSET(hsys_header, value_length, 4);
 HSYS_ASSERT_OFFSET(hsys_header, name_offset, 8);
 HSYS_ASSERT_OFFSET(hsys_header, value_offset, 12);
 
-/* Body bytes in the send arena. They must stay unchanged until the operation completes; a client that changes them garbles its own response only. */
+/* Body bytes in the send arena. They must stay unchanged until the operation completes; a client that changes them
+ * garbles its own response only. */
 struct hsys_extent {
   uint32_t offset, length;
 };

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* A channel: two sealed memfds made by the daemon. `ktou` is written by the daemon alone (a client can only map it read-only), `utok` by the
- * client alone. Every shared word has one writer and a cache line pair of its own. The geometry in ktou says where everything lies; both sides copy it
- * once and never read it again.
+/* A channel: two sealed memfds made by the daemon. `ktou` is written by the daemon alone (a client can only map it
+ * read-only), `utok` by the client alone. Every shared word has one writer and a cache line pair of its own. The geometry
+ * in ktou says where everything lies; both sides copy it once and never read it again.
  *
- *   ktou: hsys_kpage | hsys_cqe cq[cq_entries] | receive arena        utok: hsys_upage | hsys_sqe sq[sq_entries] | uint32_t ret[ret_entries] | send arena
+ *   ktou: hsys_kpage | hsys_cqe cq[cq_entries] | receive arena
+ *   utok: hsys_upage | hsys_sqe sq[sq_entries] | uint32_t ret[ret_entries] | send arena
  */
 #ifndef HTTPSYS_UAPI_RING_H
 #define HTTPSYS_UAPI_RING_H

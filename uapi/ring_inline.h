@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The index protocol, used verbatim by library, daemon and fuzz harness. Indices run free over 32 bits; producers and consumers keep the indices that they
- * own in private memory and only write the shared copies.
+/* The index protocol, used verbatim by library, daemon and fuzz harness. Indices run free over 32 bits; producers and
+ * consumers keep the indices that they own in private memory and only write the shared copies.
  *
- * Publishing stores the tail and then loads the wake word, going to sleep stores the wake word and then loads the tail, all four sequentially
- * consistent: one of the two sides sees the other's store, so no wake-up is lost. (No fences: ThreadSanitizer knows none, and on x86 they cost the same.) */
+ * Publishing stores the tail and then loads the wake word, going to sleep stores the wake word and then loads the tail,
+ * all four sequentially consistent: one of the two sides sees the other's store, so no wake-up is lost. (No fences:
+ * ThreadSanitizer knows none, and on x86 they cost the same.) */
 #ifndef HTTPSYS_UAPI_RING_INLINE_H
 #define HTTPSYS_UAPI_RING_INLINE_H
 

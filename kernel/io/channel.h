@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Channel: the daemon's side of a ring pair: admission with credit, validation by the op table, dispatch, completions, doorbells, rundown. Owned by one core. It ends when its session has ended and every operation has come back.
+// Channel: the daemon's side of a ring pair: admission with credit, validation by the op table, dispatch, completions,
+// doorbells, rundown. Owned by one core. It ends when its session has ended and every operation has come back.
 #pragma once
 #include "kernel/io/irp.h"
 #include "kernel/mm/block_arena.h"
@@ -13,7 +14,8 @@ namespace httpsys::io {
 class ChannelExtension {
 public:
   virtual ~ChannelExtension() = default;
-  // The completion that delivers this request (IrpCompletion::delivers_request) was published as entry cq_index; has_output: its block holds the image.
+  // The completion that delivers this request (IrpCompletion::delivers_request) was published as entry cq_index;
+  // has_output: its block holds the image.
   virtual void on_delivery_published(uint64_t request_id, uint32_t cq_index, bool has_output) = 0;
   // The session has ended; received_up_to: the last cq_head. Entries at or beyond it were not received. Called before handles are closed.
   virtual void on_session_end(uint32_t received_up_to) = 0;
@@ -33,7 +35,8 @@ public:
   // Made by the factory that the upper layer registered (dispatch.h), at the channel's birth.
   ChannelExtension &extension();
 
-  // Sends the operation to another core (or runs at once on this one) and remembers where it is, so that CANCEL finds it. handler runs there and owns it.
+  // Sends the operation to another core (or runs at once on this one) and remembers where it is, so that CANCEL finds
+  // it. handler runs there and owns it.
   void forward(IrpPtr irp, ke::CoreId core, void (*handler)(IrpPtr));
   bool is_ending() const;
   // Cancels every operation of this channel on that handle for which wanted(operation) is true, wherever it is parked (wanted null: all).

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The dispatch table: one row per operation of ops.def, filled at boot by the layers above (as a driver fills MajorFunction), read-only afterwards. A row's function runs on the channel's core and owns the operation. Rows that nobody
-// fills answer NotSupported.
+// The dispatch table: one row per operation of ops.def, filled at boot by the layers above (as a driver fills
+// MajorFunction), read-only afterwards. A row's function runs on the channel's core and owns the operation. Rows that
+// nobody fills answer NotSupported.
 #pragma once
 #include "kernel/io/channel.h"
 

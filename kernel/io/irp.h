@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Irp: one admitted operation of a client. Whoever holds the IrpPtr owns the operation; ownership moves with Tasks from core to core, and complete() takes it away: "completed exactly once" is a property of
-// the type. An Irp that is destroyed uncompleted ends the daemon. It is made and finished by its channel on the channel's core.
+// Irp: one admitted operation of a client. Whoever holds the IrpPtr owns the operation; ownership moves with Tasks from
+// core to core, and complete() takes it away: "completed exactly once" is a property of the type. An Irp that is
+// destroyed uncompleted ends the daemon. It is made and finished by its channel on the channel's core.
 #pragma once
 #include "kernel/base/intrusive_list.h"
 #include "kernel/base/result.h"

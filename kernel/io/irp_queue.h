@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// IrpQueue: the cancel-safe queue. Whoever unlinks an Irp owns it; CANCEL, session death, completion and time-outs all go through take_*, so one of them gets it and the others find nothing. Lives in the object that
-// the operations wait for, on that object's core; must be empty when it is destroyed.
+// IrpQueue: the cancel-safe queue. Whoever unlinks an Irp owns it; CANCEL, session death, completion and time-outs all
+// go through take_*, so one of them gets it and the others find nothing. Lives in the object that the operations wait
+// for, on that object's core; must be empty when it is destroyed.
 #pragma once
 #include "kernel/io/irp.h"
 

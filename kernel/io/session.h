@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Session: one client process, that is, one connection of the control socket. All sessions live on core 0; a session's channel may live on another core. It ends with the socket.
+// Session: one client process, that is, one connection of the control socket. All sessions live on core 0; a session's
+// channel may live on another core. It ends with the socket.
 #pragma once
 #include "kernel/io/dispatch.h"
 #include "uapi/control.h"

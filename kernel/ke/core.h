@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Core: one thread, one IoEngine, one timer wheel, one inbox per sender. All of an object's work happens on its owner core; others send Tasks. The loop: completions ->
-// inboxes -> pollers (hot channels) -> timers -> flush -> sleep. Cores live as long as the daemon.
+// Core: one thread, one IoEngine, one timer wheel, one inbox per sender. All of an object's work happens on its owner
+// core; others send Tasks. The loop: completions -> inboxes -> pollers (hot channels) -> timers -> flush -> sleep.
+// Cores live as long as the daemon.
 #pragma once
 #include "kernel/base/intrusive_list.h"
 #include "kernel/ke/task.h"
@@ -15,7 +16,8 @@ namespace httpsys::ke {
 
 using CoreId = uint32_t;
 
-// Called in every turn of its core's loop; returns whether it did work (then the loop does not sleep). before_sleep() arms its wake-up and returns false when something came meanwhile.
+// Called in every turn of its core's loop; returns whether it did work (then the loop does not sleep). before_sleep()
+// arms its wake-up and returns false when something came meanwhile.
 class Poller : public ListLink<Poller> {
 public:
   virtual bool poll() = 0;
@@ -26,7 +28,8 @@ protected:
   ~Poller() = default;
 };
 
-// Called once at the end of the loop turn in which it was requested: sends collected answers, rings bells. A flush may be requested again from inside.
+// Called once at the end of the loop turn in which it was requested: sends collected answers, rings bells. A flush may
+// be requested again from inside.
 class Flushable : public ListLink<Flushable, class FlushTag> {
 public:
   virtual void flush() = 0;
@@ -79,14 +82,16 @@ private:
   std::atomic<bool> m_stop{false};
 };
 
-// All cores of the process and the helper thread for slow jobs (keys, files, memory to populate). The helper is the sender with the highest number.
+// All cores of the process and the helper thread for slow jobs (keys, files, memory to populate). The helper is the
+// sender with the highest number.
 class Cores {
 public:
   // engine_for(core) is called on the core's own thread where start() makes one (io_uring belongs to its maker's thread).
   explicit Cores(uint32_t count);
   ~Cores();
   uint32_t count() const { return m_count; }
-  // Starts the threads of all cores and the helper. make_engine runs once per core, on its thread; a failure is returned after all threads have ended.
+  // Starts the threads of all cores and the helper. make_engine runs once per core, on its thread; a failure is
+  // returned after all threads have ended.
   Result<void> start(Result<std::unique_ptr<platform::IoEngine>> (*make_engine)(CoreId core));
   void stop_and_join();
   // For tests and the simulator: cores that the caller steps with turn(), no threads; helper jobs run at once on the caller.

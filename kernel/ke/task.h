@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Task: a move-only closure without allocation (captures up to 56 bytes), the message that cores send each other. Runs once, on the core that it was sent to.
+// Task: a move-only closure without allocation (captures up to 56 bytes), the message that cores send each other. Runs
+// once, on the core that it was sent to.
 #pragma once
 #include "kernel/base/verify.h"
 #include <cstddef>

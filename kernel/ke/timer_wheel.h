@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Hierarchical timing wheel of one core. A Timer is embedded in its owner and costs nothing while it is not set; it never fires early, and at most kTickMilliseconds late.
+// Hierarchical timing wheel of one core. A Timer is embedded in its owner and costs nothing while it is not set; it
+// never fires early, and at most kTickMilliseconds late.
 #pragma once
 #include "kernel/base/intrusive_list.h"
 #include "kernel/platform/platform.h"

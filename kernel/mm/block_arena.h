@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// BlockArena: buddy allocator over a channel's receive arena together with the table of what is on loan. Its metadata is private memory: nothing in it comes from the client but block numbers, which
-// give_back() checks. Owned by the channel's core.
+// BlockArena: buddy allocator over a channel's receive arena together with the table of what is on loan. Its metadata
+// is private memory: nothing in it comes from the client but block numbers, which give_back() checks. Owned by the
+// channel's core.
 #pragma once
 #include "kernel/base/result.h"
 #include <cstdint>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// SharedRegion: a memfd that the daemon makes, maps, populates and seals, half of a channel. References are held by several cores (sends in flight name its bytes), so it counts atomically;
-// it is unmapped with the last one. Creation is slow (it populates): on the helper thread.
+// SharedRegion: a memfd that the daemon makes, maps, populates and seals, half of a channel. References are held by
+// several cores (sends in flight name its bytes), so it counts atomically; it is unmapped with the last one. Creation
+// is slow (it populates): on the helper thread.
 #pragma once
 #include "kernel/base/refptr.h"
 #include "kernel/base/result.h"
@@ -17,7 +18,8 @@ public:
   };
   // bytes: multiple of the page size. NoMemory, TooManyOpenedFiles.
   static Result<RefPtr<SharedRegion>> create(const char *name, uint64_t bytes, Writer writer);
-  // Makes, seals and tries to map writable what a client must not be able to: NotSupported when the kernel allows it. The daemon refuses to run then.
+  // Makes, seals and tries to map writable what a client must not be able to: NotSupported when the kernel allows it.
+  // The daemon refuses to run then.
   static Result<void> self_test();
 
   int descriptor() const { return m_descriptor; }

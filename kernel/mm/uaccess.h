@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// uaccess: every touch of client-writable memory (trust rules T1 to T4). What copy_in and load_index return is the daemon's own and is never read again from the region. The simulator's hostile client lives
-// behind after_load_hook. Any core.
+// uaccess: every touch of client-writable memory (trust rules T1 to T4). What copy_in and load_index return is the
+// daemon's own and is never read again from the region. The simulator's hostile client lives behind after_load_hook.
+// Any core.
 #pragma once
 #include "kernel/mm/shared_region.h"
 #include <optional>
@@ -18,7 +19,8 @@ public:
   uint32_t load_index_seq_cst(uint64_t offset) const;
   // Copies [offset, offset + bytes.size()) out; InvalidParameter when it does not lie in the region.
   Result<void> copy_in(uint64_t offset, std::span<uint8_t> bytes) const;
-  // For opaque body bytes only, read once by code for which any value is acceptable. nullopt when it does not lie inside [area, area + area_size).
+  // For opaque body bytes only, read once by code for which any value is acceptable. nullopt when it does not lie
+  // inside [area, area + area_size).
   std::optional<std::span<const uint8_t>> body_span(uint64_t area, uint64_t area_size, uint64_t offset, uint64_t length) const;
   const RefPtr<SharedRegion> &region() const { return m_region; }
 

@@ -6,7 +6,8 @@
 
 namespace httpsys::net {
 
-// One listening socket. The kernel keeps the socket alive while an accept is in flight, so closing waits for the cancelled accept to come back.
+// One listening socket. The kernel keeps the socket alive while an accept is in flight, so closing waits for the
+// cancelled accept to come back.
 class ListenerSet::Listener final : public RefCounted<Listener>, platform::IoOperation, ke::Timer {
 public:
   // The object holds itself until its socket is closed.
@@ -45,7 +46,8 @@ private:
     } else if (is_success(result.status)) {
       ke::Core::current().io().accept_multishot(m_socket, *this);
     } else {
-      log("accept on port {} failed ({}); trying again in {} ms", port_text(), status_name(result.status), limits::kAcceptRetryMilliseconds);
+      log("accept on port {} failed ({}); trying again in {} ms", port_text(), status_name(result.status),
+          limits::kAcceptRetryMilliseconds);
       ke::Core::current().timers().set(*this, ke::Core::current().now() + limits::kAcceptRetryMilliseconds);
     }
   }
@@ -133,7 +135,8 @@ void ListenerSet::open(uint16_t port, Scope scope, Done done)
       opened = Scope::Loopback;
       listeners = listen(port, opened);
       if (listeners.is_error())
-        log("port {} could not be widened ({}), nor opened again on loopback ({})", port, status_name(status), status_name(listeners.error()));
+        log("port {} could not be widened ({}), nor opened again on loopback ({})", port,
+            status_name(status), status_name(listeners.error()));
     }
     if (!listeners.is_error()) {
       for (auto &listener : *listeners)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// ListenerSet: the listening sockets of all ports. A port whose URLs name only loopback hosts listens on 127.0.0.1 and ::1, the first other URL widens it to all
-// addresses. Core 0 accepts and hands connections to the cores in turn; a connection never migrates afterwards. Lives on core 0, as long as the daemon.
+// ListenerSet: the listening sockets of all ports. A port whose URLs name only loopback hosts listens on 127.0.0.1 and
+// ::1, the first other URL widens it to all addresses. Core 0 accepts and hands connections to the cores in turn; a
+// connection never migrates afterwards. Lives on core 0, as long as the daemon.
 #pragma once
 #include "kernel/base/refptr.h"
 #include "kernel/ke/core.h"
@@ -17,8 +18,9 @@ public:
   static ListenerSet &instance();
   void start(void (*accepted)(int socket));
 
-  // Makes the port listen at least in this scope. done runs on core 0, maybe at once: Success; SharingViolation, AccessDenied, ... when it can't, and then the port listens as before.
-  // One call at a time: the namespace serialises its changes.
+  // Makes the port listen at least in this scope. done runs on core 0, maybe at once: Success; SharingViolation,
+  // AccessDenied, ... when it can't, and then the port listens as before. One call at a time: the namespace serialises
+  // its changes.
   using Done = std::function<void(NtStatus)>;
   void open(uint16_t port, Scope scope, Done done);
   // Stops listening; done runs when the port is free again. No effect on connections.

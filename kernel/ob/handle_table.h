@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Handles of one session: 32-bit values (index and generation), never 0, with a target and rights. Lives with the session's channel, on its core. Type is checked before rights: a wrong or stale value is InvalidHandle.
+// Handles of one session: 32-bit values (index and generation), never 0, with a target and rights. Lives with the
+// session's channel, on its core. Type is checked before rights: a wrong or stale value is InvalidHandle.
 #pragma once
 #include "kernel/base/result.h"
 #include <cstdint>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Opaque ids (HTTP_OPAQUE_ID): bits 63..32 generation | 31..28 type | 27..20 owner core | 19..0 slot. Generations start from a random value per run and are bumped when a slot is freed, so that
-// a stale id, or one from before a restart, finds nothing. Type 0 does not exist, so 0 is never an id. One table per type and core, used on that core only.
+// Opaque ids (HTTP_OPAQUE_ID): bits 63..32 generation | 31..28 type | 27..20 owner core | 19..0 slot. Generations start
+// from a random value per run and are bumped when a slot is freed, so that a stale id, or one from before a restart,
+// finds nothing. Type 0 does not exist, so 0 is never an id. One table per type and core, used on that core only.
 #pragma once
 #include "kernel/base/verify.h"
 #include <cstdint>
@@ -35,7 +36,8 @@ public:
     }
     m_slots[slot].object = &object;
     m_count++;
-    return static_cast<uint64_t>(m_slots[slot].generation) << 32 | static_cast<uint64_t>(m_type) << 28 | static_cast<uint64_t>(m_core) << 20 | slot;
+    return static_cast<uint64_t>(m_slots[slot].generation) << 32 | static_cast<uint64_t>(m_type) << 28 |
+           static_cast<uint64_t>(m_core) << 20 | slot;
   }
   // nullptr for everything that is not a live id of this table.
   T *find(uint64_t id) const

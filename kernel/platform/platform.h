@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The only way to the operating system. IoEngine: one per core, asynchronous; System: one per process, quick calls that never block for long. Both are
-// interfaces, so that a simulated platform can stand in. Descriptors are plain numbers to everybody above; who holds one closes it.
+// The only way to the operating system. IoEngine: one per core, asynchronous; System: one per process, quick calls that
+// never block for long. Both are interfaces, so that a simulated platform can stand in. Descriptors are plain numbers
+// to everybody above; who holds one closes it.
 #pragma once
 #include "kernel/base/ip_address.h"
 #include "kernel/base/result.h"
@@ -22,8 +23,8 @@ struct IoResult {
   std::span<const uint8_t> data{};     // bytes received; valid during the call only
 };
 
-// An operation in flight, embedded in its owner, which must outlive it: until on_complete came with more == false. on_complete runs on the engine's core,
-// out of IoEngine::run_once, never from inside a submitting call.
+// An operation in flight, embedded in its owner, which must outlive it: until on_complete came with more == false.
+// on_complete runs on the engine's core, out of IoEngine::run_once, never from inside a submitting call.
 class IoOperation {
 public:
   virtual void on_complete(const IoResult &result) = 0;
@@ -44,7 +45,8 @@ public:
 
   // Each of these takes an operation that is not in flight. A submission never fails here: what the kernel refuses comes as on_complete.
   virtual void accept_multishot(int listener, IoOperation &operation) = 0;
-  // Data arrives in provided buffers of the core; out of buffers the operation ends with InsufficientResources and more == false: receive again.
+  // Data arrives in provided buffers of the core; out of buffers the operation ends with InsufficientResources and more
+  // == false: receive again.
   virtual void receive_multishot(int socket, IoOperation &operation) = 0;
   // All bytes or an error (MSG_WAITALL); they must stay until completion.
   virtual void send(int socket, std::span<const uint8_t> bytes, IoOperation &operation) = 0;
@@ -53,8 +55,8 @@ public:
   // Ends the operation early: its on_complete still comes, with Cancelled or with its own result.
   virtual void cancel(IoOperation &operation) = 0;
 
-  // Submits what is queued, waits for a completion, for wake() or until deadline (0: do not wait), and calls on_complete for all that is there.
-  // Returns the number of completions handled.
+  // Submits what is queued, waits for a completion, for wake() or until deadline (0: do not wait), and calls
+  // on_complete for all that is there. Returns the number of completions handled.
   virtual uint32_t run_once(Milliseconds deadline) = 0;
   // From any thread: makes a waiting run_once return. Cheap when the engine is known not to wait.
   virtual void wake() = 0;
@@ -82,7 +84,8 @@ public:
   virtual int64_t wall_clock_seconds() = 0; // Unix time
   virtual void fill_random(std::span<uint8_t> bytes) = 0;
 
-  // Listening TCP socket, non-blocking, SO_REUSEADDR, TCP_NODELAY, IPV6_V6ONLY. EADDRINUSE: SharingViolation, EACCES: AccessDenied, EADDRNOTAVAIL: AddressNotAvailable.
+  // Listening TCP socket, non-blocking, SO_REUSEADDR, TCP_NODELAY, IPV6_V6ONLY. EADDRINUSE: SharingViolation, EACCES:
+  // AccessDenied, EADDRNOTAVAIL: AddressNotAvailable.
   virtual Result<int> listen_tcp(const Endpoint &endpoint) = 0;
   virtual Result<Endpoint> local_endpoint(int socket) = 0;
   virtual Result<Endpoint> remote_endpoint(int socket) = 0;
@@ -101,7 +104,8 @@ public:
   virtual NtStatus send_control(int socket, std::span<const uint8_t> bytes, std::span<const int> descriptors) = 0;
 
   virtual Result<int> create_event() = 0;                      // eventfd, non-blocking
-  virtual Result<std::pair<int, int>> create_bell() = 0;       // pipe of one page {read end, write end}; both CLOEXEC, write end non-blocking
+  // pipe of one page {read end, write end}; both CLOEXEC, write end non-blocking
+  virtual Result<std::pair<int, int>> create_bell() = 0;
   virtual void ring_bell(int write_end) = 0;                   // never blocks; full counts as rung
 };
 
