@@ -9,6 +9,19 @@ namespace httpsys::limits {
 // net
 inline constexpr uint64_t kAcceptRetryMilliseconds = 100; // pause after accept failed, for example without descriptors
 
+// se
+inline constexpr uint16_t kFirstUnprivilegedPort = 1024;
+
+// ns
+inline constexpr uint32_t kServerSessions = 4096;     // of all processes together
+inline constexpr uint32_t kUrlGroups = 16384;         // of all processes together
+inline constexpr uint32_t kUrls = 16384;              // registrations: every change copies the tree
+inline constexpr uint32_t kNearestUrlsLogged = 4;     // registrations named in the log line of a request that found none
+
+// queue
+inline constexpr uint32_t kRequestQueues = 4096;      // of all processes together
+inline constexpr uint32_t kRequestQueueLength = 1000; // requests that wait in one queue (HttpServerQueueLengthProperty's default)
+
 // tls
 // bytes; the client's certificate list as sent, default of MaxClientCertificateBytes
 inline constexpr uint32_t kMaxClientCertificateBytes = 32768;

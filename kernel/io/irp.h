@@ -40,6 +40,14 @@ struct IrpCompletion {
   bool delivers_request = false; // tell the channel's extension where the entry lies
 };
 
+// Success, with the id or handle of what was created.
+inline IrpCompletion completion_with_id(uint64_t id)
+{
+  IrpCompletion completion;
+  completion.object_id = id;
+  return completion;
+}
+
 class Irp : public ListLink<Irp> {
 public:
   ~Irp(); // VERIFY: completed

@@ -24,6 +24,8 @@ public:
   // Ends every session; `done` runs on core 0 when the last channel has gone.
   void stop(std::function<void()> done);
   uint32_t session_count() const;
+  // "pid 4242 (shopd, uid 1000)" for texts; "an ended session" when it has gone.
+  std::string describe(SessionId session) const;
 
 private:
   SessionManager() = default;

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "kernel/ns/url_tree.h"
+#include "kernel/limits.h"
+#include <algorithm>
+
+namespace httpsys::ns {
+
+static thread_local RefPtr<UrlTree> t_current;
+
+UrlTree &UrlTree::current()
+{
+  if (!t_current)
+    t_current = build({});
+  return *t_current;
+}
+
+void UrlTree::set_current(RefPtr<UrlTree> tree)
+{
+  t_current = std::move(tree);
+}
+
+void UrlTree::Paths::add(const std::u16string &path_key, const Route &route)
+{
+  routes[path_key] = route;
+  if (std::ranges::find(lengths, path_key.size()) == lengths.end()) {
+    lengths.push_back(path_key.size());
+    std::ranges::sort(lengths, std::ranges::greater());
+  }
+}
+
+// Registered paths end in '/', so a prefix covers the request when the request, with a '/' at its end, has one at the prefix's last place.
+const Route *UrlTree::Paths::find(std::u16string_view path_key, std::u16string &scratch) const
+{
+  for (size_t length : lengths) {
+    if (length > path_key.size() + 1)
+      continue;
+    if (length == path_key.size() + 1) {
+      if (path_key.ends_with(u'/'))
+        continue;
+      scratch.assign(path_key);
+      scratch += u'/';
+    } else {
+      if (path_key[length - 1] != u'/')
+        continue;
+      scratch.assign(path_key.substr(0, length));
+    }
+    if (auto found = routes.find(scratch); found != routes.end())
+      return &found->second;
+  }
+  return nullptr;
+}
+
+RefPtr<UrlTree> UrlTree::build(std::span<const Registration *const> registrations)
+{
+  auto tree = RefPtr<UrlTree>::adopt(new UrlTree);
+  for (const Registration *registration : registrations) {
+    const url::UrlPrefix &prefix = registration->prefix;
+    Port &port = tree->m_ports[prefix.port()];
+    port.is_https = prefix.is_https();
+    if (port.texts.size() < limits::kNearestUrlsLogged)
+      port.texts.push_back(prefix.text_utf8());
+    Route route = registration->route;
+    switch (prefix.host()) {
+    case url::PrefixHost::StrongWildcard:
+      port.strong.add(prefix.path_key(), route);
+      break;
+    case url::PrefixHost::Name:
+      port.names[prefix.host_key()].add(prefix.path_key(), route);
+      break;
+    case url::PrefixHost::IpLiteral:
+      route.is_ip_routed = true;
+      port.addresses[prefix.address()].add(prefix.path_key(), route);
+      break;
+    case url::PrefixHost::WeakWildcard:
+      port.weak.add(prefix.path_key(), route);
+      break;
+    }
+  }
+  return tree;
+}
+
+Lookup UrlTree::find(const Endpoint &local, const url::Host &host, std::u16string_view path_key, Route &route) const
+{
+  auto found = m_ports.find(local.port);
+  if (found == m_ports.end())
+    return Lookup::NoHost;
+  const Port &port = found->second;
+  thread_local std::u16string scratch;
+  bool host_is_served = false;
+  auto take = [&](const Paths &paths) {
+    host_is_served = host_is_served || !paths.routes.empty();
+    const Route *match = paths.find(path_key, scratch);
+    if (match)
+      route = *match;
+    return match != nullptr;
+  };
+  if (take(port.strong))
+    return Lookup::Found;
+  if (host.kind == url::HostKind::Name) {
+    auto name = port.names.find(host.key);
+    if (name != port.names.end() && take(name->second))
+      return Lookup::Found;
+  }
+  auto address = port.addresses.find(local.address);
+  if (address != port.addresses.end() && take(address->second))
+    return Lookup::Found;
+  if (take(port.weak))
+    return Lookup::Found;
+  return host_is_served ? Lookup::NoPath : Lookup::NoHost;
+}
+
+bool UrlTree::is_https(uint16_t port) const
+{
+  auto found = m_ports.find(port);
+  return found != m_ports.end() && found->second.is_https;
+}
+
+std::string UrlTree::nearest(uint16_t port) const
+{
+  auto found = m_ports.find(port);
+  if (found == m_ports.end())
+    return "no registration is left on this port";
+  std::string text = "registered here:";
+  for (const auto &one : found->second.texts)
+    text += " \"" + one + '"';
+  return text;
+}
+
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// UrlTree: the URL namespace as routing sees it. An immutable snapshot that the Namespace builds on core 0 after every change and hands to all cores; a request is routed by the snapshot that its
+// core has at that moment.
+#pragma once
+#include "kernel/base/refptr.h"
+#include "kernel/url/host.h"
+#include "kernel/url/prefix.h"
+#include <map>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+namespace httpsys::ns {
+
+struct Route {
+  uint64_t url_context = 0;
+  uint64_t queue_id = 0;   // 0: the group is not bound (503)
+  bool is_ip_routed = false; // found by an IP literal (HTTP_REQUEST_FLAG_IP_ROUTED)
+};
+
+struct Registration {
+  url::UrlPrefix prefix;
+  Route route;
+};
+
+enum class Lookup {
+  Found,
+  NoHost, // no registration of the port has this host in any bucket: 400 Invalid Hostname
+  NoPath  // the host is served, the path is not: 404
+};
+
+class UrlTree final : public AtomicRefCounted<UrlTree> {
+public:
+  static RefPtr<UrlTree> build(std::span<const Registration *const> registrations);
+  // The snapshot of the current core.
+  static UrlTree &current();
+  static void set_current(RefPtr<UrlTree> tree);
+
+  // path_key: canonical path in upper case. local: the connection's own end. Order of buckets: +, name, IP literal, *; the first bucket with a match wins, its longest prefix by whole segments is taken.
+  Lookup find(const Endpoint &local, const url::Host &host, std::u16string_view path_key, Route &route) const;
+  // Whether the port's registrations are https; false for a port without any.
+  bool is_https(uint16_t port) const;
+  // Some text of what the port has, for the log line of a request that found nothing: the nearest registrations.
+  std::string nearest(uint16_t port) const;
+
+private:
+  friend class AtomicRefCounted<UrlTree>;
+  UrlTree() = default;
+  ~UrlTree() = default;
+  // Paths of one host: by key, and the lengths that occur, longest first.
+  struct Paths {
+    std::unordered_map<std::u16string, Route> routes;
+    std::vector<size_t> lengths;
+    void add(const std::u16string &path_key, const Route &route);
+    const Route *find(std::u16string_view path_key, std::u16string &scratch) const;
+  };
+  struct Port {
+    bool is_https = false;
+    Paths strong, weak;
+    std::unordered_map<std::string, Paths> names;
+    std::map<IpAddress, Paths> addresses;
+    std::vector<std::string> texts;
+  };
+  std::unordered_map<uint16_t, Port> m_ports;
+};
+
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// DeliveredRequests: the requests and connections that a session has received, kept with its channel: the authority for "may this session name this id" (trust rule T10), and what goes back to the queue when the session ends before
+// it has received them. Owned by the channel's core.
+#pragma once
+#include "kernel/io/dispatch.h"
+#include "kernel/queue/request_owner.h"
+#include <deque>
+#include <unordered_map>
+#include <vector>
+
+namespace httpsys::queue {
+
+class DeliveredRequests final : public io::ChannelExtension {
+public:
+  explicit DeliveredRequests(io::Channel &channel) : m_channel(channel) {}
+
+  struct Delivered {
+    QueuedRequest request;   // its image is kept until the client has received it whole
+    bool is_retrieved = false; // a receive gave the whole image; false after BUFFER_OVERFLOW alone
+    bool is_published = false;
+    uint32_t cq_index = 0; // of the entry that gave the whole image
+  };
+
+  // Finishes a receive of the queue: records the request, notes its owner, completes the operation. A channel that is ending gives the request back.
+  void deliver(std::unique_ptr<Delivery> delivery);
+  // RECEIVE_REQUEST with an id: after BUFFER_OVERFLOW.
+  void retrieve(io::IrpPtr irp);
+  // The request, if this session has received it through that queue.
+  Delivered *find(uint64_t request_id, uint64_t queue_id);
+  bool has_connection(uint64_t connection_id, uint64_t queue_id) const;
+  void request_gone(uint64_t request_id);
+  void connection_gone(uint64_t connection_id);
+  size_t count() const { return m_requests.size(); }
+
+  void on_delivery_published(uint64_t request_id, uint32_t cq_index, bool has_output) override;
+  void on_session_end(uint32_t received_up_to) override;
+
+private:
+  void complete_delivery(io::IrpPtr irp, Delivered &delivered);
+  void forget_received_images();
+  io::Channel &m_channel;
+  std::unordered_map<uint64_t, Delivered> m_requests;
+  std::unordered_map<uint64_t, std::vector<uint64_t>> m_connections; // connection id -> queues through which requests of it came
+  std::deque<uint64_t> m_unreceived; // requests with images, in the order of delivery
+  bool m_ended = false;
+};
+
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "kernel/queue/queue_registry.h"
+#include "kernel/io/channel.h"
+#include "kernel/limits.h"
+#include "kernel/ns/namespace.h"
+#include "kernel/ob/id_table.h"
+#include "kernel/queue/request_queue.h"
+#include "kernel/se/access.h"
+#include "kernel/url/utf.h"
+#include <cstring>
+
+namespace httpsys::queue {
+
+static std::u16string folded(const std::u16string &name)
+{
+  std::u16string result = name;
+  for (char16_t &c : result)
+    if (c >= u'a' && c <= u'z')
+      c = static_cast<char16_t>(c - u'a' + u'A');
+  return result;
+}
+
+static std::string printable(const std::u16string &name)
+{
+  return url::quoted(name);
+}
+
+QueueRegistry &QueueRegistry::instance()
+{
+  static QueueRegistry registry;
+  return registry;
+}
+
+static Result<std::u16string> parse_name(const io::Irp &irp)
+{
+  hsys_queue_name head;
+  auto parameters = irp.parameters();
+  std::memcpy(&head, parameters.data(), sizeof head);
+  if (head.reserved0 != 0 || head.name_bytes % 2 != 0 || head.name_bytes != parameters.size() - sizeof head)
+    return NtStatus::InvalidParameter;
+  std::u16string name(head.name_bytes / 2, u'\0');
+  std::memcpy(name.data(), parameters.data() + sizeof head, head.name_bytes);
+  return name;
+}
+
+NtStatus QueueRegistry::open(const io::Irp &irp, const std::u16string &name, ob::HandleTarget &target, std::string &reason)
+{
+  auto found = m_names.find(folded(name));
+  if (found == m_names.end()) {
+    reason = "there is no request queue named " + printable(name) + "; its owner creates it without HTTP_CREATE_REQUEST_QUEUE_FLAG_OPEN_EXISTING";
+    return NtStatus::ObjectNameNotFound;
+  }
+  Queue &queue = m_queues.at(found->second);
+  if (!se::may_open_queue(queue.creator_uid, irp.uid())) {
+    reason = "request queue " + printable(name) + " belongs to uid " + std::to_string(queue.creator_uid) + "; uid " + std::to_string(irp.uid()) + " may not open it";
+    return NtStatus::AccessDenied;
+  }
+  queue.handles++;
+  target = {found->second, ob::id_core(found->second), ob::kRightReceive, queue.version_1, false};
+  return NtStatus::Success;
+}
+
+NtStatus QueueRegistry::create(const io::Irp &irp, const std::u16string &name, ob::HandleTarget &target, std::string &reason)
+{
+  if (!name.empty() && m_names.contains(folded(name))) {
+    reason = "a request queue named " + printable(name) + " exists; open it with HTTP_CREATE_REQUEST_QUEUE_FLAG_OPEN_EXISTING";
+    return NtStatus::ObjectNameCollision;
+  }
+  if (m_queues.size() >= limits::kRequestQueues) {
+    reason = "the daemon has " + std::to_string(limits::kRequestQueues) + " request queues, its limit";
+    return NtStatus::InsufficientResources;
+  }
+  bool version_1 = (irp.entry().op_flags & HSYS_QUEUE_VERSION_1) != 0;
+  ke::CoreId home = irp.channel().core;
+  uint64_t id = static_cast<uint64_t>(m_generation++) << 32 | static_cast<uint64_t>(ob::IdType::RequestQueue) << 28 | static_cast<uint64_t>(home) << 20;
+  m_queues[id] = {name, irp.uid(), 1, version_1};
+  if (!name.empty())
+    m_names[folded(name)] = id;
+  ke::Cores::instance().run_on(home, [id] { RequestQueue::create(id); });
+  target = {id, home, ob::kRightReceive | ob::kRightConfigure, version_1, false};
+  return NtStatus::Success;
+}
+
+// On the channel's core: the session gets its handle.
+static void give_handle(io::IrpPtr irp, const ob::HandleTarget &target)
+{
+  io::Channel *channel = io::Channel::find(irp->channel().number);
+  auto handle = channel && !channel->is_ending() ? channel->handles().add(target) : Result<uint64_t>(NtStatus::Cancelled);
+  if (handle.is_error()) {
+    ke::Cores::instance().run_on(0, [queue = target.queue] { QueueRegistry::instance().release(queue); });
+    return io::complete(std::move(irp), handle.error(), "the session has as many handles as it may have");
+  }
+  io::complete(std::move(irp), io::completion_with_id(*handle));
+}
+
+void QueueRegistry::create_or_open(io::IrpPtr irp)
+{
+  auto name = parse_name(*irp);
+  bool opens = (irp->entry().op_flags & HSYS_QUEUE_OPEN_EXISTING) != 0;
+  if (name.is_error() || (opens && name->empty()))
+    return io::complete(std::move(irp), NtStatus::InvalidParameter, "opening a request queue takes its name");
+  if (name->find(u'\\') != name->npos || name->find(u'\0') != name->npos)
+    return io::complete(std::move(irp), NtStatus::ObjectNameInvalid, "the name of a request queue has no backslash and no NUL in it");
+  ob::HandleTarget target;
+  std::string reason;
+  NtStatus status = opens ? open(*irp, *name, target, reason) : create(*irp, *name, target, reason);
+  if (!is_success(status))
+    return io::complete(std::move(irp), status, std::move(reason));
+  ke::CoreId core = irp->channel().core;
+  auto given = std::make_unique<ob::HandleTarget>(target);
+  ke::Cores::instance().run_on(core, [irp = std::move(irp), given = std::move(given)]() mutable { give_handle(std::move(irp), *given); });
+}
+
+void QueueRegistry::release(uint64_t queue_id)
+{
+  auto found = m_queues.find(queue_id);
+  VERIFY(found != m_queues.end() && found->second.handles > 0);
+  if (--found->second.handles > 0)
+    return;
+  if (!found->second.name.empty())
+    m_names.erase(folded(found->second.name));
+  m_queues.erase(found);
+  ns::Namespace::instance().queue_gone(queue_id);
+  ke::Cores::instance().run_on(ob::id_core(queue_id), [queue_id] { RequestQueue::destroy(queue_id); });
+}
+
+}

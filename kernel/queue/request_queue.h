@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// RequestQueue: receives that wait for requests and requests that wait for receives; never both. Owned by its home core, the core of the channel that created it; lives while any handle to it is open (queue_registry.h).
+#pragma once
+#include "kernel/io/irp_queue.h"
+#include "kernel/queue/request_owner.h"
+#include <deque>
+
+namespace httpsys::queue {
+
+class RequestQueue {
+public:
+  explicit RequestQueue(uint64_t id) : m_id(id) {}
+  ~RequestQueue();
+
+  // The queue of that id on the current core; null when it has gone.
+  static RequestQueue *find(uint64_t id);
+  static void create(uint64_t id);
+  // Refuses what waits and ends the queue.
+  static void destroy(uint64_t id);
+
+  uint64_t id() const { return m_id; }
+  // Takes the oldest request or parks the receive (first in, first out).
+  void receive(io::IrpPtr irp);
+  void submit(QueuedRequest request);
+  // At the head: a worker ended before it had received it.
+  void put_back(QueuedRequest request);
+  void withdraw(uint64_t request_id);
+
+  size_t waiting_requests() const { return m_requests.size(); }
+  size_t parked_receives() const { return m_receives.size(); }
+
+private:
+  void deliver(io::IrpPtr irp, QueuedRequest request);
+  uint64_t m_id;
+  io::IrpQueue m_receives;
+  std::deque<QueuedRequest> m_requests;
+};
+
+// Sum over the current core's queues, for STATS.
+size_t queued_requests_on_this_core();
+
+}
