@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Handles of one session: 32-bit values (index and generation), never 0, with a target and rights. Lives with the
-// session's channel, on its core. Type is checked before rights: a wrong or stale value is InvalidHandle.
+// Handles of one session: 32-bit values (generation and index), never 0, with a target and rights. Lives with the session's channel, on its
+// core. Type is checked before rights: a wrong or stale value is InvalidHandle.
 #pragma once
 #include "kernel/base/result.h"
 #include <cstdint>
@@ -9,7 +9,7 @@
 namespace httpsys::ob {
 
 enum HandleRight : uint32_t {
-  kRightReceive = 1, // receive requests, read bodies, send, cancel, certificates
+  kRightReceive = 1,   // receive requests, read bodies, send, cancel, certificates
   kRightConfigure = 2, // bind groups, properties, shut down for all
 };
 
@@ -23,10 +23,13 @@ struct HandleTarget {
 
 class HandleTable {
 public:
+  // maximum: handles at a time, below 65536. A table whose generations start elsewhere does not know another's handles.
   explicit HandleTable(uint32_t maximum, uint32_t first_generation);
   // InsufficientResources when the session has `maximum` handles.
   Result<uint64_t> add(const HandleTarget &target);
+  // The pointer is valid until the next add() or remove(). InvalidHandle.
   Result<HandleTarget *> find(uint64_t handle);
+  // InvalidHandle.
   Result<HandleTarget> remove(uint64_t handle);
   uint32_t count() const { return m_count; }
   template <typename Visit>
@@ -44,6 +47,7 @@ private:
     HandleTarget target;
   };
   uint64_t value(uint32_t index) const { return static_cast<uint64_t>(m_slots[index].generation) << 16 | (index + 1); }
+  Slot *slot(uint64_t handle);
   uint32_t m_maximum, m_count = 0;
   uint16_t m_first_generation;
   std::vector<Slot> m_slots;

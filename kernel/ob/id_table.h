@@ -19,7 +19,11 @@ class IdTable {
 public:
   static constexpr uint32_t kMaximumSlots = 1u << 20;
 
-  IdTable(IdType type, uint32_t core, uint32_t first_generation) : m_type(type), m_core(core), m_generation(first_generation | 1) {}
+  // core: below 256.
+  IdTable(IdType type, uint32_t core, uint32_t first_generation) : m_type(type), m_core(core), m_generation(first_generation | 1)
+  {
+    VERIFY(core <= 0xff);
+  }
 
   // 0 when the table is full. The table does not own the object.
   uint64_t add(T &object)
