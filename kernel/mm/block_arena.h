@@ -19,19 +19,28 @@ public:
     uint32_t offset = 0; // in the arena, bytes
     uint32_t size = 0;   // bytes
   };
-  // Smallest block of at least `bytes` (at most HSYS_BLOCK_MAX); InsufficientResources when none is free.
+  // Smallest block of at least `bytes`; InsufficientResources when none is free, InvalidParameter over HSYS_BLOCK_MAX.
   Result<Block> lend(uint32_t bytes);
   // InvalidParameter when number is not on loan: a protocol violation.
   Result<void> give_back(uint32_t number);
   bool is_on_loan(uint32_t number) const;
   uint32_t loans() const { return m_loans; }
-  uint64_t free_bytes() const;
+  uint64_t free_bytes() const { return m_free_bytes; }
 
 private:
   static constexpr uint8_t kFree = 0x40, kLent = 0x80; // state of a first granule, with the order in the low bits; 0 inside a block
-  std::vector<uint8_t> m_state;
-  std::vector<std::vector<uint32_t>> m_free; // by order
+  static constexpr uint32_t kNone = UINT32_MAX;
+  static constexpr uint32_t kOrders = 8; // HSYS_BLOCK_MIN << 0 to << 7
+  struct Links {
+    uint32_t previous, next;
+  };
+  void push_free(uint32_t number, uint32_t order);
+  void unlink_free(uint32_t number, uint32_t order);
+  std::vector<uint8_t> m_state; // by granule
+  std::vector<Links> m_links;   // by granule; of the free list that its block is in
+  uint32_t m_first_free[kOrders];
   uint32_t m_loans = 0;
+  uint64_t m_free_bytes = 0;
 };
 
 }

@@ -14,7 +14,7 @@ class SharedRegion : public AtomicRefCounted<SharedRegion> {
 public:
   enum class Writer {
     Daemon, // ktou: sealed with F_SEAL_FUTURE_WRITE, clients can only ever map it read-only
-    Client  // utok: size sealed only
+    Client  // utok: size sealed only; the daemon maps it read-only
   };
   // bytes: multiple of the page size. NoMemory, TooManyOpenedFiles.
   static Result<RefPtr<SharedRegion>> create(const char *name, uint64_t bytes, Writer writer);

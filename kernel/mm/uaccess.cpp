@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "kernel/mm/uaccess.h"
+#include "kernel/base/checked_math.h"
+#include <cstring>
+
+namespace httpsys::mm {
+
+#ifdef HTTPSYS_SIMULATOR
+void (*UserMemory::after_load_hook)(SharedRegion &region) = nullptr;
+#define AFTER_LOAD(region) (after_load_hook ? after_load_hook(region) : void())
+#else
+#define AFTER_LOAD(region) ((void)(region))
+#endif
+
+UserMemory::UserMemory(RefPtr<SharedRegion> region) : m_region(std::move(region))
+{
+  VERIFY(m_region && m_region->writer() == SharedRegion::Writer::Client);
+}
+
+// Shared words are at places that the daemon chose itself, so a wrong one is its own mistake.
+static const uint32_t *word_at(const uint8_t *base, uint64_t size, uint64_t offset)
+{
+  VERIFY(offset % sizeof(uint32_t) == 0 && range_fits(offset, sizeof(uint32_t), size));
+  return reinterpret_cast<const uint32_t *>(base + offset);
+}
+
+uint32_t UserMemory::load_index(uint64_t offset) const
+{
+  uint32_t value = __atomic_load_n(word_at(m_region->m_base, m_region->m_size, offset), __ATOMIC_ACQUIRE);
+  AFTER_LOAD(*m_region);
+  return value;
+}
+
+uint32_t UserMemory::load_index_seq_cst(uint64_t offset) const
+{
+  uint32_t value = __atomic_load_n(word_at(m_region->m_base, m_region->m_size, offset), __ATOMIC_SEQ_CST);
+  AFTER_LOAD(*m_region);
+  return value;
+}
+
+Result<void> UserMemory::copy_in(uint64_t offset, std::span<uint8_t> bytes) const
+{
+  if (!range_fits(offset, bytes.size(), m_region->m_size))
+    return NtStatus::InvalidParameter;
+  if (bytes.empty())
+    return {};
+  std::memcpy(bytes.data(), m_region->m_base + offset, bytes.size());
+  // Without this the compiler, once it has inlined us, may use the shared bytes again in place of the copy (trust rule T2).
+  asm volatile("" : : "r"(bytes.data()) : "memory");
+  AFTER_LOAD(*m_region);
+  return {};
+}
+
+std::optional<std::span<const uint8_t>> UserMemory::body_span(uint64_t area, uint64_t area_size, uint64_t offset, uint64_t length) const
+{
+  VERIFY(range_fits(area, area_size, m_region->m_size));
+  // offset counts from the region's start, so [offset, offset + length) has to lie in [area, area + area_size).
+  if (offset < area || !range_fits(offset - area, length, area_size))
+    return std::nullopt;
+  return std::span<const uint8_t>(m_region->m_base + offset, length);
+}
+
+}
