@@ -6,6 +6,13 @@
 
 namespace httpsys::limits {
 
+// base
+inline constexpr size_t kMaxQuotedText = 200; // bytes of a value shown in a message; enough for a name, too little to flood a log
+
+// platform
+inline constexpr size_t kMaxStateFileBytes = 1 << 20;  // bytes of one state file; a chain of 256 certificates has about half of it
+inline constexpr uint32_t kMaxFilesSetAside = 100;      // damaged files kept under one name; beyond, somebody has to look at them
+
 // net
 inline constexpr uint64_t kAcceptRetryMilliseconds = 100; // pause after accept failed, for example without descriptors
 

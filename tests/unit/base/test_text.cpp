@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "kernel/base/text.h"
+#include <array>
+#include <doctest/doctest.h>
+
+using namespace httpsys;
+
+TEST_CASE("letter case is ASCII's")
+{
+  CHECK(lower_ascii("CertHash=\xc3\x84") == "certhash=\xc3\x84");
+  CHECK(equal_ignoring_case("SSLCert", "sslcert"));
+  CHECK(!equal_ignoring_case("sslcert", "sslcer"));
+  CHECK(!equal_ignoring_case("sslcert", "sslcertx"));
+}
+
+TEST_CASE("values are shown so that nothing in them stays unseen")
+{
+  struct Row {
+    const char *text, *shown;
+  };
+  for (const Row &row : {Row{"", R"("")"}, Row{"plain text", R"("plain text")"}, Row{"\xe2\x80\x8e"
+                                                                                  "5d48",
+                                                                                  R"("\u200e5d48")"},
+                         Row{"a\nb\x7f", R"("a\u000ab\u007f")"}, Row{"M\xc3\xbcller", "\"M\xc3\xbcller\""}, Row{"\xff\xc0\x80", R"("\xff\xc0\x80")"},
+                         Row{"\xed\xa0\x80", R"("\xed\xa0\x80")"}, Row{"\xf3\xa0\x80\x81", R"("\U000e0001")"}, Row{"\xc2\xa0", R"("\u00a0")"},
+                         Row{"say \"x\\\"", R"("say \"x\\\"")"}, Row{"\xe2\x80", R"("\xe2\x80")"}, Row{"\xf4\x90\x80\x80", R"("\xf4\x90\x80\x80")"}})
+    CHECK(quoted(row.text) == row.shown);
+  CHECK(quoted(std::string(200, 'x')) == '"' + std::string(200, 'x') + '"');
+  CHECK(quoted(std::string(201, 'x')) == '"' + std::string(200, 'x') + "...\"");
+}
+
+TEST_CASE("the nearest word is the one with the fewest slips")
+{
+  constexpr std::array<std::string_view, 4> verbs = {"add", "delete", "show", "update"};
+  struct Row {
+    const char *word, *nearest;
+  };
+  for (const Row &row : {Row{"shwo", "show"}, Row{"SHOW", "show"}, Row{"ad", "add"}, Row{"dlete", "delete"}, Row{"updaet", "update"}, Row{"", "add"},
+                         Row{"qqqqqqqqqqqqqqqqq", "add"}})
+    CHECK(nearest_word(row.word, verbs) == row.nearest);
+  CHECK(nearest_word("x", {}).empty());
+  // A swap of neighbours is one slip, so that it wins over two replacements.
+  constexpr std::array<std::string_view, 2> swaps = {"abxy", "abdc"};
+  CHECK(nearest_word("abcd", swaps) == "abdc");
+  CHECK(nearest_word(std::string(1000000, 'x'), verbs) == "add");
+}
+
+TEST_CASE("lists of words read like a sentence")
+{
+  constexpr std::array<std::string_view, 3> words = {"a", "b", "c"};
+  CHECK(joined(words) == "a, b and c");
+  CHECK(joined(std::span(words).first(2), " or ") == "a or b");
+  CHECK(joined(std::span(words).first(1)) == "a");
+  CHECK(joined({}).empty());
+}
+
+TEST_CASE("a wiped string leaves nothing behind")
+{
+  std::string secret(64, 's');
+  const char *memory = secret.data();
+  wipe(secret);
+  CHECK(secret.empty());
+  CHECK(std::string_view(memory, 64) == std::string(64, '\0'));
+}
