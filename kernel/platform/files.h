@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Files of the daemon: a folder of small state files that are replaced in one piece, and the configuration file. These calls block (they wait for the disk),
+// so they belong to the start and to the helper thread, never to a core. A StateFolder is used by one thread at a time and lives as long as its owner wants.
+// Whatever can fail sets `reason` to one sentence without full stop that names the file.
+#pragma once
+#include "kernel/base/result.h"
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace httpsys::platform {
+
+class StateFolder {
+public:
+  // Makes the folder (0700) and its parents (0755) where they are missing. A folder of ours that is open to others is closed to them, one of somebody
+  // else's, or one with files that others may write into, is refused (AccessDenied). What a crash left half-written is removed.
+  static Result<StateFolder> open(const std::string &path, std::string &reason);
+  // A folder inside, by a plain name.
+  Result<StateFolder> open_inside(const std::string &name, std::string &reason) const;
+
+  StateFolder() = default; // of nothing; only to be assigned to
+  StateFolder(StateFolder &&other) noexcept;
+  StateFolder &operator=(StateFolder &&other) noexcept;
+  ~StateFolder();
+
+  // Keeps other daemons out until this object or the process ends. SharingViolation: another has it.
+  Result<void> lock(std::string &reason);
+
+  // Names of what is in the folder, sorted; temporary files are not.
+  Result<std::vector<std::string>> list(std::string &reason) const;
+  // A regular file of ours or of uid 0 that nobody else may write, at most limits::kMaxStateFileBytes. May hold a secret: the caller wipes it.
+  // Errors: ObjectNameNotFound, AccessDenied (somebody else's), InvalidParameter (no regular file, too long), IoDeviceError.
+  Result<std::string> read(const std::string &name, std::string &reason) const;
+  // Afterwards the file (0600) holds the new contents and a crash cannot bring the old ones back; after an error, or a crash on the way, it is as before.
+  Result<void> write(const std::string &name, std::string_view contents, std::string &reason);
+  // ObjectNameNotFound: there is none. A crash cannot bring it back.
+  Result<void> remove(const std::string &name, std::string &reason);
+  // Gives the file a name that is free ("NAME.damaged", "NAME.damaged-2", ...) and returns that.
+  Result<std::string> set_aside(const std::string &name, std::string &reason);
+  // Whether the name is one that set_aside() gives.
+  static bool is_set_aside(std::string_view name);
+
+  std::string path_of(const std::string &name) const { return m_path + '/' + name; }
+  const std::string &path() const { return m_path; }
+
+private:
+  StateFolder(int descriptor, std::string path) : m_descriptor(descriptor), m_path(std::move(path)) {}
+  static Result<StateFolder> adopt(int descriptor, const std::string &path, std::string &reason);
+  Result<void> write_new(const std::string &name, std::string_view contents, std::string &reason);
+  void remove_unfinished();
+
+  int m_descriptor = -1;
+  std::string m_path;
+};
+
+// A text file that an administrator wrote, symbolic links followed. Errors: ObjectNameNotFound, InvalidParameter (no regular file, longer than maximum),
+// AccessDenied, IoDeviceError.
+Result<std::string> read_file(const std::string &path, size_t maximum, std::string &reason);
+
+}
