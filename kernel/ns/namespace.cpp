@@ -16,7 +16,11 @@ static uint32_t random_generation()
   return value;
 }
 
-Namespace::Namespace() : m_sessions(ob::IdType::ServerSession, 0, random_generation()), m_groups(ob::IdType::UrlGroup, 0, random_generation()) {}
+Namespace::Namespace()
+    : m_sessions(ob::IdType::ServerSession, 0, random_generation()),
+      m_groups(ob::IdType::UrlGroup, 0, random_generation())
+{
+}
 
 Namespace &Namespace::instance()
 {
@@ -181,7 +185,8 @@ NtStatus Namespace::check_new_url(const io::Irp &irp, const url::UrlPrefix &pref
     const url::UrlPrefix &other = url.registration.prefix;
     if (other.port() != prefix.port() || other.is_https() == prefix.is_https())
       continue;
-    reason = text + " can't be registered: port " + std::to_string(prefix.port()) + " carries " + (other.is_https() ? "https" : "http") + " (\"" + other.text_utf8() +
+    reason = text + " can't be registered: port " + std::to_string(prefix.port()) + " carries " +
+             (other.is_https() ? "https" : "http") + " (\"" + other.text_utf8() +
              "\"), and one port has one scheme; use another port";
     return NtStatus::ObjectNameCollision;
   }
@@ -191,7 +196,8 @@ NtStatus Namespace::check_new_url(const io::Irp &irp, const url::UrlPrefix &pref
     return NtStatus::ObjectNameCollision;
   }
   if (!se::may_listen(prefix.port(), irp.uid())) {
-    reason = "uid " + std::to_string(irp.uid()) + " may not listen on " + text + ": ports below 1024 are for uid 0 and the daemon's own uid; use a port from 1024 on";
+    reason = "uid " + std::to_string(irp.uid()) + " may not listen on " + text +
+             ": ports below 1024 are for uid 0 and the daemon's own uid; use a port from 1024 on";
     return NtStatus::AccessDenied;
   }
   if (m_urls.size() >= limits::kUrls) {
@@ -224,8 +230,10 @@ void Namespace::add_url_now(io::IrpPtr irp)
     if (is_success(opened))
       return insert_url(std::move(waiting->first), std::move(waiting->second), context);
     std::string why = "cannot listen for \"" + waiting->second.text_utf8() + "\": ";
-    why += opened == NtStatus::SharingViolation ? "port " + std::to_string(waiting->second.port()) + " is in use by a program outside httpsysd; stop it or use another port"
-                                                : std::string("the system answers ") + status_name(opened);
+    why += opened == NtStatus::SharingViolation
+               ? "port " + std::to_string(waiting->second.port()) +
+                     " is in use by a program outside httpsysd; stop it or use another port"
+               : std::string("the system answers ") + status_name(opened);
     io::complete(std::move(waiting->first), opened, std::move(why));
     finish_change();
   });

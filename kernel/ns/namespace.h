@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Namespace: server sessions, URL groups and their URLs, on core 0. Every change opens or closes ports where needed, builds a new UrlTree and hands it to all cores; the operation completes when all have it. Changes run one at a
-// time. Objects belong to the session (process) that made them and end with it.
+// Namespace: server sessions, URL groups and their URLs, on core 0. Every change opens or closes ports where needed,
+// builds a new UrlTree and hands it to all cores; the operation completes when all have it. Changes run one at a time.
+// Objects belong to the session (process) that made them and end with it.
 #pragma once
 #include "kernel/io/irp.h"
 #include "kernel/ns/url_tree.h"

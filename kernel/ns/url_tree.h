@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// UrlTree: the URL namespace as routing sees it. An immutable snapshot that the Namespace builds on core 0 after every change and hands to all cores; a request is routed by the snapshot that its
-// core has at that moment.
+// UrlTree: the URL namespace as routing sees it. An immutable snapshot that the Namespace builds on core 0 after every
+// change and hands to all cores; a request is routed by the snapshot that its core has at that moment.
 #pragma once
 #include "kernel/base/refptr.h"
 #include "kernel/url/host.h"
@@ -36,7 +36,8 @@ public:
   static UrlTree &current();
   static void set_current(RefPtr<UrlTree> tree);
 
-  // path_key: canonical path in upper case. local: the connection's own end. Order of buckets: +, name, IP literal, *; the first bucket with a match wins, its longest prefix by whole segments is taken.
+  // path_key: canonical path in upper case. local: the connection's own end. Order of buckets: +, name, IP literal, *;
+  // the first bucket with a match wins, its longest prefix by whole segments is taken.
   Lookup find(const Endpoint &local, const url::Host &host, std::u16string_view path_key, Route &route) const;
   // Whether the port's registrations are https; false for a port without any.
   bool is_https(uint16_t port) const;

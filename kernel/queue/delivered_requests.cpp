@@ -48,7 +48,9 @@ void DeliveredRequests::deliver(std::unique_ptr<Delivery> delivery)
   uint64_t id = delivery->request.request_id;
   if (wants_body && head.body.length == 0 && !delivery->body_attached && room > 0 && (head.flags & HSYS_REQUEST_MORE_BODY)) {
     room = std::min(room, static_cast<uint32_t>(HSYS_BODY_READ_MAX));
-    ke::Cores::instance().run_on(ob::id_core(id), [delivery = std::move(delivery), room]() mutable { request_owner().attach_body(std::move(delivery), room); });
+    ke::Cores::instance().run_on(ob::id_core(id), [delivery = std::move(delivery), room]() mutable {
+      request_owner().attach_body(std::move(delivery), room);
+    });
     return;
   }
   forget_received_images();

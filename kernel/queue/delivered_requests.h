@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// DeliveredRequests: the requests and connections that a session has received, kept with its channel: the authority for "may this session name this id" (trust rule T10), and what goes back to the queue when the session ends before
-// it has received them. Owned by the channel's core.
+// DeliveredRequests: the requests and connections that a session has received, kept with its channel: the authority for
+// "may this session name this id" (trust rule T10), and what goes back to the queue when the session ends before it has
+// received them. Owned by the channel's core.
 #pragma once
 #include "kernel/io/dispatch.h"
 #include "kernel/queue/request_owner.h"
@@ -21,7 +22,8 @@ public:
     uint32_t cq_index = 0; // of the entry that gave the whole image
   };
 
-  // Finishes a receive of the queue: records the request, notes its owner, completes the operation. A channel that is ending gives the request back.
+  // Finishes a receive of the queue: records the request, notes its owner, completes the operation. A channel that is
+  // ending gives the request back.
   void deliver(std::unique_ptr<Delivery> delivery);
   // RECEIVE_REQUEST with an id: after BUFFER_OVERFLOW.
   void retrieve(io::IrpPtr irp);

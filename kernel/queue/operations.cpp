@@ -25,7 +25,9 @@ static void shutdown_request_queue(io::Channel &channel, io::IrpPtr irp)
   if (target.is_error())
     return io::complete(std::move(irp), target.error());
   (*target)->shut_down = true;
-  channel.cancel_operations(handle, [](hsys_op operation) { return operation == HSYS_OP_RECEIVE_REQUEST || operation == HSYS_OP_WAIT_DISCONNECT; });
+  channel.cancel_operations(handle, [](hsys_op operation) {
+    return operation == HSYS_OP_RECEIVE_REQUEST || operation == HSYS_OP_WAIT_DISCONNECT;
+  });
   io::complete(std::move(irp), NtStatus::Success);
 }
 
@@ -98,7 +100,9 @@ void register_operations()
   io::register_operation(HSYS_OP_RECEIVE_CERTIFICATE, connection_operation);
   io::register_operation(HSYS_OP_WAIT_DISCONNECT, wait_disconnect);
   io::register_handle_closed(handle_closed);
-  io::register_extension([](io::Channel &channel) -> std::unique_ptr<io::ChannelExtension> { return std::make_unique<DeliveredRequests>(channel); });
+  io::register_extension([](io::Channel &channel) -> std::unique_ptr<io::ChannelExtension> {
+    return std::make_unique<DeliveredRequests>(channel);
+  });
 }
 
 }

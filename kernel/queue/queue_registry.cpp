@@ -47,12 +47,14 @@ NtStatus QueueRegistry::open(const io::Irp &irp, const std::u16string &name, ob:
 {
   auto found = m_names.find(folded(name));
   if (found == m_names.end()) {
-    reason = "there is no request queue named " + printable(name) + "; its owner creates it without HTTP_CREATE_REQUEST_QUEUE_FLAG_OPEN_EXISTING";
+    reason = "there is no request queue named " + printable(name) +
+             "; its owner creates it without HTTP_CREATE_REQUEST_QUEUE_FLAG_OPEN_EXISTING";
     return NtStatus::ObjectNameNotFound;
   }
   Queue &queue = m_queues.at(found->second);
   if (!se::may_open_queue(queue.creator_uid, irp.uid())) {
-    reason = "request queue " + printable(name) + " belongs to uid " + std::to_string(queue.creator_uid) + "; uid " + std::to_string(irp.uid()) + " may not open it";
+    reason = "request queue " + printable(name) + " belongs to uid " + std::to_string(queue.creator_uid) + "; uid " +
+             std::to_string(irp.uid()) + " may not open it";
     return NtStatus::AccessDenied;
   }
   queue.handles++;
@@ -72,7 +74,8 @@ NtStatus QueueRegistry::create(const io::Irp &irp, const std::u16string &name, o
   }
   bool version_1 = (irp.entry().op_flags & HSYS_QUEUE_VERSION_1) != 0;
   ke::CoreId home = irp.channel().core;
-  uint64_t id = static_cast<uint64_t>(m_generation++) << 32 | static_cast<uint64_t>(ob::IdType::RequestQueue) << 28 | static_cast<uint64_t>(home) << 20;
+  uint64_t id = static_cast<uint64_t>(m_generation++) << 32 | static_cast<uint64_t>(ob::IdType::RequestQueue) << 28 |
+                static_cast<uint64_t>(home) << 20;
   m_queues[id] = {name, irp.uid(), 1, version_1};
   if (!name.empty())
     m_names[folded(name)] = id;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// QueueRegistry: which request queues exist, their names, creators and the number of open handles. On core 0; the queues themselves live on their home cores. Names are compared without case (ASCII).
+// QueueRegistry: which request queues exist, their names, creators and the number of open handles. On core 0; the
+// queues themselves live on their home cores. Names are compared without case (ASCII).
 #pragma once
 #include "kernel/io/irp.h"
 #include <map>

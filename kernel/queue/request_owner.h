@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What the queue knows of requests: ids and images. Everything else belongs to the owner, the layer above, which registers its functions at boot (queue never names http).
-// Each function runs on the request's own core (id_core of its id); a request that has ended meanwhile is not an error there.
+// What the queue knows of requests: ids and images. Everything else belongs to the owner, the layer above, which
+// registers its functions at boot (queue never names http). Each function runs on the request's own core (id_core of
+// its id); a request that has ended meanwhile is not an error there.
 #pragma once
 #include "kernel/io/irp.h"
 #include "kernel/ob/id_table.h"
@@ -9,7 +10,8 @@
 
 namespace httpsys::queue {
 
-// A parsed and routed request on its way to a worker. The image (hsys_request, uapi/request.h) carries all that a worker sees, without body bytes.
+// A parsed and routed request on its way to a worker. The image (hsys_request, uapi/request.h) carries all that a
+// worker sees, without body bytes.
 struct QueuedRequest {
   uint64_t request_id = 0;
   uint64_t connection_id = 0;
@@ -33,7 +35,8 @@ struct RequestOwner {
   void (*abandon)(uint64_t request_id);
   // It reached no worker: 503.
   void (*refuse)(uint64_t request_id, Refusal why);
-  // Adds up to `room` body bytes to the image and hands the delivery to continue_delivery() on the channel's core; with HSYS_RECEIVE_FLUSH_BODY first waits for the whole body.
+  // Adds up to `room` body bytes to the image and hands the delivery to continue_delivery() on the channel's core; with
+  // HSYS_RECEIVE_FLUSH_BODY first waits for the whole body.
   void (*attach_body)(std::unique_ptr<Delivery> delivery, uint32_t room);
   // RECEIVE_BODY, SEND_*, CANCEL_REQUEST, RECEIVE_CERTIFICATE, WAIT_DISCONNECT of a session that may.
   void (*operate)(io::IrpPtr irp);

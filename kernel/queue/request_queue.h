@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// RequestQueue: receives that wait for requests and requests that wait for receives; never both. Owned by its home core, the core of the channel that created it; lives while any handle to it is open (queue_registry.h).
+// RequestQueue: receives that wait for requests and requests that wait for receives; never both. Owned by its home
+// core, the core of the channel that created it; lives while any handle to it is open (queue_registry.h).
 #pragma once
 #include "kernel/io/irp_queue.h"
 #include "kernel/queue/request_owner.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Who may do what, by the uid that the kernel reported at connect time (design: rights, until URL reservations exist). Pure but for the daemon's own uid, which main sets before any core runs.
+// Who may do what, by the uid that the kernel reported at connect time (design: rights, until URL reservations exist).
+// Pure but for the daemon's own uid, which main sets before any core runs.
 #pragma once
 #include <cstdint>
 

@@ -8,7 +8,7 @@ import re
 CHAIN = ['base', 'platform', 'ke', 'mm', 'ob', 'se', 'io']
 # Above the chain, beside one another, with the arrows between them. The parsers (url, http1) are pure functions of bytes: nothing but base.
 SIBLINGS = {'net': CHAIN, 'tls': CHAIN + ['net'], 'cm': CHAIN + ['net', 'tls'], 'url': ['base'], 'http1': ['base', 'url'],
-            'ns': CHAIN + ['url']}
+            'ns': CHAIN + ['net', 'url']}
 TOP = ['queue', 'http', 'main']
 
 
