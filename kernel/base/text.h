@@ -23,11 +23,12 @@ Utf8Character first_character(std::string_view text);
 // Whether a person would not see the character: control, format and blank characters other than the space.
 bool is_invisible(char32_t code);
 
-// The text in double quotes, ready for a sentence: invisible characters become \u200e or \U000e0001, broken UTF-8 \xff, '"' and '\' get a '\'. Longer
-// than limits::kMaxQuotedText bytes: its beginning and "...".
+// The text in double quotes, ready for a sentence: invisible characters become \u200e or \U000e0001, broken UTF-8 \xff,
+// '"' and '\' get a '\'. Longer than limits::kMaxQuotedText bytes: its beginning and "...".
 std::string quoted(std::string_view text);
 
-// The candidate with the fewest insertions, deletions, replacements and swaps of neighbours, letter case aside; the first of equals. "" without candidates.
+// The candidate with the fewest insertions, deletions, replacements and swaps of neighbours, letter case aside; the
+// first of equals. "" without candidates.
 std::string_view nearest_word(std::string_view word, std::span<const std::string_view> candidates);
 
 // "a", "a and b", "a, b and c": with another word in place of "and" on wish.

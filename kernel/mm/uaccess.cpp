@@ -14,12 +14,13 @@ void (*UserMemory::after_load_hook)(SharedRegion &region) = nullptr;
 
 UserMemory::UserMemory(RefPtr<SharedRegion> region) : m_region(std::move(region))
 {
+  // The daemon's own choice of region.
   VERIFY(m_region && m_region->writer() == SharedRegion::Writer::Client);
 }
 
-// Shared words are at places that the daemon chose itself, so a wrong one is its own mistake.
 static const uint32_t *word_at(const uint8_t *base, uint64_t size, uint64_t offset)
 {
+  // Shared words are at places that the daemon chose: a wrong one is the daemon's own mistake.
   VERIFY(offset % sizeof(uint32_t) == 0 && range_fits(offset, sizeof(uint32_t), size));
   return reinterpret_cast<const uint32_t *>(base + offset);
 }
@@ -53,6 +54,7 @@ Result<void> UserMemory::copy_in(uint64_t offset, std::span<uint8_t> bytes) cons
 
 std::optional<std::span<const uint8_t>> UserMemory::body_span(uint64_t area, uint64_t area_size, uint64_t offset, uint64_t length) const
 {
+  // The area is the daemon's own number; only offset and length come from outside.
   VERIFY(range_fits(area, area_size, m_region->m_size));
   // offset counts from the region's start, so [offset, offset + length) has to lie in [area, area + area_size).
   if (offset < area || !range_fits(offset - area, length, area_size))

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Files of the daemon: a folder of small state files that are replaced in one piece, and the configuration file. These calls block (they wait for the disk),
-// so they belong to the start and to the helper thread, never to a core. A StateFolder is used by one thread at a time and lives as long as its owner wants.
-// Whatever can fail sets `reason` to one sentence without full stop that names the file.
+// Files of the daemon: a folder of small state files that are replaced in one piece, and the configuration file. These
+// calls block (they wait for the disk), so they belong to the start and to the helper thread, never to a core. A
+// StateFolder is used by one thread at a time and lives as long as its owner wants. Whatever can fail sets `reason` to
+// one sentence without full stop that names the file.
 #pragma once
 #include "kernel/base/result.h"
 #include <cstddef>
@@ -13,8 +14,9 @@ namespace httpsys::platform {
 
 class StateFolder {
 public:
-  // Makes the folder (0700) and its parents (0755) where they are missing. A folder of ours that is open to others is closed to them, one of somebody
-  // else's, or one with files that others may write into, is refused (AccessDenied). What a crash left half-written is removed.
+  // Makes the folder (0700) and its parents (0755) where they are missing. A folder of ours that is open to others is
+  // closed to them, one of somebody else's, or one with files that others may write into, is refused (AccessDenied).
+  // What a crash left half-written is removed.
   static Result<StateFolder> open(const std::string &path, std::string &reason);
   // A folder inside, by a plain name.
   Result<StateFolder> open_inside(const std::string &name, std::string &reason) const;
@@ -29,10 +31,12 @@ public:
 
   // Names of what is in the folder, sorted; temporary files are not.
   Result<std::vector<std::string>> list(std::string &reason) const;
-  // A regular file of ours or of uid 0 that nobody else may write, at most limits::kMaxStateFileBytes. May hold a secret: the caller wipes it.
-  // Errors: ObjectNameNotFound, AccessDenied (somebody else's), InvalidParameter (no regular file, too long), IoDeviceError.
+  // A regular file of ours or of uid 0 that nobody else may write, at most limits::kMaxStateFileBytes. May hold a
+  // secret: the caller wipes it. Errors: ObjectNameNotFound, AccessDenied (somebody else's), InvalidParameter (no
+  // regular file, too long), IoDeviceError.
   Result<std::string> read(const std::string &name, std::string &reason) const;
-  // Afterwards the file (0600) holds the new contents and a crash cannot bring the old ones back; after an error, or a crash on the way, it is as before.
+  // Afterwards the file (0600) holds the new contents and a crash cannot bring the old ones back; after an error, or a
+  // crash on the way, it is as before.
   Result<void> write(const std::string &name, std::string_view contents, std::string &reason);
   // ObjectNameNotFound: there is none. A crash cannot bring it back.
   Result<void> remove(const std::string &name, std::string &reason);
@@ -54,8 +58,8 @@ private:
   std::string m_path;
 };
 
-// A text file that an administrator wrote, symbolic links followed. Errors: ObjectNameNotFound, InvalidParameter (no regular file, longer than maximum),
-// AccessDenied, IoDeviceError.
+// A text file that an administrator wrote, symbolic links followed. Errors: ObjectNameNotFound, InvalidParameter (no
+// regular file, longer than maximum), AccessDenied, IoDeviceError.
 Result<std::string> read_file(const std::string &path, size_t maximum, std::string &reason);
 
 }

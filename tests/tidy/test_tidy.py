@@ -104,6 +104,7 @@ class Words(Case):
             self.fires('HACKING.md', f'<!-- SPDX-License-Identifier: GPL-3.0-or-later -->\n{marker}\n', marker)
         for path in ['kernel/mm/uaccess.cpp', 'kernel/mm/uaccess_x86_64.cpp', 'kernel/http1/parser.cpp', 'kernel/url/host.cpp']:
             self.fires(path, GPL + 'void f() { VERIFY(x); }\n', 'VERIFY')
+            self.fires(path, GPL + "// The daemon's own number.\n\nvoid f() { VERIFY(x); }\n", 'VERIFY')
         for path in ['kernel/http/request.cpp', 'kernel/io/dispatch.cpp', 'tools/dump.cpp']:
             self.fires(path, GPL + 'hsys_upage *page;\n', 'hsys_upage')
 
@@ -111,6 +112,7 @@ class Words(Case):
         self.clean('kernel/base/a.cpp', GPL + '// HACKING.md, mkstemp("aXXXXXX")\n')
         self.clean('kernel/http1/parser.cpp', GPL + '// VERIFY(x)\nauto a = "VERIFY(x)";\n')
         self.clean('kernel/mm/shared_region.cpp', GPL + 'void f() { VERIFY(x); }\n')
+        self.clean('kernel/mm/uaccess.cpp', GPL + "// The daemon's own number.\nvoid f() { VERIFY(x); }\nvoid f() {} // the daemon's own\n")
         for path in ['kernel/mm/uaccess.cpp', 'kernel/io/channel.cpp', 'kernel/io/submission_ring.cpp', 'tests/abi/client.cpp']:
             self.clean(path, GPL + 'hsys_upage *page;\n')
         self.clean('lib/client_channel.cpp', MIT + 'hsys_upage *page;\n')

@@ -155,13 +155,15 @@ Result<StateFolder> StateFolder::adopt(int descriptor, const std::string &path, 
   if (::fstat(descriptor, &status) != 0)
     return failed(reason, "look at the folder", path, errno);
   if (status.st_uid != ::geteuid()) {
-    reason = fmt::format("the state folder {} belongs to uid {}, httpsysd runs as uid {}: give it to that uid or choose another with --state-dir",
+    reason = fmt::format("the state folder {} belongs to uid {}, httpsysd runs as uid {}: give it to that uid or "
+                         "choose another with --state-dir",
                          quoted(path), status.st_uid, ::geteuid());
     return NtStatus::AccessDenied;
   }
   if ((status.st_mode & 022) != 0 && !TRY(folder.list(reason)).empty()) {
-    reason = fmt::format("the state folder {} has mode {:04o}, others could have changed its files: check them and use chmod 0700", quoted(path),
-                         status.st_mode & 07777);
+    reason = fmt::format(
+        "the state folder {} has mode {:04o}, others could have changed its files: check them and use chmod 0700",
+        quoted(path), status.st_mode & 07777);
     return NtStatus::AccessDenied;
   }
   if ((status.st_mode & 07777) != 0700) {
@@ -305,7 +307,8 @@ Result<std::string> StateFolder::set_aside(const std::string &name, std::string 
     if (errno != EEXIST)
       return failed(reason, "rename", path_of(name), errno);
   }
-  reason = fmt::format("{} damaged files have been set aside in {}: look at them and remove them", limits::kMaxFilesSetAside, quoted(m_path));
+  reason = fmt::format("{} damaged files have been set aside in {}: look at them and remove them",
+                       limits::kMaxFilesSetAside, quoted(m_path));
   return NtStatus::ObjectNameCollision;
 }
 

@@ -18,12 +18,15 @@ TEST_CASE("values are shown so that nothing in them stays unseen")
   struct Row {
     const char *text, *shown;
   };
-  for (const Row &row : {Row{"", R"("")"}, Row{"plain text", R"("plain text")"}, Row{"\xe2\x80\x8e"
-                                                                                  "5d48",
-                                                                                  R"("\u200e5d48")"},
-                         Row{"a\nb\x7f", R"("a\u000ab\u007f")"}, Row{"M\xc3\xbcller", "\"M\xc3\xbcller\""}, Row{"\xff\xc0\x80", R"("\xff\xc0\x80")"},
-                         Row{"\xed\xa0\x80", R"("\xed\xa0\x80")"}, Row{"\xf3\xa0\x80\x81", R"("\U000e0001")"}, Row{"\xc2\xa0", R"("\u00a0")"},
-                         Row{"say \"x\\\"", R"("say \"x\\\"")"}, Row{"\xe2\x80", R"("\xe2\x80")"}, Row{"\xf4\x90\x80\x80", R"("\xf4\x90\x80\x80")"}})
+  for (const Row &row : {Row{"", R"("")"}, Row{"plain text", R"("plain text")"},
+                         Row{"\xe2\x80\x8e"
+                             "5d48",
+                             R"("\u200e5d48")"},
+                         Row{"a\nb\x7f", R"("a\u000ab\u007f")"}, Row{"M\xc3\xbcller", "\"M\xc3\xbcller\""},
+                         Row{"\xff\xc0\x80", R"("\xff\xc0\x80")"}, Row{"\xed\xa0\x80", R"("\xed\xa0\x80")"},
+                         Row{"\xf3\xa0\x80\x81", R"("\U000e0001")"}, Row{"\xc2\xa0", R"("\u00a0")"},
+                         Row{"say \"x\\\"", R"("say \"x\\\"")"}, Row{"\xe2\x80", R"("\xe2\x80")"},
+                         Row{"\xf4\x90\x80\x80", R"("\xf4\x90\x80\x80")"}})
     CHECK(quoted(row.text) == row.shown);
   CHECK(quoted(std::string(200, 'x')) == '"' + std::string(200, 'x') + '"');
   CHECK(quoted(std::string(201, 'x')) == '"' + std::string(200, 'x') + "...\"");
@@ -35,8 +38,8 @@ TEST_CASE("the nearest word is the one with the fewest slips")
   struct Row {
     const char *word, *nearest;
   };
-  for (const Row &row : {Row{"shwo", "show"}, Row{"SHOW", "show"}, Row{"ad", "add"}, Row{"dlete", "delete"}, Row{"updaet", "update"}, Row{"", "add"},
-                         Row{"qqqqqqqqqqqqqqqqq", "add"}})
+  for (const Row &row : {Row{"shwo", "show"}, Row{"SHOW", "show"}, Row{"ad", "add"}, Row{"dlete", "delete"},
+                         Row{"updaet", "update"}, Row{"", "add"}, Row{"qqqqqqqqqqqqqqqqq", "add"}})
     CHECK(nearest_word(row.word, verbs) == row.nearest);
   CHECK(nearest_word("x", {}).empty());
   // A swap of neighbours is one slip, so that it wins over two replacements.

@@ -13,8 +13,8 @@ TEST_CASE("the smallest block that holds the bytes is lent")
   struct Row {
     uint32_t bytes, size;
   };
-  static constexpr Row rows[] = {{0, 2048},         {1, 2048},         {2048, 2048},       {2049, 4096},       {4096, 4096},    {4097, 8192},
-                                 {65536, 65536},    {65537, 131072},   {131073, 262144},   {262144, 262144}};
+  static constexpr Row rows[] = {{0, 2048},    {1, 2048},      {2048, 2048},    {2049, 4096},     {4096, 4096},
+                                 {4097, 8192}, {65536, 65536}, {65537, 131072}, {131073, 262144}, {262144, 262144}};
   for (auto [bytes, size] : rows) {
     CAPTURE(bytes);
     BlockArena arena(HSYS_BLOCK_MAX);

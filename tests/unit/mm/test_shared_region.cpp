@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What a client may and may not do with the descriptors of its channel (trust rules T1, T9; design-anchors A.16). The client is a child process, as in life.
+// What a client may and may not do with the descriptors of its channel (trust rules T1, T9; design-anchors A.16). The
+// client is a child process, as in life.
 #include "kernel/mm/shared_region.h"
 #include <cstring>
 #include <doctest/doctest.h>

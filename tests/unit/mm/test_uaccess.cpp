@@ -18,7 +18,10 @@ struct Fixture {
   RefPtr<SharedRegion> region = SharedRegion::create("test-uaccess", kBytes, SharedRegion::Writer::Client).release_value();
   UserMemory memory{region};
   // As the client does it.
-  void write(uint64_t offset, const void *bytes, size_t size) { REQUIRE(pwrite(region->descriptor(), bytes, size, static_cast<off_t>(offset)) == static_cast<ssize_t>(size)); }
+  void write(uint64_t offset, const void *bytes, size_t size)
+  {
+    REQUIRE(pwrite(region->descriptor(), bytes, size, static_cast<off_t>(offset)) == static_cast<ssize_t>(size));
+  }
 };
 
 }
@@ -41,8 +44,10 @@ TEST_CASE_FIXTURE(Fixture, "copies lie in the region, or are refused without bei
     size_t size;
     bool good;
   };
-  static constexpr Row rows[] = {{0, 0, true},          {0, kBytes, true},     {kBytes - 1, 1, true},  {kBytes, 0, true},       {kBytes, 1, false},
-                                 {kBytes - 1, 2, false}, {1, kBytes, false},    {kBytes + 1, 0, false}, {UINT64_MAX, 1, false},  {UINT64_MAX - 3, 8, false}};
+  static constexpr Row rows[] = {
+      {0, 0, true},           {0, kBytes, true},         {kBytes - 1, 1, true}, {kBytes, 0, true},
+      {kBytes, 1, false},     {kBytes - 1, 2, false},    {1, kBytes, false},    {kBytes + 1, 0, false},
+      {UINT64_MAX, 1, false}, {UINT64_MAX - 3, 8, false}};
   write(kBytes - 1, "z", 1);
   for (auto [offset, size, good] : rows) {
     CAPTURE(offset);
@@ -62,9 +67,19 @@ TEST_CASE_FIXTURE(Fixture, "body bytes lie in their area, or are refused")
     uint64_t offset, length;
     bool good;
   };
-  static constexpr Row rows[] = {{4096, 0, true},     {4096, 1024, true},  {5119, 1, true},       {5120, 0, true},        {5120, 1, false},
-                                 {5119, 2, false},    {4095, 1, false},    {4095, 2, false},      {0, 1, false},          {4097, 1024, false},
-                                 {UINT64_MAX, 2, false}, {4096, UINT64_MAX, false}, {5000, UINT64_MAX - 4999, false}};
+  static constexpr Row rows[] = {{4096, 0, true},
+                                 {4096, 1024, true},
+                                 {5119, 1, true},
+                                 {5120, 0, true},
+                                 {5120, 1, false},
+                                 {5119, 2, false},
+                                 {4095, 1, false},
+                                 {4095, 2, false},
+                                 {0, 1, false},
+                                 {4097, 1024, false},
+                                 {UINT64_MAX, 2, false},
+                                 {4096, UINT64_MAX, false},
+                                 {5000, UINT64_MAX - 4999, false}};
   for (auto [offset, length, good] : rows) {
     CAPTURE(offset);
     CAPTURE(length);
