@@ -41,4 +41,15 @@ inline constexpr uint32_t kHostNameMaxLength = 255;   // bytes of a host name; D
 inline constexpr uint32_t kUrlPrefixMaxLength = 4096; // UTF-16 units of a URL prefix; so that a key stays small, no program comes near
 inline constexpr uint32_t kCookedUrlMaxLength = 32767; // UTF-16 units; HTTP_COOKED_URL counts bytes in 16 bits
 
+// http1
+inline constexpr uint32_t kMaxRequestLine = 16384;        // bytes with the line's end; default of MaxRequestLine
+inline constexpr uint32_t kMaxRequestBytes = 16384;       // bytes of all header lines with their ends; default of MaxRequestBytes
+inline constexpr uint32_t kMaxFieldLength = 16384;        // bytes of one header field with its line's end; default of MaxFieldLength
+inline constexpr uint32_t kMaxHeaderCount = 1000;         // header lines; default of MaxHeaderCount, so that a head fits one block
+inline constexpr uint32_t kMaxMergedFieldLength = 65535;  // bytes of a value joined from several lines; HTTP_KNOWN_HEADER has 16 bits
+inline constexpr uint32_t kMaxVerbLength = 255;           // bytes of a request method; the longest registered one has 17
+inline constexpr uint32_t kMaxLeadingBlankLines = 8;      // empty lines before a request line that old clients may leave
+inline constexpr uint32_t kMaxChunkExtensionLength = 1024; // bytes of one chunk's extensions; no client of today sends any
+inline constexpr uint32_t kMaxChunkExtensionBytes = 16384; // bytes of all extensions of one body, so that they cannot outweigh it
+
 }
