@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The native layout that a request image becomes in the caller's buffer, and its exact size, which the API reports.
- * Daemon and library compile the same calculation. Order: HTTP_REQUEST_V1 or _V2, unknown header array, HTTP_SSL_INFO,
- * HTTP_SSL_CLIENT_CERT_INFO, remote and local SOCKADDR, HTTP_DATA_CHUNK (only with body bytes), cooked URL (UTF-16),
- * byte strings, certificate, body bytes. Everything before the cooked URL is 8-aligned. */
+ * Daemon and library compile the same calculation. Order: HTTP_REQUEST_V1 or _V2, HTTP_REQUEST_INFO and HTTP_SSL_PROTOCOL_INFO (V2
+ * on TLS only), unknown header array, HTTP_SSL_INFO, HTTP_SSL_CLIENT_CERT_INFO, remote and local SOCKADDR, HTTP_DATA_CHUNK (only with
+ * body bytes), cooked URL (UTF-16), byte strings, certificate, body bytes. Everything before the cooked URL is 8-aligned. */
 #ifndef HTTPSYS_UAPI_LAYOUT_H
 #define HTTPSYS_UAPI_LAYOUT_H
 
@@ -16,6 +16,15 @@
 #define HSYS_NATIVE_CLIENT_CERT_INFO 32u
 #define HSYS_NATIVE_CHANNEL_BIND_STATUS 24u
 #define HSYS_NATIVE_DATA_CHUNK 32u
+#define HSYS_NATIVE_REQUEST_INFO 16u
+#define HSYS_NATIVE_SSL_PROTOCOL_INFO 32u /* HTTP_SSL_PROTOCOL_INFO is 28 bytes */
+
+/* Bytes that a V1 image does not have: the longer structure and, on TLS, HTTP_SSL_PROTOCOL_INFO as a request info record. */
+static inline uint32_t hsys_native_version_2_bytes(uint32_t request_flags)
+{
+  uint32_t tls_bytes = request_flags & HSYS_REQUEST_TLS ? HSYS_NATIVE_REQUEST_INFO + HSYS_NATIVE_SSL_PROTOCOL_INFO : 0u;
+  return HSYS_NATIVE_REQUEST_V2 - HSYS_NATIVE_REQUEST_V1 + tls_bytes;
+}
 
 /* SOCKADDR_IN is 16 bytes, SOCKADDR_IN6 28, which takes 32 here. */
 static inline uint32_t hsys_native_address_size(const struct hsys_address *address)
@@ -31,7 +40,7 @@ static inline uint32_t hsys_native_text_size(struct hsys_text text, uint32_t ter
 /* Exact bytes of the native image without a data chunk. headers: the image's unknown headers, image->unknown_count of them. */
 static inline uint32_t hsys_native_request_size(const struct hsys_request *image, const struct hsys_request_header *headers, int version_1)
 {
-  uint32_t i, size = version_1 ? HSYS_NATIVE_REQUEST_V1 : HSYS_NATIVE_REQUEST_V2;
+  uint32_t i, size = HSYS_NATIVE_REQUEST_V1 + (version_1 ? 0u : hsys_native_version_2_bytes(image->flags));
   size += image->unknown_count * HSYS_NATIVE_UNKNOWN_HEADER;
   if (image->flags & HSYS_REQUEST_TLS)
     size += HSYS_NATIVE_SSL_INFO;

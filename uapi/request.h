@@ -56,9 +56,12 @@ struct hsys_request {
   struct hsys_text server_issuer, server_subject;
   struct hsys_text client_certificate; /* leaf, DER */
   uint32_t client_certificate_flags;   /* CertFlags */
-  uint32_t reserved0;
+  uint16_t tls_version;                /* 0x0303 or 0x0304 on TLS connections: HTTP_SSL_PROTOCOL_INFO (V2 only) */
+  uint16_t tls_cipher_suite;           /* IANA's number */
 };
 HSYS_ASSERT_SIZE(hsys_request, 544);
+HSYS_ASSERT_OFFSET(hsys_request, tls_version, 540);
+HSYS_ASSERT_OFFSET(hsys_request, tls_cipher_suite, 542);
 HSYS_ASSERT_OFFSET(hsys_request, connection_id, 8);
 HSYS_ASSERT_OFFSET(hsys_request, bytes_received, 40);
 HSYS_ASSERT_OFFSET(hsys_request, flags, 48);
