@@ -34,6 +34,10 @@ inline constexpr uint32_t kRequestQueueLength = 1000; // requests that wait in o
 inline constexpr uint32_t kMaxClientCertificateBytes = 32768;
 inline constexpr uint32_t kMaxPemCertificates = 256;          // blocks of one PEM text; a system's whole CA bundle has about 150
 
+// cm
+inline constexpr size_t kMaxHostLabel = 63;    // bytes between two dots of a name (RFC 1035 2.3.4)
+inline constexpr size_t kMaxBindingHost = 249; // bytes of a record's name: with ":65535" it is the name of a file
+
 // url
 inline constexpr uint32_t kUrlSegmentMaxLength = 260; // UTF-16 units of a path segment; HTTP.sys' default
 inline constexpr uint32_t kUrlSegmentMaxCount = 255;  // path segments; HTTP.sys' default
