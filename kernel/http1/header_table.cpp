@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/http1/header_table.h"
-#include "kernel/url/case_map.h"
+#include "kernel/base/text.h"
 #include <array>
 #include <span>
 
@@ -74,7 +74,7 @@ int8_t find(std::span<const std::string_view> names, const PerfectHash &hash, st
   if (name.empty())
     return -1;
   int8_t id = hash.ids[hash.factors.slot(name)];
-  return id >= 0 && url::equals_ignoring_case(names[static_cast<size_t>(id)], name) ? id : int8_t{-1};
+  return id >= 0 && equal_ignoring_case(names[static_cast<size_t>(id)], name) ? id : int8_t{-1};
 }
 
 }

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/http1/request_framing.h"
+#include "kernel/base/text.h"
 #include "kernel/http1/characters.h"
-#include "kernel/url/case_map.h"
 
 namespace httpsys::http1 {
 
 namespace {
-
-using url::equals_ignoring_case;
 
 // The four headers that decide, gathered in one pass over the fields.
 struct DecidingFields {
@@ -107,7 +105,7 @@ Refusal take_transfer_encoding(std::string_view bytes, const HeaderField &first,
     if (element.empty())
       return true;
     codings++;
-    last_is_chunked = equals_ignoring_case(element, "chunked");
+    last_is_chunked = equal_ignoring_case(element, "chunked");
     chunked_codings += last_is_chunked;
     is_valid = is_transfer_coding(element);
     return is_valid;
@@ -156,8 +154,8 @@ void take_persistence(std::string_view bytes, const DecidingFields &found, Reque
   bool close = false;
   if (found.connection) {
     for_each_element(head, *found.connection, bytes, [&](std::string_view element) {
-      close |= equals_ignoring_case(element, "close");
-      head.asked_keep_alive |= equals_ignoring_case(element, "keep-alive");
+      close |= equal_ignoring_case(element, "close");
+      head.asked_keep_alive |= equal_ignoring_case(element, "keep-alive");
       return true;
     });
   }
@@ -178,7 +176,7 @@ Refusal interpret_fields(std::string_view bytes, const ParserOptions &options, R
   take_persistence(bytes, found, head);
   // RFC 9110 10.1.1: not from HTTP/1.0 clients, and pointless without a body.
   if (found.expect && head.version_minor > 0 && head.has_body())
-    head.expect_continue = equals_ignoring_case(found.expect->value().of(bytes), "100-continue");
+    head.expect_continue = equal_ignoring_case(found.expect->value().of(bytes), "100-continue");
   return {};
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/http1/request_head.h"
+#include "kernel/base/text.h"
 #include "kernel/limits.h"
-#include "kernel/url/case_map.h"
 #include <array>
 #include <cstring>
 
@@ -61,7 +61,7 @@ uint16_t RequestHead::find_unknown(const HeaderField &field, std::string_view bu
 {
   std::string_view name = field.name().of(buffer);
   for (uint16_t index = bucket_head; index != HeaderField::kNone; index = fields[index].bucket_next)
-    if (fields[index].hash == field.hash && url::equals_ignoring_case(fields[index].name().of(buffer), name))
+    if (fields[index].hash == field.hash && equal_ignoring_case(fields[index].name().of(buffer), name))
       return index;
   return HeaderField::kNone;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/http1/request_parser.h"
+#include "kernel/base/text.h"
 #include "kernel/http1/characters.h"
 #include "kernel/http1/request_framing.h"
 #include "kernel/url/case_map.h"
@@ -227,7 +228,7 @@ Refusal RequestParser::take_target(std::string_view bytes)
     return {};
   }
   for (std::string_view scheme : {std::string_view("http://"), std::string_view("https://")}) {
-    if (url::equals_ignoring_case(target.substr(0, scheme.size()), scheme)) {
+    if (equal_ignoring_case(target.substr(0, scheme.size()), scheme)) {
       m_head.is_https_target = scheme.size() == 8;
       return take_absolute_target(bytes, scheme.size());
     }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/url/case_map.h"
-#include <algorithm>
 #include <cstdint>
 
 namespace httpsys::url {
@@ -61,12 +60,6 @@ std::u16string to_upper(std::u16string_view text)
   for (char16_t &unit : upper)
     unit = to_upper(unit);
   return upper;
-}
-
-bool equals_ignoring_case(std::string_view a, std::string_view b)
-{
-  return a.size() == b.size() &&
-    std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return to_lower_ascii(x) == to_lower_ascii(y); });
 }
 
 }

@@ -14,7 +14,5 @@ char16_t to_lower(char16_t unit);
 std::u16string to_upper(std::u16string_view text);
 
 constexpr char to_lower_ascii(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-// Equality of ASCII texts without regard to case.
-bool equals_ignoring_case(std::string_view a, std::string_view b);
 
 }

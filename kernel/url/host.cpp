@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/url/host.h"
+#include "kernel/base/text.h"
 #include "kernel/limits.h"
 #include "kernel/url/case_map.h"
 #include "kernel/url/punycode.h"
@@ -46,12 +47,14 @@ bool ends_in_number(std::string_view name)
 
 HostError set_ascii_key(std::string_view name, Host &result)
 {
-  std::u16string wide;
-  if (!append_utf16(name, wide))
-    return HostError::BadCharacter;
-  for (char16_t unit : wide)
-    if ((unit >= 0x80 && unit <= 0xa0) || unit == 0x3000 || (unit >= 0x2000 && unit <= 0x206f) || unit == 0xfeff)
+  for (size_t position = 0; position < name.size();) {
+    Utf8Character character = first_character(name.substr(position));
+    if (!character.is_valid || is_invisible(character.code))
       return HostError::BadCharacter;
+    position += character.bytes;
+  }
+  std::u16string wide;
+  append_utf16(name, wide);
   return append_ascii_name(wide, result.key) ? HostError::None : HostError::NameTooLong;
 }
 

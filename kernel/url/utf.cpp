@@ -1,32 +1,18 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/url/utf.h"
+#include "kernel/base/text.h"
 #include <cstring>
 
 namespace httpsys::url {
 
-static bool is_continuation(uint8_t byte) { return (byte & 0xc0) == 0x80; }
-
 CodePoint decode_utf8(std::string_view text)
 {
-  auto byte = [&](size_t index) { return static_cast<uint8_t>(text[index]); };
   if (text.empty())
     return {};
-  uint8_t first = byte(0);
-  if (first < 0x80)
-    return {first, 1};
-  uint8_t length = first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
-  if (length == 0 || text.size() < length)
+  Utf8Character character = first_character(text);
+  if (!character.is_valid)
     return {};
-  char32_t value = first & (0xffu >> (length + 1));
-  for (size_t index = 1; index < length; index++) {
-    if (!is_continuation(byte(index)))
-      return {};
-    value = value << 6 | (byte(index) & 0x3fu);
-  }
-  static constexpr char32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
-  if (value < smallest[length] || value > 0x10ffff || is_surrogate(value))
-    return {};
-  return {value, length};
+  return {character.code, character.bytes};
 }
 
 CodePoint decode_utf16(std::u16string_view text)
@@ -114,36 +100,18 @@ bool append_utf8(std::u16string_view utf16, std::string &out)
   return true;
 }
 
-// Controls, the zero-width and bidirectional format characters that come along when a text is copied from a window, the BOM.
-static bool is_invisible(char32_t value)
-{
-  return value < 0x20 || (value >= 0x7f && value <= 0xa0) || value == 0xad || (value >= 0x200b && value <= 0x200f) ||
-    (value >= 0x2028 && value <= 0x202e) || (value >= 0x2060 && value <= 0x206f) || value == 0xfeff;
-}
-
 std::string quoted(std::u16string_view text)
 {
-  constexpr size_t kMaxUnits = 200;
-  std::string out = "\"";
-  for (size_t position = 0; position < text.size();) {
-    if (position >= kMaxUnits) {
-      out += "...";
-      break;
-    }
-    CodePoint point = decode_utf16(text.substr(position));
-    if (point.length == 0 || is_invisible(point.value)) {
-      static constexpr char digits[] = "0123456789abcdef";
-      char16_t unit = text[position++];
-      out += "\\u";
-      for (unsigned shift = 16; shift > 0; shift -= 4)
-        out += digits[unit >> (shift - 4) & 0xf];
-      continue;
-    }
-    char bytes[4];
-    out.append(bytes, encode_utf8(point.value, bytes));
-    position += point.length;
+  std::string utf8;
+  while (!append_utf8(text, utf8)) {
+    // append_utf8() stopped at an unpaired surrogate.
+    size_t taken = 0;
+    while (decode_utf16(text.substr(taken)).length != 0)
+      taken += decode_utf16(text.substr(taken)).length;
+    utf8 += "\uFFFD";
+    text.remove_prefix(taken + 1);
   }
-  return out + '"';
+  return httpsys::quoted(std::string_view(utf8));
 }
 
 }

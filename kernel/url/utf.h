@@ -31,7 +31,7 @@ bool is_utf8(std::string_view text);
 bool append_utf16(std::string_view utf8, std::u16string &out);
 bool append_utf8(std::u16string_view utf16, std::string &out);
 
-// In double quotes for an error text: what cannot be seen or is ill-formed as \u200e, cut after 200 units with "...".
+// base/text.h's quoted() for UTF-16; an unpaired surrogate shows as U+FFFD.
 std::string quoted(std::u16string_view text);
 
 }

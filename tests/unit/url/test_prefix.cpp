@@ -128,7 +128,7 @@ TEST_CASE("every refusal says what is wrong and what to write (users.md 6)")
     {u"http://+:80/a?b/", R"("http://+:80/a?b/" has a '?'; a URL prefix has neither query nor fragment.)"},
     {u"http://+:80?b/", R"("http://+:80?b/" has a '?'; a URL prefix has neither query nor fragment.)"},
     {u"http://+:80/a#b/", R"("http://+:80/a#b/" has a '#'; a URL prefix has neither query nor fragment.)"},
-    {u"http://+:80/a\\b/", R"("http://+:80/a\b/" has a '\' in its path; the separator is '/'.)"},
+    {u"http://+:80/a\\b/", R"("http://+:80/a\\b/" has a '\' in its path; the separator is '/'.)"},
     {u"http://+:80/a//b/",
       R"("http://+:80/a//b/" has two slashes in a row in its path; request paths have them collapsed before they are compared.)"},
     {u"http://+:80//",
@@ -140,8 +140,8 @@ TEST_CASE("every refusal says what is wrong and what to write (users.md 6)")
       R"("http://+:80/a%20b/" has the escape "%20"; a URL prefix holds the characters themselves, since request paths are decoded )"
       "before they are compared."},
     {u"http://+:80/a\nb/", R"("http://+:80/a\u000ab/" has a control character in its path; no request path has one.)"},
-    {u"http://+:80/\xd800/", R"("http://+:80/\ud800/" has a path that is not valid UTF-16.)"},
-    {u"http://\xd800:80/", R"("http://\ud800:80/" has a host that is not valid UTF-16.)"},
+    {u"http://+:80/\xd800/", "\"http://+:80/\uFFFD/\"" R"( has a path that is not valid UTF-16.)"},
+    {u"http://\xd800:80/", "\"http://\uFFFD:80/\"" R"( has a host that is not valid UTF-16.)"},
   };
   for (const Row &row : rows)
     CHECK(reason_for(row.text) == row.reason);
