@@ -38,6 +38,34 @@ inline constexpr uint32_t kMaxPemCertificates = 256;          // blocks of one P
 inline constexpr size_t kMaxHostLabel = 63;    // bytes between two dots of a name (RFC 1035 2.3.4)
 inline constexpr size_t kMaxBindingHost = 249; // bytes of a record's name: with ":65535" it is the name of a file
 
+// What the configuration file may ask for at most. Together they decide whether the largest request still fits one block
+// of a channel: kernel/base/config.h asserts it.
+inline constexpr uint32_t kRequestLineCeiling = 32768;             // bytes; a cooked URL counts its UTF-16 bytes in 16 bits
+inline constexpr uint32_t kRequestBytesCeiling = 65536;            // bytes
+inline constexpr uint32_t kFieldLengthCeiling = 65534;             // bytes; HTTP.sys' own, HTTP_KNOWN_HEADER has 16 bits
+inline constexpr uint32_t kHeaderCountCeiling = 1000;              // lines
+inline constexpr uint32_t kUrlSegmentLengthCeiling = 32766;        // UTF-16 units; HTTP.sys' own
+inline constexpr uint32_t kUrlSegmentCountCeiling = 16383;         // segments; HTTP.sys' own
+inline constexpr uint32_t kClientCertificateCeiling = 65536;       // bytes; wolfSSL's handshake messages end at 131400
+inline constexpr uint64_t kCertificateWaitBodyCeiling = 1ull << 40; // bytes; beyond any machine's memory
+inline constexpr uint32_t kTimeoutSecondsCeiling = 65535;          // seconds; netsh's own
+
+// Defaults of the configuration file, like the limits above that name one.
+inline constexpr uint64_t kCertificateWaitBodyBytes = 16777216;       // bytes of one connection kept while a certificate is awaited
+inline constexpr uint64_t kCertificateWaitBodyBytesTotal = 134217728; // bytes of all connections together
+inline constexpr uint32_t kHandshakeSeconds = 30;                     // a TLS handshake must be finished
+inline constexpr uint32_t kIdleConnectionSeconds = 120;               // between two requests; HTTP.sys' default as the next ones are
+inline constexpr uint32_t kHeaderWaitSeconds = 120;                   // first to last byte of a head
+inline constexpr uint32_t kEntityBodySeconds = 120;                   // between two pieces of a body
+inline constexpr uint32_t kDrainEntityBodySeconds = 120;              // for the rest of a body that nobody wants
+inline constexpr uint32_t kSslRenegotiationSeconds = 120;             // for a certificate that was asked for
+inline constexpr uint32_t kShutdownSeconds = 10;                      // for requests in progress after SIGTERM
+
+// main
+inline constexpr size_t kMaxConfigurationBytes = 1 << 20; // bytes of httpsys.toml; thirty times of what it can say
+inline constexpr uint32_t kMaxCores = 256;                // core threads; an id has 8 bits for its core
+inline constexpr size_t kMaxSocketPath = 107;             // bytes; sockaddr_un has 108 with the NUL
+
 // url
 inline constexpr uint32_t kUrlSegmentMaxLength = 260; // UTF-16 units of a path segment; HTTP.sys' default
 inline constexpr uint32_t kUrlSegmentMaxCount = 255;  // path segments; HTTP.sys' default
