@@ -12,6 +12,13 @@ inline constexpr size_t kMaxQuotedText = 200; // bytes of a value shown in a mes
 // platform
 inline constexpr size_t kMaxStateFileBytes = 1 << 20;  // bytes of one state file; a chain of 256 certificates has about half of it
 inline constexpr uint32_t kMaxFilesSetAside = 100;      // damaged files kept under one name; beyond, somebody has to look at them
+inline constexpr uint32_t kSubmissionEntries = 1024;     // of a core's ring; a full one is submitted early, so it limits nothing
+inline constexpr uint32_t kCompletionEntries = 16384;    // of a core's ring; past it the kernel keeps a list and ends multishot operations
+inline constexpr uint32_t kReceiveBuffers = 256;         // of a core; each is in use only until its bytes are handled
+inline constexpr uint32_t kReceiveBufferBytes = 16384;   // of one buffer: a TLS record, a request with all its header fields
+inline constexpr int kListenBacklog = 4096;              // connections that wait for accept; net.core.somaxconn caps it
+inline constexpr size_t kControlDescriptorsMax = 8;      // descriptors in one control message of ours; a channel has four
+inline constexpr size_t kSocketPathMax = 107;            // bytes of the control socket's path: sockaddr_un without the final NUL
 
 // net
 inline constexpr uint64_t kAcceptRetryMilliseconds = 100; // pause after accept failed, for example without descriptors

@@ -1,141 +1,42 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/mm/shared_region.h"
-#include <cerrno>
-#include <cstdio>
-#include <fcntl.h>
-#include <linux/falloc.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-#ifndef MFD_NOEXEC_SEAL
-#define MFD_NOEXEC_SEAL 0x0008u // Linux 6.3
-#endif
+#include "kernel/base/checked_math.h"
 
 namespace httpsys::mm {
 
-static NtStatus status_of(int error)
-{
-  switch (error) {
-  case EMFILE:
-  case ENFILE:
-    return NtStatus::TooManyOpenedFiles;
-  case EINVAL:
-    return NtStatus::InvalidParameter;
-  default: // ENOMEM, ENOSPC, ...: no pages, no address space
-    return NtStatus::NoMemory;
-  }
-}
-
-static int create_memfd(const char *name)
-{
-  // Without NOEXEC_SEAL kernels since 6.3 warn, and with vm.memfd_noexec=2 refuse; kernels before it answer EINVAL.
-  int descriptor = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
-  if (descriptor < 0 && errno == EINVAL)
-    descriptor = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  return descriptor;
-}
-
-static void *map_region(int descriptor, uint64_t bytes, SharedRegion::Writer writer)
-{
-  // The daemon never writes what its client writes, and a read-only mapping keeps it so.
-  int protection = writer == SharedRegion::Writer::Daemon ? PROT_READ | PROT_WRITE : PROT_READ;
-  void *base = mmap(nullptr, bytes, protection, MAP_SHARED | MAP_POPULATE, descriptor, 0);
-  if (base == MAP_FAILED)
-    return nullptr;
-  // Best effort: requests of strangers do not belong into core files, nor into a child.
-  madvise(base, bytes, MADV_DONTDUMP);
-  madvise(base, bytes, MADV_DONTFORK);
-  return base;
-}
-
 Result<RefPtr<SharedRegion>> SharedRegion::create(const char *name, uint64_t bytes, Writer writer)
 {
-  VERIFY(bytes > 0 && bytes % static_cast<uint64_t>(sysconf(_SC_PAGESIZE)) == 0);
-  int descriptor = create_memfd(name);
-  if (descriptor < 0)
-    return status_of(errno);
-  // fallocate takes the pages now: MAP_POPULATE alone would not say that there are none, and a later touch would be SIGBUS.
-  if (ftruncate(descriptor, static_cast<off_t>(bytes)) != 0 || fallocate(descriptor, 0, 0, static_cast<off_t>(bytes)) != 0) {
-    NtStatus status = status_of(errno);
-    ::close(descriptor);
-    return status;
-  }
-  void *base = map_region(descriptor, bytes, writer);
-  int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL | (writer == Writer::Daemon ? F_SEAL_FUTURE_WRITE : 0);
-  // The seal comes after the mapping: writable mappings that exist stay, no new one can be made.
-  if (!base || fcntl(descriptor, F_ADD_SEALS, seals) != 0) {
-    NtStatus status = base ? status_of(errno) : NtStatus::NoMemory;
-    if (base)
-      munmap(base, bytes);
-    ::close(descriptor);
-    return status;
-  }
-  return RefPtr<SharedRegion>::adopt(new SharedRegion(descriptor, static_cast<uint8_t *>(base), bytes, writer));
+  auto memory = TRY(platform::create_shared_memory(name, bytes, writer));
+  return RefPtr<SharedRegion>::adopt(new SharedRegion(memory, writer));
 }
 
-SharedRegion::SharedRegion(int descriptor, uint8_t *base, uint64_t size, Writer writer)
-    : m_descriptor(descriptor), m_base(base), m_size(size), m_writer(writer)
-{
-}
+SharedRegion::SharedRegion(const platform::SharedMemory &memory, Writer writer) : m_memory(memory), m_writer(writer) {}
 
 SharedRegion::~SharedRegion()
 {
-  munmap(m_base, m_size);
-  ::close(m_descriptor);
+  platform::release_shared_memory(m_memory);
 }
 
 std::span<uint8_t> SharedRegion::daemon_bytes()
 {
   VERIFY(m_writer == Writer::Daemon);
-  return {m_base, m_size};
+  return {m_memory.base, m_memory.bytes};
 }
 
-static bool can_map_writable(int descriptor, size_t bytes)
+// The places of shared words are the daemon's own choice, so a wrong one is its own mistake.
+const uint32_t *SharedRegion::client_word(uint64_t offset) const
 {
-  void *base = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
-  if (base != MAP_FAILED)
-    munmap(base, bytes);
-  return base != MAP_FAILED;
-}
-
-static bool can_become_writable(int descriptor, size_t bytes)
-{
-  void *base = mmap(nullptr, bytes, PROT_READ, MAP_SHARED, descriptor, 0);
-  if (base == MAP_FAILED)
-    return false;
-  bool writable = mprotect(base, bytes, PROT_READ | PROT_WRITE) == 0;
-  munmap(base, bytes);
-  return writable;
-}
-
-static bool can_reopen_writable(int descriptor, size_t bytes)
-{
-  char path[64];
-  std::snprintf(path, sizeof path, "/proc/self/fd/%d", descriptor);
-  int reopened = open(path, O_RDWR | O_CLOEXEC);
-  if (reopened < 0)
-    return false;
-  bool writable = can_map_writable(reopened, bytes) || pwrite(reopened, "x", 1, 0) == 1;
-  ::close(reopened);
-  return writable;
+  VERIFY(m_writer == Writer::Client && offset % sizeof(uint32_t) == 0 && range_fits(offset, sizeof(uint32_t), m_memory.bytes));
+  return reinterpret_cast<const uint32_t *>(m_memory.base + offset);
 }
 
 Result<void> SharedRegion::self_test()
 {
-  auto bytes = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  auto ktou = TRY(create("httpsys-self-test", bytes, Writer::Daemon));
-  auto utok = TRY(create("httpsys-self-test", bytes, Writer::Client));
-  int descriptor = ktou->descriptor();
-  auto size = static_cast<off_t>(bytes);
-  bool broken = can_map_writable(descriptor, bytes) || can_become_writable(descriptor, bytes) || can_reopen_writable(descriptor, bytes);
-  broken = broken || pwrite(descriptor, "x", 1, 0) == 1;
-  broken = broken || fallocate(descriptor, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, size) == 0;
-  for (int each : {descriptor, utok->descriptor()})
-    broken = broken || ftruncate(each, 0) == 0 || ftruncate(each, 2 * size) == 0;
-  // Refusing everything would pass all of the above.
-  broken = broken || !can_map_writable(utok->descriptor(), bytes);
-  if (broken)
-    return NtStatus::NotSupported;
+  for (Writer writer : {Writer::Daemon, Writer::Client}) {
+    auto region = TRY(create("httpsys-self-test", platform::shared_page_bytes(), writer));
+    if (platform::client_can_change(region->m_memory, writer))
+      return NtStatus::NotSupported;
+  }
   return {};
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 #include "kernel/base/refptr.h"
 #include "kernel/base/result.h"
+#include "kernel/platform/shared_memory.h"
 #include <cstdint>
 #include <span>
 
@@ -12,18 +13,17 @@ namespace httpsys::mm {
 
 class SharedRegion : public AtomicRefCounted<SharedRegion> {
 public:
-  enum class Writer {
-    Daemon, // ktou: sealed with F_SEAL_FUTURE_WRITE, clients can only ever map it read-only
-    Client  // utok: size sealed only; the daemon maps it read-only
-  };
+  // Daemon: ktou, sealed with F_SEAL_FUTURE_WRITE, clients can only ever map it read-only. Client: utok, size sealed only; the daemon
+  // maps it read-only.
+  using Writer = platform::SharedWriter;
   // bytes: multiple of the page size. NoMemory, TooManyOpenedFiles.
   static Result<RefPtr<SharedRegion>> create(const char *name, uint64_t bytes, Writer writer);
   // Makes, seals and tries to map writable what a client must not be able to: NotSupported when the kernel allows it.
   // The daemon refuses to run then.
   static Result<void> self_test();
 
-  int descriptor() const { return m_descriptor; }
-  uint64_t size() const { return m_size; }
+  int descriptor() const { return m_memory.descriptor; }
+  uint64_t size() const { return m_memory.bytes; }
   Writer writer() const { return m_writer; }
   // Only for a region that the daemon writes; client-written memory is reached through uaccess alone (trust rule T1).
   std::span<uint8_t> daemon_bytes();
@@ -31,11 +31,10 @@ public:
 private:
   friend class AtomicRefCounted<SharedRegion>;
   friend class UserMemory;
-  SharedRegion(int descriptor, uint8_t *base, uint64_t size, Writer writer);
+  SharedRegion(const platform::SharedMemory &memory, Writer writer);
   ~SharedRegion();
-  int m_descriptor;
-  uint8_t *m_base;
-  uint64_t m_size;
+  const uint32_t *client_word(uint64_t offset) const;
+  platform::SharedMemory m_memory;
   Writer m_writer;
 };
 

@@ -14,38 +14,30 @@ void (*UserMemory::after_load_hook)(SharedRegion &region) = nullptr;
 
 UserMemory::UserMemory(RefPtr<SharedRegion> region) : m_region(std::move(region))
 {
-  // The daemon's own choice of region.
-  VERIFY(m_region && m_region->writer() == SharedRegion::Writer::Client);
-}
-
-static const uint32_t *word_at(const uint8_t *base, uint64_t size, uint64_t offset)
-{
-  // Shared words are at places that the daemon chose: a wrong one is the daemon's own mistake.
-  VERIFY(offset % sizeof(uint32_t) == 0 && range_fits(offset, sizeof(uint32_t), size));
-  return reinterpret_cast<const uint32_t *>(base + offset);
+  ASSERT(m_region && m_region->writer() == SharedRegion::Writer::Client);
 }
 
 uint32_t UserMemory::load_index(uint64_t offset) const
 {
-  uint32_t value = __atomic_load_n(word_at(m_region->m_base, m_region->m_size, offset), __ATOMIC_ACQUIRE);
+  uint32_t value = __atomic_load_n(m_region->client_word(offset), __ATOMIC_ACQUIRE);
   AFTER_LOAD(*m_region);
   return value;
 }
 
 uint32_t UserMemory::load_index_seq_cst(uint64_t offset) const
 {
-  uint32_t value = __atomic_load_n(word_at(m_region->m_base, m_region->m_size, offset), __ATOMIC_SEQ_CST);
+  uint32_t value = __atomic_load_n(m_region->client_word(offset), __ATOMIC_SEQ_CST);
   AFTER_LOAD(*m_region);
   return value;
 }
 
 Result<void> UserMemory::copy_in(uint64_t offset, std::span<uint8_t> bytes) const
 {
-  if (!range_fits(offset, bytes.size(), m_region->m_size))
+  if (!range_fits(offset, bytes.size(), m_region->size()))
     return NtStatus::InvalidParameter;
   if (bytes.empty())
     return {};
-  std::memcpy(bytes.data(), m_region->m_base + offset, bytes.size());
+  std::memcpy(bytes.data(), m_region->m_memory.base + offset, bytes.size());
   // Without this the compiler, once it has inlined us, may use the shared bytes again in place of the copy (trust rule T2).
   asm volatile("" : : "r"(bytes.data()) : "memory");
   AFTER_LOAD(*m_region);
@@ -54,12 +46,9 @@ Result<void> UserMemory::copy_in(uint64_t offset, std::span<uint8_t> bytes) cons
 
 std::optional<std::span<const uint8_t>> UserMemory::body_span(uint64_t area, uint64_t area_size, uint64_t offset, uint64_t length) const
 {
-  // The area is the daemon's own number; only offset and length come from outside.
-  VERIFY(range_fits(area, area_size, m_region->m_size));
-  // offset counts from the region's start, so [offset, offset + length) has to lie in [area, area + area_size).
-  if (offset < area || !range_fits(offset - area, length, area_size))
+  if (!range_fits(area, area_size, m_region->size()) || offset < area || !range_fits(offset - area, length, area_size))
     return std::nullopt;
-  return std::span<const uint8_t>(m_region->m_base + offset, length);
+  return std::span<const uint8_t>(m_region->m_memory.base + offset, length);
 }
 
 }

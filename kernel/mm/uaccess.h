@@ -19,8 +19,8 @@ public:
   uint32_t load_index_seq_cst(uint64_t offset) const;
   // Copies [offset, offset + bytes.size()) out; InvalidParameter when it does not lie in the region.
   Result<void> copy_in(uint64_t offset, std::span<uint8_t> bytes) const;
-  // For opaque body bytes only, read once by code for which any value is acceptable. nullopt when it does not lie
-  // inside [area, area + area_size).
+  // For opaque body bytes only, read once by code for which any value is acceptable. All offsets count from the region's start; nullopt
+  // when [offset, offset + length) does not lie inside [area, area + area_size), or that not in the region.
   std::optional<std::span<const uint8_t>> body_span(uint64_t area, uint64_t area_size, uint64_t offset, uint64_t length) const;
   const RefPtr<SharedRegion> &region() const { return m_region; }
 

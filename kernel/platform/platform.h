@@ -5,6 +5,7 @@
 #pragma once
 #include "kernel/base/ip_address.h"
 #include "kernel/base/result.h"
+#include "kernel/platform/secret_memory.h"
 #include <cstdint>
 #include <span>
 #include <string>
@@ -37,6 +38,7 @@ protected:
 private:
   friend class IoEngine;
   bool m_in_flight = false;
+  uint64_t m_engine_word = 0; // the engine's own note about the operation in flight
 };
 
 class IoEngine {
@@ -58,11 +60,12 @@ public:
   // Submits what is queued, waits for a completion, for wake() or until deadline (0: do not wait), and calls
   // on_complete for all that is there. Returns the number of completions handled.
   virtual uint32_t run_once(Milliseconds deadline) = 0;
-  // From any thread: makes a waiting run_once return. Cheap when the engine is known not to wait.
+  // From any thread: makes a waiting run_once return, or the next one that would wait. Cheap when the engine is known not to wait.
   virtual void wake() = 0;
 
 protected:
   static void set_in_flight(IoOperation &operation, bool in_flight) { operation.m_in_flight = in_flight; }
+  static uint64_t &engine_word(IoOperation &operation) { return operation.m_engine_word; }
 };
 
 struct PeerCredentials {
@@ -71,8 +74,8 @@ struct PeerCredentials {
 };
 
 struct ControlPacket {
-  std::vector<uint8_t> bytes;
-  bool truncated = false;      // longer than the limit
+  SecretBytes bytes;            // may be a private key: locked in memory, wiped when it goes
+  bool truncated = false;       // longer than the limit; bytes hold its beginning
   bool had_descriptors = false; // descriptors came with it (already closed)
 };
 
@@ -84,8 +87,9 @@ public:
   virtual int64_t wall_clock_seconds() = 0; // Unix time
   virtual void fill_random(std::span<uint8_t> bytes) = 0;
 
-  // Listening TCP socket, non-blocking, SO_REUSEADDR, TCP_NODELAY, IPV6_V6ONLY. EADDRINUSE: SharingViolation, EACCES:
-  // AccessDenied, EADDRNOTAVAIL: AddressNotAvailable.
+  // Listening TCP socket, SO_REUSEADDR, TCP_NODELAY (accepted sockets inherit it), IPV6_V6ONLY. Blocking, as are the sockets accepted
+  // from it: only the engine touches them, and it waits by itself. EADDRINUSE: SharingViolation, EACCES: AccessDenied, EADDRNOTAVAIL and
+  // EAFNOSUPPORT: AddressNotAvailable.
   virtual Result<int> listen_tcp(const Endpoint &endpoint) = 0;
   virtual Result<Endpoint> local_endpoint(int socket) = 0;
   virtual Result<Endpoint> remote_endpoint(int socket) = 0;
@@ -93,18 +97,18 @@ public:
   virtual void shutdown_send(int socket) = 0;
   // The following close() sends a reset.
   virtual void set_reset_on_close(int socket) = 0;
-  // Bytes that the socket would still have to deliver to its peer are not this layer's business; -1 where unknown.
 
-  // Control socket: SOCK_SEQPACKET, bound under a temporary name beside path; publish_control_socket renames it to path.
+  // Control socket: SOCK_SEQPACKET, mode 0660, group httpsys if there is one; bound under a temporary name beside path;
+  // publish_control_socket (linux/process.h) renames it to path.
   virtual Result<int> listen_control(const std::string &path) = 0;
   virtual Result<PeerCredentials> peer_credentials(int socket) = 0;
-  // One packet, never blocks: NotFound when there is none, EndOfFile when the peer has gone.
+  // One packet, never blocks: NotFound when there is none, EndOfFile when the peer has gone (an empty packet counts as that).
   virtual Result<ControlPacket> receive_control(int socket, size_t maximum) = 0;
-  // Never blocks: InsufficientResources when the peer does not read.
+  // Never blocks: InsufficientResources when the peer does not read, ConnectionAborted when it has gone.
   virtual NtStatus send_control(int socket, std::span<const uint8_t> bytes, std::span<const int> descriptors) = 0;
 
   virtual Result<int> create_event() = 0;                      // eventfd, non-blocking
-  // pipe of one page {read end, write end}; both CLOEXEC, write end non-blocking
+  // pipe of one page {read end, write end}; both CLOEXEC and non-blocking
   virtual Result<std::pair<int, int>> create_bell() = 0;
   virtual void ring_bell(int write_end) = 0;                   // never blocks; full counts as rung
 };

@@ -31,8 +31,6 @@ SYSTEM_FOLDER = 'kernel/platform/linux/'
 SYSTEM_ALLOWED = {
     # inet_pton and inet_ntop are pure functions of bytes.
     'kernel/base/ip_address.cpp': {'arpa/inet.h'},
-    # Memory that another process maps, and its seals: a simulated platform needs it as it is.
-    'kernel/mm/shared_region.cpp': {'cerrno', 'fcntl.h', 'linux/falloc.h', 'linux/memfd.h', 'sys/mman.h', 'unistd.h'},
 }
 
 WOLFSSL = re.compile(r'(?:wolfssl/.+|httpsys_wolfssl\.h)\Z')

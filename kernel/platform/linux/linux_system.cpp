@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "kernel/platform/linux/linux_system.h"
+#include "kernel/base/log.h"
+#include "kernel/limits.h"
+#include "kernel/platform/linux/errno_map.h"
+#include <algorithm>
+#include <arpa/inet.h>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <ctime>
+#include <fcntl.h>
+#include <fstream>
+#include <grp.h>
+#include <netinet/tcp.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83 // Linux 6.16
+#endif
+
+namespace httpsys::platform {
+
+static System *s_system;
+
+System &system()
+{
+  VERIFY(s_system);
+  return *s_system;
+}
+
+void set_system(System &system)
+{
+  s_system = &system;
+}
+
+static NtStatus last_status()
+{
+  return status_from_errno(errno);
+}
+
+// Closes the descriptor at the end, unless it is taken.
+class ScopedDescriptor {
+public:
+  explicit ScopedDescriptor(int descriptor) : m_descriptor(descriptor) {}
+  ScopedDescriptor(const ScopedDescriptor &) = delete;
+  ScopedDescriptor &operator=(const ScopedDescriptor &) = delete;
+  ~ScopedDescriptor()
+  {
+    if (m_descriptor >= 0)
+      ::close(m_descriptor);
+  }
+  int get() const { return m_descriptor; }
+  int take() { return std::exchange(m_descriptor, -1); }
+
+private:
+  int m_descriptor;
+};
+
+LinuxSystem::LinuxSystem()
+{
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
+Milliseconds LinuxSystem::now()
+{
+  timespec time{};
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return static_cast<Milliseconds>(time.tv_sec) * 1000 + static_cast<Milliseconds>(time.tv_nsec) / 1'000'000;
+}
+
+int64_t LinuxSystem::wall_clock_seconds()
+{
+  timespec time{};
+  clock_gettime(CLOCK_REALTIME, &time);
+  return time.tv_sec;
+}
+
+void LinuxSystem::fill_random(std::span<uint8_t> bytes)
+{
+  while (!bytes.empty()) {
+    ssize_t got = getrandom(bytes.data(), bytes.size(), 0);
+    VERIFY(got > 0 || errno == EINTR);
+    bytes = bytes.subspan(static_cast<size_t>(std::max<ssize_t>(got, 0)));
+  }
+}
+
+static socklen_t to_sockaddr(const Endpoint &endpoint, sockaddr_storage &storage)
+{
+  storage = {};
+  if (!endpoint.address.is_v6) {
+    auto &v4 = reinterpret_cast<sockaddr_in &>(storage);
+    v4.sin_family = AF_INET;
+    v4.sin_port = htons(endpoint.port);
+    std::memcpy(&v4.sin_addr, endpoint.address.bytes.data(), 4);
+    return sizeof v4;
+  }
+  auto &v6 = reinterpret_cast<sockaddr_in6 &>(storage);
+  v6.sin6_family = AF_INET6;
+  v6.sin6_port = htons(endpoint.port);
+  std::memcpy(&v6.sin6_addr, endpoint.address.bytes.data(), 16);
+  return sizeof v6;
+}
+
+static Result<Endpoint> from_sockaddr(const sockaddr_storage &storage)
+{
+  Endpoint endpoint;
+  if (storage.ss_family == AF_INET) {
+    auto &v4 = reinterpret_cast<const sockaddr_in &>(storage);
+    std::memcpy(endpoint.address.bytes.data(), &v4.sin_addr, 4);
+    endpoint.port = ntohs(v4.sin_port);
+    return endpoint;
+  }
+  if (storage.ss_family != AF_INET6)
+    return NtStatus::InvalidParameter;
+  auto &v6 = reinterpret_cast<const sockaddr_in6 &>(storage);
+  endpoint.port = ntohs(v6.sin6_port);
+  endpoint.address.is_v6 = !IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr);
+  if (endpoint.address.is_v6)
+    std::memcpy(endpoint.address.bytes.data(), &v6.sin6_addr, 16);
+  else
+    std::memcpy(endpoint.address.bytes.data(), v6.sin6_addr.s6_addr + 12, 4);
+  return endpoint;
+}
+
+Result<int> LinuxSystem::listen_tcp(const Endpoint &endpoint)
+{
+  const int family = endpoint.address.is_v6 ? AF_INET6 : AF_INET;
+  ScopedDescriptor listener(socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (listener.get() < 0)
+    return last_status();
+  const int on = 1;
+  sockaddr_storage address;
+  const socklen_t length = to_sockaddr(endpoint, address);
+  if (setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+      setsockopt(listener.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0 ||
+      (endpoint.address.is_v6 && setsockopt(listener.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0) ||
+      bind(listener.get(), reinterpret_cast<sockaddr *>(&address), length) != 0 || listen(listener.get(), limits::kListenBacklog) != 0)
+    return last_status();
+  return listener.take();
+}
+
+Result<Endpoint> LinuxSystem::local_endpoint(int socket)
+{
+  sockaddr_storage address{};
+  socklen_t length = sizeof address;
+  if (getsockname(socket, reinterpret_cast<sockaddr *>(&address), &length) != 0)
+    return last_status();
+  return from_sockaddr(address);
+}
+
+Result<Endpoint> LinuxSystem::remote_endpoint(int socket)
+{
+  sockaddr_storage address{};
+  socklen_t length = sizeof address;
+  if (getpeername(socket, reinterpret_cast<sockaddr *>(&address), &length) != 0)
+    return last_status();
+  return from_sockaddr(address);
+}
+
+void LinuxSystem::close(int descriptor)
+{
+  ::close(descriptor);
+}
+
+void LinuxSystem::shutdown_send(int socket)
+{
+  ::shutdown(socket, SHUT_WR);
+}
+
+void LinuxSystem::set_reset_on_close(int socket)
+{
+  const linger none{1, 0};
+  setsockopt(socket, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+}
+
+static std::pair<std::string, std::string> split_path(const std::string &path)
+{
+  size_t slash = path.rfind('/');
+  if (slash == std::string::npos)
+    return {".", path};
+  return {slash == 0 ? "/" : path.substr(0, slash), path.substr(slash + 1)};
+}
+
+std::string temporary_socket_name(const std::string &path)
+{
+  auto [folder, name] = split_path(path);
+  return folder + "/." + name + ".new";
+}
+
+static void give_to_group(int folder, const char *name)
+{
+  char buffer[16384];
+  group entry{}, *found = nullptr;
+  if (getgrnam_r("httpsys", &entry, buffer, sizeof buffer, &found) != 0 || !found)
+    return;
+  if (fchownat(folder, name, static_cast<uid_t>(-1), found->gr_gid, AT_SYMLINK_NOFOLLOW) != 0)
+    log("the control socket keeps this process's group: it may not be given to group httpsys ({})", std::strerror(errno));
+}
+
+Result<int> LinuxSystem::listen_control(const std::string &path)
+{
+  if (path.empty() || path.size() > limits::kSocketPathMax)
+    return NtStatus::ObjectNameInvalid;
+  ScopedDescriptor folder(open(split_path(path).first.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  ScopedDescriptor listener(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  if (folder.get() < 0 || listener.get() < 0)
+    return last_status();
+  // Through /proc, because the temporary name may be too long for an address where the final one just fits.
+  const std::string name = split_path(temporary_socket_name(path)).second;
+  const std::string bound = fmt::format("/proc/self/fd/{}/{}", folder.get(), name);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (bound.size() >= sizeof address.sun_path)
+    return NtStatus::ObjectNameInvalid;
+  std::memcpy(address.sun_path, bound.c_str(), bound.size() + 1);
+  if (unlinkat(folder.get(), name.c_str(), 0) != 0 && errno != ENOENT)
+    return last_status();
+  if (bind(listener.get(), reinterpret_cast<sockaddr *>(&address), sizeof address) != 0)
+    return last_status();
+  give_to_group(folder.get(), name.c_str());
+  if (fchmodat(folder.get(), name.c_str(), 0660, 0) != 0)
+    return last_status();
+  // Accepted sockets inherit it; older kernels do not know it, and receive_control closes what comes.
+  const int off = 0;
+  setsockopt(listener.get(), SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof off);
+  if (listen(listener.get(), limits::kListenBacklog) != 0)
+    return last_status();
+  return listener.take();
+}
+
+Result<PeerCredentials> LinuxSystem::peer_credentials(int socket)
+{
+  ucred credentials{};
+  socklen_t length = sizeof credentials;
+  if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0)
+    return last_status();
+  PeerCredentials peer{static_cast<uint32_t>(credentials.pid), credentials.uid, credentials.gid, {}};
+  std::ifstream file(fmt::format("/proc/{}/comm", credentials.pid));
+  std::getline(file, peer.program);
+  return peer;
+}
+
+// Closes what descriptors came with the message; returns whether there were any.
+static bool close_descriptors(msghdr &message)
+{
+  bool any = message.msg_flags & MSG_CTRUNC;
+  for (cmsghdr *head = CMSG_FIRSTHDR(&message); head; head = CMSG_NXTHDR(&message, head)) {
+    if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS)
+      continue;
+    const size_t count = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < count; i++) {
+      int descriptor = -1;
+      std::memcpy(&descriptor, CMSG_DATA(head) + i * sizeof(int), sizeof descriptor);
+      ::close(descriptor);
+      any = true;
+    }
+  }
+  return any;
+}
+
+Result<ControlPacket> LinuxSystem::receive_control(int socket, size_t maximum)
+{
+  ControlPacket packet;
+  packet.bytes.resize(maximum);
+  constexpr size_t kMostDescriptors = 253; // the kernel's SCM_MAX_FD: none may get past us
+  alignas(cmsghdr) char control[CMSG_SPACE(kMostDescriptors * sizeof(int))];
+  iovec vector{packet.bytes.data(), maximum};
+  msghdr message{};
+  message.msg_iov = &vector;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  ssize_t got;
+  do
+    got = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  while (got < 0 && errno == EINTR);
+  if (got < 0) {
+    if (errno == EAGAIN)
+      return NtStatus::NotFound;
+    return errno == ECONNRESET ? NtStatus::EndOfFile : last_status(); // gone with messages of ours unread
+  }
+  packet.had_descriptors = close_descriptors(message);
+  packet.truncated = message.msg_flags & MSG_TRUNC;
+  if (got == 0 && !packet.had_descriptors)
+    return NtStatus::EndOfFile;
+  packet.bytes.resize(static_cast<size_t>(got));
+  return packet;
+}
+
+NtStatus LinuxSystem::send_control(int socket, std::span<const uint8_t> bytes, std::span<const int> descriptors)
+{
+  VERIFY(descriptors.size() <= limits::kControlDescriptorsMax);
+  alignas(cmsghdr) char control[CMSG_SPACE(limits::kControlDescriptorsMax * sizeof(int))] = {};
+  iovec vector{const_cast<uint8_t *>(bytes.data()), bytes.size()};
+  msghdr message{};
+  message.msg_iov = &vector;
+  message.msg_iovlen = 1;
+  if (!descriptors.empty()) {
+    message.msg_control = control;
+    message.msg_controllen = CMSG_SPACE(descriptors.size_bytes());
+    cmsghdr *head = CMSG_FIRSTHDR(&message);
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(descriptors.size_bytes());
+    std::memcpy(CMSG_DATA(head), descriptors.data(), descriptors.size_bytes());
+  }
+  ssize_t sent;
+  do
+    sent = sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  while (sent < 0 && errno == EINTR);
+  return sent < 0 ? last_status() : NtStatus::Success;
+}
+
+Result<int> LinuxSystem::create_event()
+{
+  int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (event < 0)
+    return last_status();
+  return event;
+}
+
+Result<std::pair<int, int>> LinuxSystem::create_bell()
+{
+  int ends[2];
+  // Each end has a file description of its own: what the client does to its flags does not reach ours (design-anchors A.16).
+  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
+    return last_status();
+  fcntl(ends[1], F_SETPIPE_SZ, 4096); // a bell needs no more; where it is refused, the default only costs memory
+  return std::pair{ends[0], ends[1]};
+}
+
+void LinuxSystem::ring_bell(int write_end)
+{
+  // Full is rung; a reader that has gone will be noticed on the control socket.
+  [[maybe_unused]] ssize_t written = write(write_end, "", 1);
+}
+
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The System on Linux. Stateless, so any core may call it; lives as long as the process. Making it switches SIGPIPE
+// off: a bell's reader may be gone.
+#pragma once
+#include "kernel/platform/platform.h"
+
+namespace httpsys::platform {
+
+class LinuxSystem final : public System {
+public:
+  LinuxSystem();
+  Milliseconds now() override;
+  int64_t wall_clock_seconds() override;
+  void fill_random(std::span<uint8_t> bytes) override;
+  Result<int> listen_tcp(const Endpoint &endpoint) override;
+  Result<Endpoint> local_endpoint(int socket) override;
+  Result<Endpoint> remote_endpoint(int socket) override;
+  void close(int descriptor) override;
+  void shutdown_send(int socket) override;
+  void set_reset_on_close(int socket) override;
+  Result<int> listen_control(const std::string &path) override;
+  Result<PeerCredentials> peer_credentials(int socket) override;
+  Result<ControlPacket> receive_control(int socket, size_t maximum) override;
+  NtStatus send_control(int socket, std::span<const uint8_t> bytes, std::span<const int> descriptors) override;
+  Result<int> create_event() override;
+  Result<std::pair<int, int>> create_bell() override;
+  void ring_bell(int write_end) override;
+};
+
+// Name under which listen_control binds, in the same folder: ".NAME.new". S.lock keeps two daemons from using it at once.
+std::string temporary_socket_name(const std::string &path);
+
+}

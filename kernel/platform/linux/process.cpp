@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "kernel/platform/linux/process.h"
+#include "kernel/base/log.h"
+#include "kernel/limits.h"
+#include "kernel/platform/linux/errno_map.h"
+#include "kernel/platform/linux/linux_system.h"
+#include <cerrno>
+#include <charconv>
+#include <csignal>
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+namespace httpsys::platform {
+
+// "cannot WHAT: why", from errno.
+static NtStatus fail(std::string &reason, const std::string &what)
+{
+  const int error = errno;
+  reason = fmt::format("cannot {}: {}", what, std::strerror(error));
+  return status_from_errno(error);
+}
+
+Result<void> check_socket_path(const std::string &path, std::string &reason)
+{
+  if (!path.empty() && path.size() <= limits::kSocketPathMax && path.back() != '/' && path.find('\0') == std::string::npos)
+    return {};
+  if (path.size() > limits::kSocketPathMax)
+    reason = fmt::format("the socket path {} has {} bytes; {} are possible", path, path.size(), limits::kSocketPathMax);
+  else
+    reason = fmt::format("'{}' is no path for a socket", path);
+  return NtStatus::ObjectNameInvalid;
+}
+
+Result<void> make_folder(const std::string &path, uint32_t mode, std::string &reason)
+{
+  for (size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
+    const bool last = end == std::string::npos;
+    const std::string part = path.substr(0, end);
+    struct stat status {};
+    // Looking first: where the folder is there, no right to make it is needed.
+    if (stat(part.c_str(), &status) == 0) {
+      if (!S_ISDIR(status.st_mode)) {
+        reason = fmt::format("cannot make the folder {}: {} is not a folder", path, part);
+        return NtStatus::ObjectPathNotFound;
+      }
+    } else if (mkdir(part.c_str(), last ? mode : 0755) != 0 && errno != EEXIST) {
+      return fail(reason, fmt::format("make the folder {}", part));
+    }
+    if (last)
+      return {};
+  }
+}
+
+static std::optional<int> read_pid(int descriptor)
+{
+  char text[32];
+  const ssize_t got = pread(descriptor, text, sizeof text, 0);
+  int pid = 0;
+  if (got <= 0 || std::from_chars(text, text + got, pid).ec != std::errc{} || pid <= 0)
+    return std::nullopt;
+  return pid;
+}
+
+// The holder writes its pid just after it has taken the lock: until then the file is empty or names a dead one.
+static std::optional<int> pid_of_holder(int descriptor)
+{
+  for (int attempt = 0; attempt < 20; attempt++) {
+    auto pid = read_pid(descriptor);
+    if (pid && (kill(*pid, 0) == 0 || errno == EPERM))
+      return pid;
+    usleep(10'000);
+  }
+  return std::nullopt;
+}
+
+Result<int> lock_socket(const std::string &socket_path, std::string &reason)
+{
+  const std::string path = socket_path + ".lock";
+  const int descriptor = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+  if (descriptor < 0)
+    return fail(reason, fmt::format("open the lock {}", path));
+  if (flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) {
+      const NtStatus status = fail(reason, fmt::format("lock {}", path));
+      ::close(descriptor);
+      return status;
+    }
+    auto pid = pid_of_holder(descriptor);
+    reason = fmt::format("another httpsysd{} serves {}", pid ? fmt::format(" (pid {})", *pid) : "", socket_path);
+    ::close(descriptor);
+    return NtStatus::SharingViolation;
+  }
+  const std::string pid = fmt::format("{}\n", getpid());
+  if (ftruncate(descriptor, 0) != 0 || pwrite(descriptor, pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {
+    const NtStatus status = fail(reason, fmt::format("write our pid into {}", path));
+    ::close(descriptor);
+    return status;
+  }
+  return descriptor;
+}
+
+Result<void> publish_control_socket(const std::string &path, std::string &reason)
+{
+  struct stat status {};
+  if (lstat(path.c_str(), &status) == 0 && !S_ISSOCK(status.st_mode)) {
+    reason = fmt::format("{} exists and is not a socket; remove it, or name another path with --socket", path);
+    return NtStatus::ObjectNameCollision;
+  }
+  if (rename(temporary_socket_name(path).c_str(), path.c_str()) != 0)
+    return fail(reason, fmt::format("name the control socket {}", path));
+  return {};
+}
+
+void remove_control_socket(const std::string &path)
+{
+  struct stat status {};
+  for (const std::string &name : {path, temporary_socket_name(path)}) {
+    if (lstat(name.c_str(), &status) == 0 && S_ISSOCK(status.st_mode))
+      unlink(name.c_str());
+  }
+}
+
+Result<int> make_signal_descriptor(std::string &reason)
+{
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  const int descriptor = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+  if (descriptor < 0 || pthread_sigmask(SIG_BLOCK, &set, nullptr) != 0)
+    return fail(reason, "receive signals");
+  return descriptor;
+}
+
+std::optional<int> take_signal(int signal_descriptor)
+{
+  signalfd_siginfo information{};
+  if (read(signal_descriptor, &information, sizeof information) != static_cast<ssize_t>(sizeof information))
+    return std::nullopt;
+  return static_cast<int>(information.ssi_signo);
+}
+
+void notify_service_manager(const std::string &state)
+{
+  const char *path = std::getenv("NOTIFY_SOCKET");
+  sockaddr_un address{};
+  if (!path || (path[0] != '/' && path[0] != '@') || std::strlen(path) >= sizeof address.sun_path)
+    return;
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path, std::strlen(path));
+  if (path[0] == '@')
+    address.sun_path[0] = '\0'; // an abstract name
+  const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + std::strlen(path) + (path[0] == '/'));
+  const int socket = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (socket < 0)
+    return;
+  if (sendto(socket, state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<sockaddr *>(&address), length) < 0)
+    log("the service manager cannot be notified: {}", std::strerror(errno));
+  ::close(socket);
+}
+
+uint64_t raise_descriptor_limit()
+{
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+    return 0;
+  const rlim_t before = limit.rlim_cur;
+  limit.rlim_cur = limit.rlim_max;
+  return setrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : before;
+}
+
+void make_undumpable()
+{
+  prctl(PR_SET_DUMPABLE, 0);
+}
+
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "kernel/platform/shared_memory.h"
+#include "kernel/platform/linux/errno_map.h"
+#include <cerrno>
+#include <cstdio>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008u // Linux 6.3
+#endif
+
+namespace httpsys::platform {
+
+// ENOSPC is tmpfs' word for memory.
+static NtStatus status_of(int error)
+{
+  return error == ENOSPC ? NtStatus::NoMemory : status_from_errno(error);
+}
+
+static int create_memfd(const char *name)
+{
+  // Without NOEXEC_SEAL kernels since 6.3 warn, and with vm.memfd_noexec=2 refuse; kernels before it answer EINVAL.
+  int descriptor = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+  if (descriptor < 0 && errno == EINVAL)
+    descriptor = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  return descriptor;
+}
+
+static void *map_region(int descriptor, uint64_t bytes, SharedWriter writer)
+{
+  // The daemon never writes what its client writes, and a read-only mapping keeps it so.
+  int protection = writer == SharedWriter::Daemon ? PROT_READ | PROT_WRITE : PROT_READ;
+  void *base = mmap(nullptr, bytes, protection, MAP_SHARED | MAP_POPULATE, descriptor, 0);
+  if (base == MAP_FAILED)
+    return nullptr;
+  // Best effort: requests of strangers do not belong into core files, nor into a child.
+  madvise(base, bytes, MADV_DONTDUMP);
+  madvise(base, bytes, MADV_DONTFORK);
+  return base;
+}
+
+Result<SharedMemory> create_shared_memory(const char *name, uint64_t bytes, SharedWriter writer)
+{
+  VERIFY(bytes > 0 && bytes % shared_page_bytes() == 0);
+  int descriptor = create_memfd(name);
+  if (descriptor < 0)
+    return status_of(errno);
+  // fallocate takes the pages now: MAP_POPULATE alone would not say that there are none, and a later touch would be SIGBUS.
+  if (ftruncate(descriptor, static_cast<off_t>(bytes)) != 0 || fallocate(descriptor, 0, 0, static_cast<off_t>(bytes)) != 0) {
+    NtStatus status = status_of(errno);
+    ::close(descriptor);
+    return status;
+  }
+  void *base = map_region(descriptor, bytes, writer);
+  int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL | (writer == SharedWriter::Daemon ? F_SEAL_FUTURE_WRITE : 0);
+  // The seal comes after the mapping: writable mappings that exist stay, no new one can be made.
+  if (!base || fcntl(descriptor, F_ADD_SEALS, seals) != 0) {
+    NtStatus status = base ? status_of(errno) : NtStatus::NoMemory;
+    if (base)
+      munmap(base, bytes);
+    ::close(descriptor);
+    return status;
+  }
+  return SharedMemory{descriptor, static_cast<uint8_t *>(base), bytes};
+}
+
+void release_shared_memory(const SharedMemory &memory)
+{
+  munmap(memory.base, memory.bytes);
+  ::close(memory.descriptor);
+}
+
+uint64_t shared_page_bytes()
+{
+  return static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+static bool can_map_writable(int descriptor, size_t bytes)
+{
+  void *base = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
+  if (base != MAP_FAILED)
+    munmap(base, bytes);
+  return base != MAP_FAILED;
+}
+
+static bool can_become_writable(int descriptor, size_t bytes)
+{
+  void *base = mmap(nullptr, bytes, PROT_READ, MAP_SHARED, descriptor, 0);
+  if (base == MAP_FAILED)
+    return false;
+  bool writable = mprotect(base, bytes, PROT_READ | PROT_WRITE) == 0;
+  munmap(base, bytes);
+  return writable;
+}
+
+static bool can_reopen_writable(int descriptor, size_t bytes)
+{
+  char path[64];
+  std::snprintf(path, sizeof path, "/proc/self/fd/%d", descriptor);
+  int reopened = open(path, O_RDWR | O_CLOEXEC);
+  if (reopened < 0)
+    return false;
+  bool writable = can_map_writable(reopened, bytes) || pwrite(reopened, "x", 1, 0) == 1;
+  ::close(reopened);
+  return writable;
+}
+
+bool client_can_change(const SharedMemory &memory, SharedWriter writer)
+{
+  const auto size = static_cast<off_t>(memory.bytes);
+  bool broken = ftruncate(memory.descriptor, 0) == 0 || ftruncate(memory.descriptor, 2 * size) == 0;
+  if (writer == SharedWriter::Client)
+    return broken;
+  broken = broken || can_map_writable(memory.descriptor, memory.bytes) || can_become_writable(memory.descriptor, memory.bytes);
+  broken = broken || can_reopen_writable(memory.descriptor, memory.bytes) || pwrite(memory.descriptor, "x", 1, 0) == 1;
+  return broken || fallocate(memory.descriptor, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, size) == 0;
+}
+
+}

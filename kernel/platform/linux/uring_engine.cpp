@@ -1,0 +1,438 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "kernel/platform/linux/uring_engine.h"
+#include "kernel/base/log.h"
+#include "kernel/platform/linux/errno_map.h"
+#include <atomic>
+#include <bit>
+#include <cerrno>
+#include <climits>
+#include <cstring>
+#include <ctime>
+#include <deque>
+#include <fstream>
+#include <liburing.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace httpsys::platform {
+
+static_assert(!IO_URING_CHECK_VERSION(2, 15)); // true means older
+
+namespace {
+
+constexpr unsigned kSetupFlags =
+  IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE;
+constexpr unsigned kFeatures = IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG | IORING_FEAT_FAST_POLL | IORING_FEAT_POLL_32BITS;
+constexpr unsigned short kBufferGroup = 0;
+
+// user_data is the operation's address with its kind in the low bits, so that a completion can be told apart without a
+// look at the operation; kind 0 is the engine's own.
+enum class Kind : uint64_t { Own, Accept, Receive, Send, Poll };
+constexpr uint64_t kKindMask = 7;
+constexpr uint64_t kIgnored = 0; // answers to cancellations
+constexpr uint64_t kWake = 8;
+static_assert(alignof(IoOperation) > kKindMask);
+
+// IoOperation's word: kind, whether it was cancelled, and how many bytes a send has.
+constexpr uint64_t kCancelled = 8;
+constexpr unsigned kExpectedShift = 32;
+
+class UringEngine final : public IoEngine {
+public:
+  explicit UringEngine(const UringSettings &settings) : m_settings(settings) {}
+  ~UringEngine() override;
+  Result<void> open(std::string &reason);
+
+  void accept_multishot(int listener, IoOperation &operation) override
+  {
+    io_uring_sqe &entry = start(operation, Kind::Accept);
+    io_uring_prep_multishot_accept(&entry, listener, nullptr, nullptr, SOCK_CLOEXEC);
+    entry.user_data = user_data(operation, Kind::Accept);
+  }
+
+  void receive_multishot(int socket, IoOperation &operation) override
+  {
+    io_uring_sqe &entry = start(operation, Kind::Receive);
+    io_uring_prep_recv_multishot(&entry, socket, nullptr, 0, 0);
+    entry.flags |= IOSQE_BUFFER_SELECT;
+    entry.buf_group = kBufferGroup;
+    entry.user_data = user_data(operation, Kind::Receive);
+  }
+
+  void send(int socket, std::span<const uint8_t> bytes, IoOperation &operation) override
+  {
+    VERIFY(bytes.size() <= INT_MAX); // a completion counts in an int
+    io_uring_sqe &entry = start(operation, Kind::Send, static_cast<uint32_t>(bytes.size()));
+    io_uring_prep_send(&entry, socket, bytes.data(), bytes.size(), MSG_WAITALL | MSG_NOSIGNAL);
+    entry.user_data = user_data(operation, Kind::Send);
+  }
+
+  void poll_multishot(int descriptor, IoOperation &operation) override
+  {
+    io_uring_sqe &entry = start(operation, Kind::Poll);
+    io_uring_prep_poll_multishot(&entry, descriptor, POLLIN | POLLRDHUP);
+    entry.user_data = user_data(operation, Kind::Poll);
+  }
+
+  // Can't hit a later operation at the same address: that one is behind us in the submission queue.
+  void cancel(IoOperation &operation) override
+  {
+    VERIFY(operation.is_in_flight());
+    engine_word(operation) |= kCancelled;
+    io_uring_sqe &entry = next_entry();
+    io_uring_prep_cancel64(&entry, user_data(operation, static_cast<Kind>(engine_word(operation) & kKindMask)), 0);
+    entry.user_data = kIgnored;
+  }
+
+  uint32_t run_once(Milliseconds deadline) override;
+  void wake() override;
+
+private:
+  static uint64_t user_data(IoOperation &operation, Kind kind)
+  {
+    return reinterpret_cast<uint64_t>(&operation) | static_cast<uint64_t>(kind);
+  }
+  io_uring_sqe &start(IoOperation &operation, Kind kind, uint32_t expected = 0);
+  io_uring_sqe &next_entry();
+  void submit_spilled();
+  void arm_wake();
+  Result<void> make_receive_buffers(std::string &reason);
+  void enter(Milliseconds deadline);
+  void check_entered(int result) const;
+  uint32_t handle_completions();
+  bool handle(uint64_t data, int32_t value, uint32_t flags);
+  IoResult result_of(Kind kind, IoOperation &operation, int32_t value, uint32_t flags);
+  void return_buffer(uint32_t number);
+  size_t buffer_bytes() const { return size_t{m_settings.receive_buffers} * m_settings.receive_buffer_bytes; }
+
+  UringSettings m_settings;
+  io_uring m_ring{};
+  bool m_open = false;
+  io_uring_buf_ring *m_buffer_ring = nullptr;
+  uint8_t *m_buffers = nullptr;
+  std::deque<io_uring_sqe> m_spilled; // entries that the kernel had no memory for, in order
+  int m_wake_event = -1;
+  std::atomic<bool> m_waiting{false};
+  std::atomic<bool> m_wake_requested{false};
+};
+
+io_uring_sqe &UringEngine::start(IoOperation &operation, Kind kind, uint32_t expected)
+{
+  VERIFY(!operation.is_in_flight());
+  set_in_flight(operation, true);
+  engine_word(operation) = static_cast<uint64_t>(kind) | uint64_t{expected} << kExpectedShift;
+  return next_entry();
+}
+
+// The entry is cleared, but its user_data is the caller's to set, after the prep call.
+io_uring_sqe &UringEngine::next_entry()
+{
+  if (m_spilled.empty()) {
+    io_uring_sqe *entry = io_uring_get_sqe(&m_ring);
+    if (!entry) {
+      check_entered(io_uring_submit(&m_ring));
+      entry = io_uring_get_sqe(&m_ring);
+    }
+    if (entry)
+      return *entry;
+  }
+  m_spilled.emplace_back();
+  return m_spilled.back();
+}
+
+void UringEngine::submit_spilled()
+{
+  while (!m_spilled.empty()) {
+    io_uring_sqe *entry = io_uring_get_sqe(&m_ring);
+    if (!entry)
+      return;
+    *entry = m_spilled.front();
+    m_spilled.pop_front();
+  }
+}
+
+void UringEngine::arm_wake()
+{
+  io_uring_sqe &entry = next_entry();
+  io_uring_prep_poll_multishot(&entry, m_wake_event, POLLIN);
+  entry.user_data = kWake;
+}
+
+void UringEngine::check_entered(int result) const
+{
+  // Interrupted, out of time, or short of memory for now: go on. Anything else is our own mistake (EEXIST: the wrong
+  // thread) or lost completions (EBADR).
+  VERIFY(result >= 0 || result == -ETIME || result == -EINTR || result == -EAGAIN || result == -EBUSY || result == -ENOMEM);
+}
+
+void UringEngine::enter(Milliseconds deadline)
+{
+  submit_spilled();
+  io_uring_cqe *first = nullptr;
+  if (deadline == kNever) {
+    check_entered(io_uring_submit_and_wait(&m_ring, 1));
+    return;
+  }
+  if (deadline != 0) {
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    const auto seconds = static_cast<int64_t>(deadline / 1000) - now.tv_sec;
+    const int64_t left = seconds * 1'000'000'000 + static_cast<int64_t>(deadline % 1000) * 1'000'000 - now.tv_nsec;
+    if (left > 0) {
+      __kernel_timespec timeout{left / 1'000'000'000, left % 1'000'000'000};
+      check_entered(io_uring_submit_and_wait_timeout(&m_ring, &first, 1, &timeout, nullptr));
+      return;
+    }
+  }
+  // The kernel says in the ring when it has something that only an enter brings out.
+  const unsigned flags = __atomic_load_n(m_ring.sq.kflags, __ATOMIC_RELAXED);
+  if (io_uring_sq_ready(&m_ring) || (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)))
+    check_entered(io_uring_submit_and_get_events(&m_ring));
+}
+
+uint32_t UringEngine::run_once(Milliseconds deadline)
+{
+  if (deadline != 0) {
+    // With wake(): both sides store, then load, sequentially consistent, so that one of them sees the other.
+    m_waiting.store(true, std::memory_order_seq_cst);
+    enter(m_wake_requested.load(std::memory_order_seq_cst) ? 0 : deadline);
+    m_waiting.store(false, std::memory_order_relaxed);
+    m_wake_requested.exchange(false, std::memory_order_acq_rel);
+  } else {
+    enter(0);
+  }
+  return handle_completions();
+}
+
+void UringEngine::wake()
+{
+  if (m_wake_requested.exchange(true, std::memory_order_seq_cst) || !m_waiting.load(std::memory_order_seq_cst))
+    return;
+  const uint64_t one = 1;
+  // Nobody reads the event: its poll is edge-triggered, and 2^64 wake-ups do not fit into a daemon's life.
+  VERIFY(write(m_wake_event, &one, sizeof one) == sizeof one);
+}
+
+uint32_t UringEngine::handle_completions()
+{
+  uint32_t handled = 0;
+  // Only those that are there now: handlers may cause more, and the core has other things to look at.
+  for (unsigned left = io_uring_cq_ready(&m_ring); left > 0; left--) {
+    io_uring_cqe *entry = nullptr;
+    if (io_uring_peek_cqe(&m_ring, &entry) != 0)
+      break;
+    const uint64_t data = entry->user_data;
+    const int32_t value = entry->res;
+    const uint32_t flags = entry->flags;
+    io_uring_cqe_seen(&m_ring, entry);
+    handled += handle(data, value, flags);
+  }
+  return handled;
+}
+
+bool UringEngine::handle(uint64_t data, int32_t value, uint32_t flags)
+{
+  if ((data & kKindMask) == static_cast<uint64_t>(Kind::Own)) {
+    if (data == kWake && !(flags & IORING_CQE_F_MORE))
+      arm_wake();
+    return false;
+  }
+  auto &operation = *reinterpret_cast<IoOperation *>(data & ~kKindMask);
+  const IoResult result = result_of(static_cast<Kind>(data & kKindMask), operation, value, flags);
+  if (!result.more)
+    set_in_flight(operation, false);
+  operation.on_complete(result);
+  // The operation may be gone. Its bytes are still ours.
+  if (flags & IORING_CQE_F_BUFFER)
+    return_buffer(flags >> IORING_CQE_BUFFER_SHIFT);
+  return true;
+}
+
+IoResult UringEngine::result_of(Kind kind, IoOperation &operation, int32_t value, uint32_t flags)
+{
+  IoResult result;
+  result.more = flags & IORING_CQE_F_MORE;
+  if (value < 0) {
+    result.status = status_from_errno(-value);
+    return result;
+  }
+  result.value = static_cast<uint32_t>(value);
+  if (kind == Kind::Receive) {
+    if (value == 0)
+      result.status = NtStatus::EndOfFile;
+    else
+      result.data = {m_buffers + size_t{flags >> IORING_CQE_BUFFER_SHIFT} * m_settings.receive_buffer_bytes, result.value};
+  } else if (kind == Kind::Send && result.value != engine_word(operation) >> kExpectedShift) {
+    // MSG_WAITALL stops short only at an error, which the kernel keeps to itself.
+    result.status = engine_word(operation) & kCancelled ? NtStatus::Cancelled : NtStatus::ConnectionAborted;
+  }
+  return result;
+}
+
+void UringEngine::return_buffer(uint32_t number)
+{
+  io_uring_buf_ring_add(m_buffer_ring, m_buffers + size_t{number} * m_settings.receive_buffer_bytes, m_settings.receive_buffer_bytes,
+    static_cast<unsigned short>(number), io_uring_buf_ring_mask(m_settings.receive_buffers), 0);
+  io_uring_buf_ring_advance(m_buffer_ring, 1);
+}
+
+std::string first_line(const char *path)
+{
+  std::ifstream file(path);
+  std::string line;
+  std::getline(file, line);
+  return line;
+}
+
+bool runs_filtered()
+{
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("Seccomp:"))
+      return line.back() == '2';
+  }
+  return false;
+}
+
+// Name of the first operation that the kernel lacks, or null.
+const char *missing_operation(io_uring &ring)
+{
+  static constexpr struct {
+    int number;
+    const char *name;
+  } needed[] = {{IORING_OP_ACCEPT, "ACCEPT"},
+                {IORING_OP_RECV, "RECV"},
+                {IORING_OP_SEND, "SEND"},
+                {IORING_OP_POLL_ADD, "POLL_ADD"},
+                {IORING_OP_ASYNC_CANCEL, "ASYNC_CANCEL"}};
+  io_uring_probe *probe = io_uring_get_probe_ring(&ring);
+  if (!probe)
+    return "PROBE";
+  const char *missing = nullptr;
+  for (auto [number, name] : needed) {
+    if (!missing && !io_uring_opcode_supported(probe, number))
+      missing = name;
+  }
+  io_uring_free_probe(probe);
+  return missing;
+}
+
+Result<void> UringEngine::open(std::string &reason)
+{
+  VERIFY(std::has_single_bit(m_settings.receive_buffers) && m_settings.receive_buffers <= 32768);
+  io_uring_params parameters{};
+  parameters.flags = kSetupFlags;
+  parameters.cq_entries = m_settings.completion_entries;
+  // No NO_SQARRAY: liburing tries it and falls back by itself, but not for those who ask (liburing.md 4.1).
+  if (int error = -io_uring_queue_init_params(m_settings.submission_entries, &m_ring, &parameters)) {
+    reason = describe_uring_failure(error, first_line("/proc/sys/kernel/io_uring_disabled"), runs_filtered());
+    return status_from_errno(error);
+  }
+  m_open = true;
+  if ((parameters.features & kFeatures) != kFeatures) {
+    reason = fmt::format("io_uring of this kernel lacks features ({:#x} of {:#x}); Linux 6.1 or later is needed",
+      parameters.features & kFeatures, kFeatures);
+    return NtStatus::NotSupported;
+  }
+  if (const char *name = missing_operation(m_ring)) {
+    reason = fmt::format("io_uring of this kernel lacks the operation {}; Linux 6.1 or later is needed", name);
+    return NtStatus::NotSupported;
+  }
+  TRY(make_receive_buffers(reason));
+  m_wake_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (m_wake_event < 0) {
+    reason = fmt::format("cannot make an eventfd: {}", std::strerror(errno));
+    return status_from_errno(errno);
+  }
+  arm_wake();
+  return {};
+}
+
+Result<void> UringEngine::make_receive_buffers(std::string &reason)
+{
+  void *memory = mmap(nullptr, buffer_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) {
+    reason = fmt::format("no memory for {} receive buffers of {} bytes", m_settings.receive_buffers, m_settings.receive_buffer_bytes);
+    return NtStatus::NoMemory;
+  }
+  madvise(memory, buffer_bytes(), MADV_DONTDUMP); // requests of strangers
+  m_buffers = static_cast<uint8_t *>(memory);
+  int error = 0;
+  m_buffer_ring = io_uring_setup_buf_ring(&m_ring, m_settings.receive_buffers, kBufferGroup, 0, &error);
+  if (!m_buffer_ring) {
+    reason = fmt::format("io_uring refuses {} provided buffers: {}", m_settings.receive_buffers, std::strerror(-error));
+    return status_from_errno(-error);
+  }
+  for (uint32_t number = 0; number < m_settings.receive_buffers; number++)
+    return_buffer(number);
+  return {};
+}
+
+UringEngine::~UringEngine()
+{
+  if (m_open) {
+    // So that nothing of this ring touches a buffer or holds a socket when we are gone. Best effort: what does not end
+    // in time ends with the ring.
+    io_uring_submit(&m_ring);
+    io_uring_sync_cancel_reg all{};
+    all.flags = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL;
+    all.timeout.tv_sec = 1;
+    io_uring_register_sync_cancel(&m_ring, &all);
+    io_uring_get_events(&m_ring);
+    for (io_uring_cqe *entry = nullptr; io_uring_peek_cqe(&m_ring, &entry) == 0; io_uring_cqe_seen(&m_ring, entry)) {
+      if ((entry->user_data & kKindMask) == static_cast<uint64_t>(Kind::Accept) && entry->res >= 0)
+        ::close(entry->res); // accepted, and nobody will ever hear of it
+    }
+    if (m_buffer_ring)
+      io_uring_free_buf_ring(&m_ring, m_buffer_ring, m_settings.receive_buffers, kBufferGroup);
+    io_uring_queue_exit(&m_ring);
+  }
+  if (m_buffers)
+    munmap(m_buffers, buffer_bytes());
+  if (m_wake_event >= 0)
+    ::close(m_wake_event);
+}
+
+}
+
+std::string describe_uring_failure(int error, const std::string &disabled, bool filtered)
+{
+  switch (error) {
+  case EPERM:
+    if (disabled == "2")
+      return "io_uring is switched off on this machine (kernel.io_uring_disabled is 2); set it to 0: sysctl kernel.io_uring_disabled=0";
+    if (disabled == "1")
+      return "io_uring is restricted on this machine (kernel.io_uring_disabled is 1); name the daemon's group "
+             "(sysctl kernel.io_uring_group=GID) or allow it to all: sysctl kernel.io_uring_disabled=0";
+    if (filtered)
+      return "io_uring is forbidden by a seccomp filter, as container runtimes install by default; run the container with a profile "
+             "that allows io_uring_setup, io_uring_enter and io_uring_register (docker, podman: --security-opt seccomp=PROFILE.json)";
+    return "io_uring is forbidden (EPERM) by a security module of this machine (SELinux, AppArmor or another); allow it to httpsysd";
+  case ENOSYS:
+    if (filtered)
+      return "io_uring is hidden by a seccomp filter, or the kernel is built without it; run the container with a profile that allows "
+             "io_uring_setup, io_uring_enter and io_uring_register, on a kernel with CONFIG_IO_URING";
+    return "this kernel has no io_uring; Linux 6.1 or later with CONFIG_IO_URING is needed";
+  case EINVAL:
+    return "io_uring of this kernel is too old (it does not know SINGLE_ISSUER and DEFER_TASKRUN); Linux 6.1 or later is needed";
+  case ENOMEM:
+    return "no memory for an io_uring; raise the memory limit of the process or its container (or RLIMIT_MEMLOCK)";
+  case EMFILE:
+  case ENFILE:
+    return "no descriptor left for an io_uring; raise the limit of open files (ulimit -n)";
+  default:
+    return fmt::format("io_uring_setup failed: {}", std::strerror(error));
+  }
+}
+
+Result<std::unique_ptr<IoEngine>> make_uring_engine(const UringSettings &settings, std::string &reason)
+{
+  auto engine = std::make_unique<UringEngine>(settings);
+  TRY(engine->open(reason));
+  return std::unique_ptr<IoEngine>(std::move(engine));
+}
+
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Memory shared with a client process, as the operating system gives it; mm/shared_region owns it. Any thread; making
+// it is slow, because all its pages are taken at once.
+#pragma once
+#include "kernel/base/result.h"
+#include <cstdint>
+
+namespace httpsys::platform {
+
+enum class SharedWriter { Daemon, Client };
+
+struct SharedMemory {
+  int descriptor = -1; // CLOEXEC, to be handed to the client
+  uint8_t *base = nullptr;
+  uint64_t bytes = 0;
+};
+
+// A whole number of pages, zeroed and populated; its size can never change. Daemon: mapped writable here, nobody can
+// ever map it writable again (or write, or remove pages). Client: mapped read-only here. Not in core files, not in
+// children. NoMemory, TooManyOpenedFiles.
+Result<SharedMemory> create_shared_memory(const char *name, uint64_t bytes, SharedWriter writer);
+void release_shared_memory(const SharedMemory &memory);
+uint64_t shared_page_bytes();
+
+// What a client could do with a descriptor of that kind, tried out: true when it can change what it must not.
+bool client_can_change(const SharedMemory &memory, SharedWriter writer);
+
+}

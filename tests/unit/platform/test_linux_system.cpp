@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "kernel/platform/linux/linux_system.h"
+#include "kernel/platform/linux/process.h"
+#include <cstring>
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <filesystem>
+#include <grp.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+using namespace httpsys;
+using namespace httpsys::platform;
+
+namespace {
+
+struct Folder {
+  std::string path;
+  Folder()
+  {
+    char name[] = "/tmp/httpsys-test-XXXXXX";
+    path = mkdtemp(name);
+  }
+  ~Folder() { std::filesystem::remove_all(path); }
+};
+
+int connect_to(const std::string &path)
+{
+  int socket = ::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path.data(), path.size());
+  if (::connect(socket, reinterpret_cast<sockaddr *>(&address), sizeof address) == 0)
+    return socket;
+  ::close(socket);
+  return -1;
+}
+
+// A published control socket with one client.
+struct Control : Folder {
+  LinuxSystem os;
+  std::string socket_path = path + "/s", reason;
+  int listener = os.listen_control(socket_path).release_value();
+  int client = -1, server = -1;
+  Control()
+  {
+    REQUIRE(publish_control_socket(socket_path, reason));
+    client = connect_to(socket_path);
+    REQUIRE(client >= 0);
+    server = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+    REQUIRE(server >= 0);
+  }
+  ~Control()
+  {
+    ::close(client);
+    ::close(server);
+    ::close(listener);
+  }
+};
+
+// Sends a byte with a descriptor as a hostile client would; returns whether the kernel took it.
+bool send_descriptor(int socket, int descriptor, int count)
+{
+  char byte = 'b';
+  iovec vector{&byte, 1};
+  std::vector<char> control(CMSG_SPACE(sizeof(int) * static_cast<size_t>(count)));
+  msghdr message{};
+  message.msg_iov = &vector;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  cmsghdr *head = CMSG_FIRSTHDR(&message);
+  head->cmsg_level = SOL_SOCKET;
+  head->cmsg_type = SCM_RIGHTS;
+  head->cmsg_len = CMSG_LEN(sizeof(int) * static_cast<size_t>(count));
+  for (int i = 0; i < count; i++)
+    std::memcpy(CMSG_DATA(head) + sizeof(int) * static_cast<size_t>(i), &descriptor, sizeof descriptor);
+  return sendmsg(socket, &message, 0) == 1;
+}
+
+int open_descriptors()
+{
+  int count = 0;
+  for ([[maybe_unused]] auto &entry : std::filesystem::directory_iterator("/proc/self/fd"))
+    count++;
+  return count;
+}
+
+}
+
+TEST_CASE("time goes forward, random bytes differ")
+{
+  LinuxSystem os;
+  auto before = os.now();
+  usleep(3000);
+  CHECK(os.now() > before);
+  CHECK(os.wall_clock_seconds() > 1'700'000'000);
+  uint8_t a[32] = {}, b[32] = {};
+  os.fill_random(a);
+  os.fill_random(b);
+  CHECK(std::memcmp(a, b, sizeof a) != 0);
+}
+
+TEST_CASE("listening tells in which way it is refused")
+{
+  LinuxSystem os;
+  for (bool v6 : {false, true}) {
+    CAPTURE(v6);
+    int first = MUST(os.listen_tcp({IpAddress::loopback(v6), 0}));
+    auto endpoint = os.local_endpoint(first).release_value();
+    CHECK(endpoint.address == IpAddress::loopback(v6));
+    CHECK(endpoint.port != 0);
+    CHECK(os.listen_tcp(endpoint).error() == NtStatus::SharingViolation);
+    // Never SO_REUSEPORT: the wildcard would share the port with a loopback socket (design.md 2).
+    CHECK(os.listen_tcp({IpAddress::any(v6), endpoint.port}).error() == NtStatus::SharingViolation);
+    os.close(first);
+  }
+  CHECK(os.listen_tcp({*IpAddress::parse("192.0.2.1"), 0}).error() == NtStatus::AddressNotAvailable);
+  CHECK(os.listen_tcp({*IpAddress::parse("2001:db8::1"), 0}).error() == NtStatus::AddressNotAvailable);
+}
+
+TEST_CASE("IPv4 and IPv6 wildcards of one port stand side by side, and accepted sockets do not delay")
+{
+  LinuxSystem os;
+  int v4 = MUST(os.listen_tcp({IpAddress::any(false), 0}));
+  uint16_t port = os.local_endpoint(v4)->port;
+  auto v6 = os.listen_tcp({IpAddress::any(true), port});
+  CHECK(v6);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  int peer = ::socket(AF_INET, SOCK_STREAM, 0);
+  REQUIRE(::connect(peer, reinterpret_cast<sockaddr *>(&address), sizeof address) == 0);
+  int accepted = ::accept4(v4, nullptr, nullptr, SOCK_CLOEXEC);
+  REQUIRE(accepted >= 0);
+  int no_delay = 0;
+  socklen_t length = sizeof no_delay;
+  REQUIRE(getsockopt(accepted, IPPROTO_TCP, TCP_NODELAY, &no_delay, &length) == 0);
+  CHECK(no_delay);
+  CHECK(os.remote_endpoint(accepted)->address == IpAddress::loopback(false));
+  CHECK(os.local_endpoint(accepted)->port == port);
+  for (int each : {v4, *v6, peer, accepted})
+    os.close(each);
+}
+
+TEST_CASE("a closed port can be listened on again while its connections linger")
+{
+  LinuxSystem os;
+  int listener = MUST(os.listen_tcp({IpAddress::loopback(false), 0}));
+  auto endpoint = os.local_endpoint(listener).release_value();
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(endpoint.port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  int peer = ::socket(AF_INET, SOCK_STREAM, 0);
+  REQUIRE(::connect(peer, reinterpret_cast<sockaddr *>(&address), sizeof address) == 0);
+  int accepted = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+  os.close(accepted); // we close first: TIME_WAIT on our side
+  os.close(listener);
+  auto again = os.listen_tcp(endpoint);
+  CHECK(again);
+  os.close(*again);
+  os.close(peer);
+}
+
+TEST_CASE("the control socket cannot be reached before it is published, and then by owner and group only")
+{
+  Folder folder;
+  LinuxSystem os;
+  std::string path = folder.path + "/httpsys.sock", reason;
+  auto listener = os.listen_control(path);
+  REQUIRE(listener);
+  CHECK(connect_to(path) == -1);
+  REQUIRE(publish_control_socket(path, reason));
+  int client = connect_to(path);
+  CHECK(client >= 0);
+  struct stat status {};
+  REQUIRE(stat(path.c_str(), &status) == 0);
+  CHECK((status.st_mode & 0777) == 0660);
+  group *expected = getgrnam("httpsys");
+  CHECK(status.st_gid == (expected ? expected->gr_gid : getegid()));
+  CHECK(std::distance(std::filesystem::directory_iterator(folder.path), {}) == 1);
+  os.close(client);
+  os.close(*listener);
+}
+
+TEST_CASE("a control socket's path may have 107 bytes and no more, and stale sockets are no obstacle")
+{
+  Folder folder;
+  LinuxSystem os;
+  std::string reason, path = folder.path + "/" + std::string(106 - folder.path.size(), 's');
+  REQUIRE(path.size() == 107);
+  for (int round = 0; round < 2; round++) { // the second finds the first one's leftovers
+    int listener = MUST(os.listen_control(path));
+    REQUIRE(publish_control_socket(path, reason));
+    int client = connect_to(path);
+    CHECK(client >= 0);
+    os.close(client);
+    os.close(listener);
+    os.close(MUST(os.listen_control(path))); // not published
+  }
+  CHECK(os.listen_control(path + "s").error() == NtStatus::ObjectNameInvalid);
+  CHECK(os.listen_control(folder.path + "/missing/s").error() == NtStatus::ObjectNameNotFound);
+}
+
+TEST_CASE_FIXTURE(Control, "the peer's credentials are its own")
+{
+  auto peer = os.peer_credentials(server);
+  REQUIRE(peer);
+  CHECK(peer->pid == static_cast<uint32_t>(getpid()));
+  CHECK(peer->uid == geteuid());
+  CHECK(peer->gid == getegid());
+  CHECK(peer->program == "unit-platform");
+}
+
+TEST_CASE_FIXTURE(Control, "packets come whole, one by one, and never block")
+{
+  CHECK(os.receive_control(server, 100).error() == NtStatus::NotFound);
+  REQUIRE(::send(client, "first", 5, 0) == 5);
+  REQUIRE(::send(client, "second", 6, 0) == 6);
+  auto packet = os.receive_control(server, 100);
+  REQUIRE(packet);
+  CHECK(std::string(packet->bytes.begin(), packet->bytes.end()) == "first");
+  CHECK_FALSE(packet->truncated);
+  CHECK_FALSE(packet->had_descriptors);
+  packet = os.receive_control(server, 5);
+  REQUIRE(packet);
+  CHECK(std::string(packet->bytes.begin(), packet->bytes.end()) == "secon");
+  CHECK(packet->truncated);
+  std::string large(65536, 'l');
+  REQUIRE(::send(client, large.data(), large.size(), 0) == 65536);
+  packet = os.receive_control(server, large.size());
+  REQUIRE(packet);
+  CHECK(packet->bytes.size() == large.size());
+  CHECK_FALSE(packet->truncated);
+  ::shutdown(client, SHUT_RDWR);
+  CHECK(os.receive_control(server, 100).error() == NtStatus::EndOfFile);
+}
+
+TEST_CASE_FIXTURE(Control, "descriptors of a client do not get into the daemon")
+{
+  for (int count : {1, 4, 253}) {
+    CAPTURE(count);
+    const int before = open_descriptors();
+    if (send_descriptor(client, client, count)) { // kernels without SO_PASSRIGHTS take it
+      auto packet = os.receive_control(server, 100);
+      REQUIRE(packet);
+      CHECK(packet->had_descriptors);
+    } else {
+      CHECK(errno == EPERM);
+      CHECK(os.receive_control(server, 100).error() == NtStatus::NotFound);
+    }
+    CHECK(open_descriptors() == before);
+  }
+}
+
+TEST_CASE("descriptors are closed where the kernel lets them through")
+{
+  LinuxSystem os;
+  int sockets[2];
+  REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) == 0);
+  for (int count : {1, 253}) {
+    CAPTURE(count);
+    const int before = open_descriptors();
+    REQUIRE(send_descriptor(sockets[0], sockets[0], count));
+    auto packet = os.receive_control(sockets[1], 100);
+    REQUIRE(packet);
+    CHECK(packet->had_descriptors);
+    CHECK(packet->bytes.size() == 1);
+    CHECK(open_descriptors() == before);
+  }
+  ::close(sockets[0]);
+  ::close(sockets[1]);
+}
+
+TEST_CASE_FIXTURE(Control, "descriptors reach the client, and a client that does not read is noticed")
+{
+  int event = MUST(os.create_event());
+  auto bell = os.create_bell().release_value();
+  const int descriptors[] = {event, bell.first};
+  const uint8_t bytes[3] = {1, 2, 3};
+  CHECK(is_success(os.send_control(server, bytes, descriptors)));
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof descriptors)];
+  char buffer[16];
+  iovec vector{buffer, sizeof buffer};
+  msghdr message{};
+  message.msg_iov = &vector;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  REQUIRE(recvmsg(client, &message, 0) == 3);
+  int received[2];
+  REQUIRE(CMSG_FIRSTHDR(&message) != nullptr);
+  std::memcpy(received, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof received);
+  os.ring_bell(bell.second);
+  CHECK(::read(received[1], buffer, sizeof buffer) == 1);
+  NtStatus status = NtStatus::Success;
+  std::vector<uint8_t> large(16384);
+  for (int i = 0; i < 10'000 && is_success(status); i++)
+    status = os.send_control(server, large, {});
+  CHECK(status == NtStatus::InsufficientResources);
+  ::close(client);
+  client = -1;
+  CHECK(os.send_control(server, bytes, {}) == NtStatus::ConnectionAborted);
+  CHECK(os.receive_control(server, 16).error() == NtStatus::EndOfFile);
+  for (int each : {event, bell.first, bell.second, received[0], received[1]})
+    ::close(each);
+}
+
+TEST_CASE("ringing never blocks: full, with flags changed by the client, or without a reader")
+{
+  LinuxSystem os;
+  auto [read_end, write_end] = os.create_bell().release_value();
+  CHECK((fcntl(read_end, F_GETFD) & fcntl(write_end, F_GETFD) & FD_CLOEXEC));
+  // What a client can do to the end that it has: its flags are of another file description (design-anchors A.16).
+  REQUIRE(fcntl(read_end, F_SETFL, fcntl(read_end, F_GETFL) & ~O_NONBLOCK) == 0);
+  CHECK((fcntl(write_end, F_GETFL) & O_NONBLOCK));
+  alarm(20); // a blocked ring would end the test program
+  for (int i = 0; i < 70'000; i++)
+    os.ring_bell(write_end);
+  alarm(0);
+  int full = 0;
+  CHECK(fcntl(write_end, F_GETPIPE_SZ) == 4096);
+  char buffer[8192];
+  full = static_cast<int>(::read(read_end, buffer, sizeof buffer));
+  CHECK(full == 4096);
+  os.close(read_end);
+  os.ring_bell(write_end); // no SIGPIPE
+  os.close(write_end);
+}

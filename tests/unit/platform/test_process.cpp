@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "kernel/platform/linux/process.h"
+#include <csignal>
+#include <cstdlib>
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+using namespace httpsys;
+using namespace httpsys::platform;
+
+namespace {
+
+struct Folder {
+  std::string path, reason;
+  Folder()
+  {
+    char name[] = "/tmp/httpsys-test-XXXXXX";
+    path = mkdtemp(name);
+  }
+  ~Folder() { std::filesystem::remove_all(path); }
+  bool reason_has(const std::string &text) const { return reason.find(text) != std::string::npos; }
+};
+
+// In a child, whose exit code is the function's.
+template <typename Function>
+int in_child(Function function)
+{
+  pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0)
+    _exit(function());
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  REQUIRE(WIFEXITED(status));
+  return WEXITSTATUS(status);
+}
+
+unsigned mode_of(const std::string &path)
+{
+  struct stat status {};
+  REQUIRE(stat(path.c_str(), &status) == 0);
+  return status.st_mode & 0777;
+}
+
+}
+
+TEST_CASE_FIXTURE(Folder, "socket paths that no address can hold are refused by name")
+{
+  CHECK(check_socket_path("/run/httpsys/httpsys.sock", reason));
+  CHECK(check_socket_path(std::string(107, 's'), reason));
+  CHECK(reason.empty());
+  const std::string longer(108, 's');
+  CHECK(check_socket_path(longer, reason).error() == NtStatus::ObjectNameInvalid);
+  CHECK(reason_has(longer));
+  CHECK(reason_has("108 bytes; 107 are possible"));
+  for (const std::string &bad : {std::string(), std::string("/tmp/"), std::string("a\0b", 3)})
+    CHECK(check_socket_path(bad, reason).error() == NtStatus::ObjectNameInvalid);
+}
+
+TEST_CASE_FIXTURE(Folder, "folders are made with their parents, and left alone when they exist")
+{
+  CHECK(make_folder(path + "/a/b/state", 0700, reason));
+  CHECK(mode_of(path + "/a/b/state") == 0700);
+  CHECK(mode_of(path + "/a") == 0755);
+  CHECK(make_folder(path + "/a", 0700, reason));
+  CHECK(mode_of(path + "/a") == 0755);
+  std::ofstream(path + "/file") << "x";
+  CHECK(make_folder(path + "/file", 0700, reason).error() == NtStatus::ObjectPathNotFound);
+  CHECK(reason_has("/file is not a folder"));
+  CHECK(make_folder(path + "/file/state", 0700, reason).error() == NtStatus::ObjectPathNotFound);
+  CHECK(make_folder("/proc/httpsys", 0700, reason).is_error());
+  CHECK(reason_has("cannot make the folder /proc/httpsys: "));
+}
+
+TEST_CASE_FIXTURE(Folder, "the second daemon of a socket is told the first one's pid")
+{
+  const std::string socket_path = path + "/s";
+  std::ofstream(socket_path + ".lock") << "999999999 left by a dead one that had a longer pid\n";
+  auto lock = lock_socket(socket_path, reason);
+  REQUIRE(lock);
+  std::string line;
+  std::getline(std::ifstream(socket_path + ".lock"), line);
+  CHECK(line == std::to_string(getpid()));
+  const std::string expected = "another httpsysd (pid " + std::to_string(getpid()) + ") serves " + socket_path;
+  auto attempt = [&] {
+    std::string text;
+    auto second = lock_socket(socket_path, text);
+    return second.error() == NtStatus::SharingViolation && text == expected ? 0 : 1;
+  };
+  CHECK(in_child(attempt) == 0);
+  ::close(*lock);
+  auto again = lock_socket(socket_path, reason);
+  CHECK(again);
+  ::close(*again);
+  CHECK(lock_socket(path + "/missing/s", reason).is_error());
+  CHECK(reason_has("cannot open the lock"));
+}
+
+TEST_CASE_FIXTURE(Folder, "publishing replaces a socket and nothing else")
+{
+  const std::string socket_path = path + "/s";
+  std::ofstream(socket_path) << "somebody's file";
+  CHECK(publish_control_socket(socket_path, reason).error() == NtStatus::ObjectNameCollision);
+  CHECK(reason_has("exists and is not a socket"));
+  remove_control_socket(socket_path);
+  CHECK(std::filesystem::exists(socket_path));
+  std::filesystem::remove(socket_path);
+  CHECK(publish_control_socket(socket_path, reason).error() == NtStatus::ObjectNameNotFound); // nothing listens
+}
+
+TEST_CASE("signals come through their descriptor")
+{
+  CHECK(in_child([] {
+    std::string reason;
+    auto descriptor = make_signal_descriptor(reason);
+    if (!descriptor || take_signal(*descriptor))
+      return 1;
+    kill(getpid(), SIGTERM);
+    if (take_signal(*descriptor) != SIGTERM)
+      return 2;
+    kill(getpid(), SIGINT);
+    return take_signal(*descriptor) == SIGINT && !take_signal(*descriptor) ? 0 : 3;
+  }) == 0);
+}
+
+TEST_CASE_FIXTURE(Folder, "the service manager hears what it asked for")
+{
+  for (bool abstract : {false, true}) {
+    CAPTURE(abstract);
+    const std::string name = path + "/notify";
+    int manager = ::socket(AF_UNIX, SOCK_DGRAM, 0);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    name.copy(address.sun_path + abstract, name.size());
+    const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size() + 1);
+    REQUIRE(::bind(manager, reinterpret_cast<sockaddr *>(&address), length) == 0);
+    setenv("NOTIFY_SOCKET", ((abstract ? "@" : "") + name).c_str(), 1);
+    notify_service_manager("READY=1");
+    char buffer[64];
+    CHECK(::recv(manager, buffer, sizeof buffer, MSG_DONTWAIT) == 7);
+    unsetenv("NOTIFY_SOCKET");
+    notify_service_manager("READY=1");
+    CHECK(::recv(manager, buffer, sizeof buffer, MSG_DONTWAIT) == -1);
+    ::close(manager);
+  }
+}
+
+TEST_CASE("the process gets all descriptors that it may have, and no core file")
+{
+  CHECK(in_child([] {
+    rlimit limit{};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = 64;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    if (raise_descriptor_limit() != limit.rlim_max)
+      return 1;
+    make_undumpable();
+    return prctl(PR_GET_DUMPABLE);
+  }) == 0);
+}

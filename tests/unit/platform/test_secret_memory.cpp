@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "kernel/platform/secret_memory.h"
+#include <doctest/doctest.h>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+using namespace httpsys::platform;
+
+// The flags of the mapping that holds address, from /proc/self/smaps.
+static std::string flags_of(const void *address)
+{
+  std::ifstream file("/proc/self/smaps");
+  bool inside = false;
+  for (std::string line; std::getline(file, line);) {
+    unsigned long from = 0, to = 0;
+    char dash = 0;
+    std::istringstream head(line);
+    if (head >> std::hex >> from >> dash >> to && dash == '-')
+      inside = from <= reinterpret_cast<unsigned long>(address) && reinterpret_cast<unsigned long>(address) < to;
+    else if (inside && line.starts_with("VmFlags:"))
+      return line + " ";
+  }
+  return "";
+}
+
+TEST_CASE("secret bytes are locked, and left out of core files and children")
+{
+  SecretBytes secret(5000, 0x5a);
+  auto flags = flags_of(secret.data());
+  CHECK(flags.find(" lo ") != std::string::npos);
+  CHECK(flags.find(" dd ") != std::string::npos);
+  CHECK(flags.find(" dc ") != std::string::npos);
+  CHECK(flags_of(secret.data() + 4999) == flags);
+}
+
+TEST_CASE("secret bytes are gone when their vector is")
+{
+  const uint8_t *where = nullptr;
+  {
+    SecretBytes secret(100, 0x5a);
+    where = secret.data();
+    CHECK(flags_of(where) != "");
+  }
+  CHECK(flags_of(where).find(" lo ") == std::string::npos);
+}
+
+TEST_CASE("wipe leaves zeros")
+{
+  uint8_t bytes[3] = {1, 2, 3};
+  wipe(bytes);
+  CHECK(bytes[0] + bytes[1] + bytes[2] == 0);
+}

@@ -1,0 +1,495 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The engine against the real kernel: sockets on loopback, pipes and eventfds.
+#include "kernel/platform/linux/linux_system.h"
+#include "kernel/platform/linux/uring_engine.h"
+#include <algorithm>
+#include <chrono>
+#include <deque>
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <functional>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <thread>
+#include <unistd.h>
+
+using namespace httpsys;
+using namespace httpsys::platform;
+
+namespace {
+
+struct Recorder : IoOperation {
+  struct Entry {
+    NtStatus status;
+    uint32_t value;
+    bool more;
+    std::string data;
+  };
+  std::vector<Entry> results;
+  std::function<void(const Entry &)> then;
+
+  void on_complete(const IoResult &result) override
+  {
+    CHECK(is_in_flight() == result.more);
+    results.push_back({result.status, result.value, result.more, {result.data.begin(), result.data.end()}});
+    if (then)
+      then(results.back());
+  }
+  std::string data() const
+  {
+    std::string all;
+    for (auto &entry : results)
+      all += entry.data;
+    return all;
+  }
+};
+
+struct Fixture {
+  LinuxSystem os;
+  std::string reason;
+  std::unique_ptr<IoEngine> engine;
+  std::vector<int> descriptors;
+
+  explicit Fixture(UringSettings settings = {})
+  {
+    auto made = make_uring_engine(settings, reason);
+    REQUIRE_MESSAGE(made, reason);
+    engine = made.release_value();
+  }
+  ~Fixture()
+  {
+    for (int descriptor : descriptors)
+      ::close(descriptor);
+  }
+  int keep(int descriptor)
+  {
+    REQUIRE(descriptor >= 0);
+    descriptors.push_back(descriptor);
+    return descriptor;
+  }
+  void drop(int descriptor)
+  {
+    std::erase(descriptors, descriptor);
+    ::close(descriptor);
+  }
+  template <typename Condition>
+  bool run_until(Condition condition, Milliseconds within = 5000)
+  {
+    const Milliseconds end = os.now() + within;
+    while (!condition() && os.now() < end)
+      engine->run_once(os.now() + 20);
+    return condition();
+  }
+  // {ours, the peer's} of one TCP connection.
+  std::pair<int, int> connect_pair()
+  {
+    int listener = keep(MUST(os.listen_tcp({IpAddress::loopback(false), 0})));
+    int peer = connect_to(listener);
+    return {keep(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC)), peer};
+  }
+  int connect_to(int listener)
+  {
+    sockaddr_storage address{};
+    socklen_t length = sizeof address;
+    REQUIRE(getsockname(listener, reinterpret_cast<sockaddr *>(&address), &length) == 0);
+    int peer = keep(::socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    REQUIRE(::connect(peer, reinterpret_cast<sockaddr *>(&address), length) == 0);
+    return peer;
+  }
+};
+
+void write_all(int socket, const std::string &bytes)
+{
+  REQUIRE(::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size()));
+}
+
+std::span<const uint8_t> as_bytes(const std::string &text)
+{
+  return {reinterpret_cast<const uint8_t *>(text.data()), text.size()};
+}
+
+}
+
+TEST_CASE_FIXTURE(Fixture, "a multishot accept yields every connection until it is cancelled")
+{
+  int listener = keep(MUST(os.listen_tcp({IpAddress::loopback(false), 0})));
+  Recorder accept;
+  engine->accept_multishot(listener, accept);
+  CHECK(accept.is_in_flight());
+  for (size_t i = 1; i <= 20; i++) {
+    connect_to(listener);
+    REQUIRE(run_until([&] { return accept.results.size() == i; }));
+    CHECK(is_success(accept.results.back().status));
+    CHECK(accept.results.back().more);
+    int socket = keep(static_cast<int>(accept.results.back().value));
+    CHECK(os.remote_endpoint(socket)->address.is_loopback());
+  }
+  engine->cancel(accept);
+  REQUIRE(run_until([&] { return !accept.is_in_flight(); }));
+  CHECK(accept.results.back().status == NtStatus::Cancelled);
+  CHECK_FALSE(accept.results.back().more);
+}
+
+TEST_CASE_FIXTURE(Fixture, "received bytes come in order, then the end")
+{
+  auto [ours, peer] = connect_pair();
+  Recorder receive;
+  engine->receive_multishot(ours, receive);
+  std::string sent;
+  for (int i = 0; i < 50; i++) {
+    std::string part(static_cast<size_t>(1 + i * 977), static_cast<char>('a' + i % 26));
+    write_all(peer, part);
+    sent += part;
+    REQUIRE(run_until([&] { return receive.data().size() == sent.size(); }));
+  }
+  CHECK(receive.data() == sent);
+  CHECK(receive.is_in_flight());
+  ::shutdown(peer, SHUT_WR);
+  REQUIRE(run_until([&] { return !receive.is_in_flight(); }));
+  CHECK(receive.results.back().status == NtStatus::EndOfFile);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a half-closed connection can still be answered")
+{
+  auto [ours, peer] = connect_pair();
+  Recorder receive, send;
+  write_all(peer, "question");
+  ::shutdown(peer, SHUT_WR);
+  engine->receive_multishot(ours, receive);
+  REQUIRE(run_until([&] { return !receive.is_in_flight(); }));
+  CHECK(receive.data() == "question");
+  std::string answer = "answer";
+  engine->send(ours, as_bytes(answer), send);
+  REQUIRE(run_until([&] { return !send.is_in_flight(); }));
+  os.shutdown_send(ours);
+  char buffer[16];
+  CHECK(::recv(peer, buffer, sizeof buffer, MSG_WAITALL) == 6);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a reset ends a receive, and a send after it, with ConnectionAborted")
+{
+  auto [ours, peer] = connect_pair();
+  Recorder receive;
+  engine->receive_multishot(ours, receive);
+  engine->run_once(0);
+  os.set_reset_on_close(peer);
+  drop(peer);
+  REQUIRE(run_until([&] { return !receive.is_in_flight(); }));
+  CHECK(receive.results.back().status == NtStatus::ConnectionAborted);
+  Recorder send;
+  std::string bytes = "too late";
+  engine->send(ours, as_bytes(bytes), send);
+  REQUIRE(run_until([&] { return !send.is_in_flight(); }));
+  CHECK(send.results.back().status == NtStatus::ConnectionAborted);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a send completes once, with all bytes, however slowly the peer reads")
+{
+  auto [ours, peer] = connect_pair();
+  Recorder send;
+  std::string bytes(20'000'000, 'x');
+  engine->send(ours, as_bytes(bytes), send);
+  size_t read_bytes = 0;
+  std::thread reader([&, socket = peer] {
+    std::vector<char> buffer(100'000);
+    while (read_bytes < bytes.size()) {
+      ssize_t got = ::recv(socket, buffer.data(), buffer.size(), 0);
+      if (got <= 0)
+        break;
+      read_bytes += static_cast<size_t>(got);
+    }
+  });
+  CHECK(run_until([&] { return !send.is_in_flight(); }));
+  reader.join();
+  CHECK(read_bytes == bytes.size());
+  REQUIRE(send.results.size() == 1);
+  CHECK(is_success(send.results[0].status));
+  CHECK(send.results[0].value == bytes.size());
+  Recorder nothing;
+  engine->send(ours, {}, nothing);
+  REQUIRE(run_until([&] { return !nothing.is_in_flight(); }));
+  CHECK(is_success(nothing.results[0].status));
+}
+
+TEST_CASE_FIXTURE(Fixture, "a send that is cut short is an error, whoever cut it")
+{
+  std::string bytes(20'000'000, 'x');
+  SUBCASE("cancelled")
+  {
+    auto [ours, peer] = connect_pair();
+    Recorder send;
+    engine->send(ours, as_bytes(bytes), send);
+    engine->run_once(0);
+    REQUIRE(send.is_in_flight());
+    engine->cancel(send);
+    REQUIRE(run_until([&] { return !send.is_in_flight(); }));
+    CHECK(send.results.back().status == NtStatus::Cancelled);
+  }
+  SUBCASE("the peer has gone")
+  {
+    auto [ours, peer] = connect_pair();
+    Recorder send;
+    engine->send(ours, as_bytes(bytes), send);
+    engine->run_once(0);
+    REQUIRE(send.is_in_flight());
+    os.set_reset_on_close(peer);
+    drop(peer);
+    REQUIRE(run_until([&] { return !send.is_in_flight(); }));
+    CHECK(send.results.back().status == NtStatus::ConnectionAborted);
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "what the kernel refuses comes as a completion, not from the call")
+{
+  Recorder receive, send, poll;
+  engine->receive_multishot(-1, receive);
+  engine->send(-1, {}, send);
+  engine->poll_multishot(-1, poll);
+  CHECK(receive.results.empty());
+  REQUIRE(run_until([&] { return !receive.is_in_flight() && !send.is_in_flight() && !poll.is_in_flight(); }));
+  for (auto *each : {&receive, &send, &poll}) {
+    REQUIRE(each->results.size() == 1);
+    CHECK(each->results[0].status == NtStatus::InvalidHandle);
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "a poll reports every edge and the hang-up")
+{
+  int ends[2];
+  REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
+  keep(ends[0]);
+  Recorder poll;
+  engine->poll_multishot(ends[0], poll);
+  engine->run_once(os.now() + 20);
+  CHECK(poll.results.empty());
+  for (size_t i = 1; i <= 3; i++) {
+    REQUIRE(::write(ends[1], "x", 1) == 1);
+    REQUIRE(run_until([&] { return poll.results.size() == i; }));
+    CHECK((poll.results.back().value & POLLIN));
+    CHECK(poll.results.back().more);
+    // Nothing was read, but no new edge: silence.
+    engine->run_once(os.now() + 20);
+    CHECK(poll.results.size() == i);
+  }
+  ::close(ends[1]);
+  REQUIRE(run_until([&] { return !poll.results.empty() && (poll.results.back().value & POLLHUP); }));
+  if (poll.is_in_flight()) {
+    engine->cancel(poll);
+    REQUIRE(run_until([&] { return !poll.is_in_flight(); }));
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "an operation may be cancelled before it was ever submitted, and twice")
+{
+  auto [ours, peer] = connect_pair();
+  Recorder receive;
+  engine->receive_multishot(ours, receive);
+  engine->cancel(receive);
+  engine->cancel(receive);
+  REQUIRE(run_until([&] { return !receive.is_in_flight(); }));
+  CHECK(receive.results.size() == 1);
+  CHECK(receive.results[0].status == NtStatus::Cancelled);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a cancellation never hits the next operation at the same address")
+{
+  auto [ours, peer] = connect_pair();
+  for (int round = 0; round < 200; round++) {
+    Recorder receive;
+    engine->receive_multishot(ours, receive);
+    write_all(peer, "x");
+    // The first byte cancels; the end of that operation starts the next in its place at once.
+    bool second = false;
+    receive.then = [&](const Recorder::Entry &entry) {
+      if (!second && entry.more && !entry.data.empty())
+        engine->cancel(receive);
+      if (!second && !entry.more) {
+        second = true;
+        receive.results.clear();
+        engine->receive_multishot(ours, receive);
+        write_all(peer, "y");
+      }
+    };
+    REQUIRE(run_until([&] { return second && receive.data().find('y') != std::string::npos; }));
+    CHECK(receive.is_in_flight());
+    receive.then = nullptr;
+    engine->cancel(receive);
+    REQUIRE(run_until([&] { return !receive.is_in_flight(); }));
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "an owner may end its operation's life in its last completion")
+{
+  struct Mortal final : IoOperation {
+    explicit Mortal(int &alive) : m_alive(alive) { m_alive++; }
+    ~Mortal() { m_alive--; }
+    void on_complete(const IoResult &result) override
+    {
+      if (!result.more)
+        delete this;
+    }
+    int &m_alive;
+  };
+  int alive = 0;
+  auto [ours, peer] = connect_pair();
+  engine->receive_multishot(ours, *new Mortal(alive));
+  write_all(peer, "some bytes");
+  drop(peer);
+  CHECK(run_until([&] { return alive == 0; }));
+}
+
+TEST_CASE("out of receive buffers an operation ends with InsufficientResources and goes on when it is asked again")
+{
+  Fixture fixture({.receive_buffers = 4, .receive_buffer_bytes = 1024});
+  constexpr size_t kPairs = 8, kBytes = 200'000;
+  std::vector<std::pair<int, int>> pairs;
+  std::deque<Recorder> receives(kPairs);
+  std::string part(kBytes, 'z');
+  size_t starved = 0;
+  for (auto &receive : receives) {
+    pairs.push_back(fixture.connect_pair());
+    write_all(pairs.back().second, part);
+    int ours = pairs.back().first;
+    receive.then = [&fixture, &receive, &starved, ours](const Recorder::Entry &entry) {
+      if (entry.more)
+        return;
+      CHECK((entry.status == NtStatus::InsufficientResources || is_success(entry.status)));
+      starved += entry.status == NtStatus::InsufficientResources;
+      fixture.engine->receive_multishot(ours, receive);
+    };
+    fixture.engine->receive_multishot(ours, receive);
+  }
+  auto all_there = [&] {
+    for (auto &receive : receives) {
+      if (receive.data().size() != kBytes)
+        return false;
+    }
+    return true;
+  };
+  CHECK(fixture.run_until(all_there, 20'000));
+  CHECK(starved > 0);
+  fixture.engine.reset(); // with operations in flight
+}
+
+TEST_CASE("more operations than the submission queue has entries")
+{
+  Fixture fixture({.submission_entries = 4});
+  int ends[2];
+  REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
+  fixture.keep(ends[0]);
+  fixture.keep(ends[1]);
+  std::deque<Recorder> polls(300);
+  for (auto &poll : polls)
+    fixture.engine->poll_multishot(ends[0], poll);
+  REQUIRE(::write(ends[1], "x", 1) == 1);
+  auto all = [&](auto condition) {
+    return fixture.run_until([&] { return std::all_of(polls.begin(), polls.end(), condition); });
+  };
+  CHECK(all([](auto &poll) { return !poll.results.empty(); }));
+  for (auto &poll : polls)
+    fixture.engine->cancel(poll);
+  CHECK(all([](auto &poll) { return !poll.is_in_flight(); }));
+}
+
+TEST_CASE("a completion queue that overflows loses nothing")
+{
+  Fixture fixture({.submission_entries = 4, .completion_entries = 8});
+  int ends[2];
+  REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
+  fixture.keep(ends[0]);
+  fixture.keep(ends[1]);
+  std::deque<Recorder> polls(300);
+  for (auto &poll : polls)
+    fixture.engine->poll_multishot(ends[0], poll);
+  fixture.engine->run_once(0);
+  REQUIRE(::write(ends[1], "x", 1) == 1);
+  CHECK(fixture.run_until([&] { return std::all_of(polls.begin(), polls.end(), [](auto &poll) { return !poll.results.empty(); }); }));
+  fixture.engine.reset();
+}
+
+TEST_CASE_FIXTURE(Fixture, "run_once returns at its deadline, not before and not much later")
+{
+  CHECK(engine->run_once(0) == 0);
+  for (Milliseconds wait : {1u, 10u, 50u}) {
+    const auto begin = std::chrono::steady_clock::now();
+    const Milliseconds deadline = os.now() + wait;
+    CHECK(engine->run_once(deadline) == 0);
+    CHECK(os.now() >= deadline);
+    CHECK(std::chrono::steady_clock::now() - begin < std::chrono::milliseconds(wait + 500));
+  }
+  CHECK(engine->run_once(1) == 0); // long past
+}
+
+TEST_CASE_FIXTURE(Fixture, "wake ends a wait, the present or the next")
+{
+  SUBCASE("before the wait")
+  {
+    engine->wake();
+    engine->run_once(kNever);
+  }
+  SUBCASE("during it")
+  {
+    std::thread other([&] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      engine->wake();
+    });
+    engine->run_once(kNever);
+    other.join();
+  }
+  SUBCASE("a run_once that does not wait leaves it to the next")
+  {
+    engine->wake();
+    engine->run_once(0);
+    engine->run_once(kNever);
+  }
+  // It does not come twice.
+  const Milliseconds deadline = os.now() + 30;
+  while (os.now() < deadline)
+    engine->run_once(deadline);
+  CHECK(true);
+}
+
+TEST_CASE_FIXTURE(Fixture, "no wake-up from another thread is lost")
+{
+  constexpr uint32_t kRounds = 20'000;
+  std::atomic<uint32_t> published{0}, seen{0};
+  std::thread other([&] {
+    for (uint32_t i = 1; i <= kRounds; i++) {
+      published.store(i);
+      engine->wake();
+      if (i % 3)
+        continue;
+      while (seen.load() != i)
+        std::this_thread::yield();
+    }
+  });
+  while (seen.load() != kRounds) {
+    engine->run_once(kNever); // a lost one would hang here
+    seen.store(published.load());
+  }
+  other.join();
+  CHECK(seen.load() == kRounds);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a kick eventfd that its client has filled does no harm")
+{
+  int event = keep(MUST(os.create_event()));
+  Recorder poll;
+  engine->poll_multishot(event, poll);
+  uint64_t most = UINT64_MAX - 1;
+  REQUIRE(::write(event, &most, sizeof most) == sizeof most);
+  REQUIRE(run_until([&] { return !poll.results.empty(); }));
+  const size_t before = poll.results.size();
+  uint64_t one = 1;
+  CHECK(::write(event, &one, sizeof one) == -1);
+  engine->run_once(os.now() + 20);
+  // Filled or not, it is one edge, and the engine goes on.
+  CHECK(poll.results.size() == before);
+  uint64_t count = 0;
+  REQUIRE(::read(event, &count, sizeof count) == sizeof count);
+  REQUIRE(::write(event, &one, sizeof one) == sizeof one);
+  CHECK(run_until([&] { return poll.results.size() > before; }));
+  engine->cancel(poll);
+  REQUIRE(run_until([&] { return !poll.is_in_flight(); }));
+}
