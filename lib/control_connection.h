@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// ControlConnection: the socket to httpsysd: who is behind it, HELLO, CHANNEL_OPEN, and the last words when the session ends.
+// Opened by HttpInitialize on its caller's thread, with time limits; afterwards it only says by its end that the client lives.
+#pragma once
+#include "lib/channel_memory.h"
+#include "lib/error_text.h"
+#include "uapi/control.h"
+
+namespace httpsys::lib {
+
+class ControlConnection {
+public:
+  static constexpr int kAnswerMilliseconds = 900;   // connect and WELCOME: HttpInitialize without a daemon fails within a second
+  static constexpr int kChannelMilliseconds = 5000; // making and populating a channel's memory
+
+  // Where the daemon listens: HTTPSYS_SOCKET, else /run/httpsys/httpsys.sock.
+  static const char *socket_path();
+
+  // Connects, checks the server and shakes hands. A Win32 code, with a sentence when it is not NO_ERROR:
+  // ERROR_SERVICE_NOT_ACTIVE (1062) nobody answers, ERROR_ACCESS_DENIED (5), ERROR_REVISION_MISMATCH (1306),
+  // ERROR_INVALID_PARAMETER (87) a path that is no socket's.
+  uint32_t open(const char *path, ErrorText &why);
+  // Asks for a channel with the daemon's default sizes.
+  uint32_t open_channel(ChannelMemory &memory, ErrorText &why);
+
+  const hsys_control_welcome &welcome() const { return m_welcome; }
+  int descriptor() const { return m_socket.get(); }
+  void close() { m_socket.reset(); }
+
+private:
+  uint32_t connect_to(const char *path, ErrorText &why);
+  uint32_t check_server(const char *path, ErrorText &why);
+  uint32_t say_hello(ErrorText &why);
+  bool send_message(void *message, uint32_t bytes);
+  // The next message with up to `wanted` descriptors; false when none comes in time.
+  bool receive_message(void *message, uint32_t capacity, uint32_t &bytes, Descriptor *descriptors, uint32_t wanted, int milliseconds);
+
+  Descriptor m_socket;
+  hsys_control_welcome m_welcome{};
+  uint32_t m_sequence = 0;
+};
+
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Connecting: who answers, what is refused with which code and sentence.
+#include "tests/unit/lib/fake_daemon.h"
+#include "lib/client_session.h"
+#include "lib/process_guard.h"
+#include <doctest/doctest.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+using namespace httpsys::lib;
+
+namespace {
+
+struct Outcome {
+  bool is_connected;
+  uint32_t code;
+  std::string why;
+};
+
+Outcome connect_to(const std::string &path)
+{
+  setenv("HTTPSYS_SOCKET", path.c_str(), 1);
+  uint32_t code = 0;
+  ErrorText why;
+  auto begin = std::chrono::steady_clock::now();
+  bool is_connected = static_cast<bool>(ClientSession::connect(code, why));
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::milliseconds(1500));
+  return {is_connected, code, why.c_str()};
+}
+
+bool contains(const std::string &text, const std::string &part)
+{
+  return text.find(part) != std::string::npos;
+}
+
+}
+
+TEST_CASE("the path: the environment, else the default")
+{
+  unsetenv("HTTPSYS_SOCKET");
+  CHECK(std::string(ControlConnection::socket_path()) == "/run/httpsys/httpsys.sock");
+  setenv("HTTPSYS_SOCKET", "", 1);
+  CHECK(std::string(ControlConnection::socket_path()) == "/run/httpsys/httpsys.sock");
+  setenv("HTTPSYS_SOCKET", "/tmp/x", 1);
+  CHECK(std::string(ControlConnection::socket_path()) == "/tmp/x");
+}
+
+TEST_CASE("no daemon: 1062 and a sentence that says what to do")
+{
+  Outcome outcome = connect_to("/nonexistent/httpsys.sock");
+  CHECK(outcome.code == 1062);
+  CHECK(outcome.why == "cannot reach httpsysd at /nonexistent/httpsys.sock: no such file. Is httpsysd.service running? "
+                       "HTTPSYS_SOCKET overrides the path.");
+}
+
+TEST_CASE("a stale socket: 1062, nobody listens")
+{
+  TemporaryFolder folder;
+  std::string path = folder / "stale.sock";
+  int listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  strcpy(address.sun_path, path.c_str());
+  REQUIRE(bind(listener, reinterpret_cast<sockaddr *>(&address), sizeof address) == 0);
+  close(listener);
+  Outcome outcome = connect_to(path);
+  CHECK(outcome.code == 1062);
+  CHECK(contains(outcome.why, "nobody listens on it"));
+}
+
+TEST_CASE("a file that is no socket: 1062")
+{
+  TemporaryFolder folder;
+  put_file(folder / "file", "");
+  CHECK(connect_to(folder / "file").code == 1062);
+}
+
+TEST_CASE("a path over 107 bytes is refused by name")
+{
+  std::string path = "/tmp/" + std::string(103, 'p');
+  Outcome outcome = connect_to(path);
+  CHECK(outcome.code == 87);
+  CHECK(contains(outcome.why, path));
+  CHECK(contains(outcome.why, "107"));
+}
+
+TEST_CASE("a daemon that does not answer: 1062 within a second")
+{
+  FakeDaemon daemon({.answers_hello = false});
+  Outcome outcome = connect_to(daemon.path());
+  CHECK(outcome.code == 1062);
+  CHECK(contains(outcome.why, "did not answer"));
+}
+
+TEST_CASE("another major version: 1306")
+{
+  FakeDaemon daemon({.abi_major = 2, .hello_status = HSYS_STATUS_REVISION_MISMATCH});
+  Outcome outcome = connect_to(daemon.path());
+  CHECK(outcome.code == 1306);
+  CHECK(contains(outcome.why, "libhttpapi speaks ring 1.0, httpsysd 2.0"));
+}
+
+TEST_CASE("refusals of the daemon")
+{
+  FakeDaemon denies({.hello_status = HSYS_STATUS_ACCESS_DENIED});
+  CHECK(connect_to(denies.path()).code == 5);
+  FakeDaemon full({.hello_status = HSYS_STATUS_INSUFFICIENT_RESOURCES});
+  CHECK(connect_to(full.path()).code == 1062);
+  FakeDaemon poor({.channel_status = HSYS_STATUS_NO_MEMORY});
+  CHECK(connect_to(poor.path()).code == 8);
+}
+
+TEST_CASE("memory that is not sealed, and a geometry that is not ours, are not used")
+{
+  FakeDaemon unsealed({.seals = false});
+  Outcome outcome = connect_to(unsealed.path());
+  CHECK(outcome.code == 1062);
+  CHECK(contains(outcome.why, "sealed"));
+  FakeDaemon strange({.geometry_magic = 1});
+  outcome = connect_to(strange.path());
+  CHECK(outcome.code == 1062);
+  CHECK(contains(outcome.why, "geometry"));
+  FakeDaemon narrow({.ret_entries = 512});
+  CHECK(connect_to(narrow.path()).code == 1062);
+  FakeDaemon odd({.cq_entries = 255});
+  CHECK(connect_to(odd.path()).code == 1062);
+}
+
+TEST_CASE("a session ends with its last reference, and the daemon sees it")
+{
+  FakeDaemon daemon;
+  setenv("HTTPSYS_SOCKET", daemon.path().c_str(), 1);
+  uint32_t code = 0;
+  ErrorText why;
+  Ref<ClientSession> session = ClientSession::connect(code, why);
+  REQUIRE(session);
+  Ref<ClientSession> second = session;
+  session = {};
+  CHECK(daemon.has_client());
+  second = {};
+  for (int i = 0; i < 1000 && daemon.has_client(); i++)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  CHECK_FALSE(daemon.has_client());
+}
+
+TEST_CASE("a mark does not pass to a child, which may make its own")
+{
+  ProcessGuard guard;
+  CHECK_FALSE(guard.is_marked());
+  REQUIRE(guard.mark());
+  CHECK(guard.is_marked());
+  pid_t child = fork();
+  if (child == 0) {
+    bool inherited = guard.is_marked();
+    bool is_own = guard.mark() && guard.is_marked();
+    _exit(inherited ? 1 : is_own ? 0 : 2);
+  }
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+  CHECK(guard.is_marked());
+}
