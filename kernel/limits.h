@@ -37,9 +37,19 @@ inline constexpr uint32_t kRequestQueues = 4096;      // of all processes togeth
 inline constexpr uint32_t kRequestQueueLength = 1000; // requests that wait in one queue (HttpServerQueueLengthProperty's default)
 
 // tls
-// bytes; the client's certificate list as sent, default of MaxClientCertificateBytes
+// bytes; a client's certificate list as sent, default of MaxClientCertificateBytes
 inline constexpr uint32_t kMaxClientCertificateBytes = 32768;
-inline constexpr uint32_t kMaxPemCertificates = 256;          // blocks of one PEM text; a system's whole CA bundle has about 150
+inline constexpr size_t kMaxClientChain = 9;         // certificates of a client's list; wolfSSL's MAX_CHAIN_DEPTH
+inline constexpr uint32_t kMinRsaKeyBits = 2048;     // bits; weaker keys of servers are refused, of clients not trusted (SP 800-57)
+inline constexpr uint32_t kMinEcKeyBits = 256;       // bits; the same for elliptic curves
+inline constexpr size_t kMaxNameText = 1024;         // bytes; a certificate's name in API structures and logs, longer is cut
+inline constexpr size_t kMaxHandshakeMessage = 131400;        // bytes; wolfSSL's MAX_HANDSHAKE_SZ, the largest ClientHello possible
+inline constexpr size_t kMaxEarlyDataDropped = 65536;         // bytes of records; RFC 8446 4.2.10 wants a limit, browsers send 16 KiB
+inline constexpr uint32_t kMaxRenegotiationWarnings = 3;      // a client that asks for a renegotiation once more is cut off
+inline constexpr size_t kTlsInputBytes = 65536;               // bytes; the socket is not read while so much ciphertext waits
+inline constexpr size_t kTlsOutputBytes = 262144;             // bytes; nothing is encrypted while so much waits for the socket
+inline constexpr uint64_t kTlsLingerMilliseconds = 1000;       // after an alert: time for the peer to read it before the socket closes
+inline constexpr uint32_t kMaxPemCertificates = 256; // blocks of one PEM text; a system's whole CA bundle has about 150
 
 // cm
 inline constexpr size_t kMaxHostLabel = 63;    // bytes between two dots of a name (RFC 1035 2.3.4)

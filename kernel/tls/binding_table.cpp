@@ -43,7 +43,9 @@ RefPtr<TlsContext> BindingTable::find_address(const IpAddress &address, uint16_t
 RefPtr<TlsContext> BindingTable::find_name(std::string_view name, uint16_t port) const
 {
   std::string key = normal_name(name);
-  if (auto found = m_names.find({port, key}); found != m_names.end() && !key.starts_with('*'))
+  if (key.find('*') != std::string::npos) // a record is no name that a client can ask for
+    return nullptr;
+  if (auto found = m_names.find({port, key}); found != m_names.end())
     return found->second;
   size_t dot = key.find('.');
   if (dot == std::string::npos || dot == 0)

@@ -43,17 +43,19 @@ std::string certificate_subject(std::span<const uint8_t> der);
 std::string certificate_issuer(std::span<const uint8_t> der);
 
 // What `import cert` needs to know: the chain's first certificate is usable by a TLS server and the key belongs to it.
-// Refuses: no certificate, unreadable or encrypted key, key of another certificate, X.509 v1, key too weak (RSA under 2048, EC under 256
-// bits), chain in the wrong order. An expired certificate is no error. Error: InvalidParameter.
+// Refuses: no certificate, unreadable or encrypted key, key of another certificate (or of one that is not the first), key too weak
+// (limits::kMinRsaKeyBits, kMinEcKeyBits). An expired certificate is no error. Errors: InvalidParameter, NoMemory.
 Result<void> check_certificate_and_key(std::string_view chain_pem, std::string_view private_key_pem, std::string &reason);
 
 // Whether the key is the leaf's, for "key_matches" style questions; unreadable input is false with a reason.
 bool key_matches(std::string_view chain_pem, std::string_view private_key_pem, std::string &reason);
 
-// CA files for client certificates: every block must be a readable v3 CA certificate (or a self-signed v1). Returns the certificates.
+// CA files for client certificates: every block must be a readable certificate with basicConstraints CA (or a self-issued v1 one) and may
+// not forbid signing certificates. An expired one is no error: it is kept and trusted by nobody. Returns the certificates.
 Result<std::vector<Der>> check_authorities(std::string_view pem, std::string &reason);
 
-// CRL files: every "X509 CRL" block must be readable and signed by one of the authorities. Returns how many lists there are.
+// CRL files: every "X509 CRL" block must be readable, complete (no delta list) and signed by one of the authorities; one that is out of
+// date is no error. Returns how many lists there are.
 Result<uint32_t> check_revocations(std::string_view crl_pem, std::string_view authorities_pem, std::string &reason);
 
 }

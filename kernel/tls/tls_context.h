@@ -7,6 +7,7 @@
 #include "kernel/base/result.h"
 #include "kernel/limits.h"
 #include "kernel/tls/certificate.h"
+#include "kernel/tls/client_trust.h"
 #include <array>
 #include <cstdint>
 #include <span>
@@ -47,6 +48,7 @@ public:
   // For TlsStream and the ticket callback only.
   WOLFSSL_CTX *native() const { return m_native; }
   std::span<const uint8_t> ticket_binding() const { return m_ticket_binding; }
+  const ClientTrust &client_trust() const { return m_client_trust; }
 
 private:
   friend class AtomicRefCounted<TlsContext>;
@@ -57,6 +59,7 @@ private:
 
   WOLFSSL_CTX *m_native = nullptr;
   CertificateFacts m_server;
+  ClientTrust m_client_trust;
   std::vector<uint8_t> m_endpoint_binding;
   std::array<uint8_t, 32> m_ticket_binding{}; // hash of identity and leaf: a ticket of another binding or certificate does not open
   std::string m_identity;

@@ -10,6 +10,12 @@ void httpsys_wolfssl_forget_hello_answers(WOLFSSL *ssl)
     ssl->status_request = 0;
 }
 
+void httpsys_wolfssl_ask_without_judging(WOLFSSL *ssl, VerifyCallback callback)
+{
+    wolfSSL_set_verify(ssl, WOLFSSL_VERIFY_PEER, callback);
+    ssl->options.verifyNone = 1;
+}
+
 void httpsys_wolfssl_forget_peer_certificate(WOLFSSL *ssl)
 {
     ssl->options.havePeerCert = 0;

@@ -7,6 +7,10 @@ extern "C" {
 #endif
 /* Before a TLS 1.2 renegotiation: its server flight must not repeat the first handshake's answers to ALPN and status_request. */
 void httpsys_wolfssl_forget_hello_answers(WOLFSSL *ssl);
+/* Ask for a client's certificate, prove the possession of its key, and leave the judgement of the list to the callback's caller: the
+ * certificate manager that all connections share neither checks nor learns anything (wolfSSL adds the CAs of a list to it for which the
+ * verify callback said "go on"). The callback gets the whole list. */
+void httpsys_wolfssl_ask_without_judging(WOLFSSL *ssl, VerifyCallback callback);
 /* Before every request for a certificate after the handshake: an earlier CertificateVerify must not vouch for a later Certificate. */
 void httpsys_wolfssl_forget_peer_certificate(WOLFSSL *ssl);
 /* Whether the peer has proved possession of the key of the certificate that it sent last. */

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "kernel/tls/client_hello.h"
+#include <algorithm>
+#include <optional>
+
+namespace httpsys::tls {
+
+namespace {
+
+using Bytes = std::span<const uint8_t>;
+
+// Takes big-endian numbers and vectors off the front; a vector that is cut short ends everything.
+class Reader {
+public:
+  explicit Reader(Bytes bytes) : m_rest(bytes) {}
+  bool is_empty() const { return m_rest.empty(); }
+  std::optional<uint32_t> number(size_t size)
+  {
+    auto bytes = take(size);
+    if (!bytes)
+      return std::nullopt;
+    uint32_t value = 0;
+    for (uint8_t byte : *bytes)
+      value = value << 8 | byte;
+    return value;
+  }
+  std::optional<Bytes> take(size_t size)
+  {
+    if (size > m_rest.size()) {
+      m_rest = {};
+      return std::nullopt;
+    }
+    Bytes front = m_rest.first(size);
+    m_rest = m_rest.subspan(size);
+    return front;
+  }
+  // A vector with a length of so many bytes in front.
+  std::optional<Bytes> vector(size_t length_size)
+  {
+    auto length = number(length_size);
+    return length ? take(*length) : std::nullopt;
+  }
+
+private:
+  Bytes m_rest;
+};
+
+enum Extension : uint32_t { kServerName = 0, kSupportedGroups = 10, kEarlyData = 42, kSupportedVersions = 43, kKeyShare = 51 };
+
+struct Group {
+  uint32_t number;
+  size_t share_size; // bytes of a client's key share
+};
+
+// What wolfSSL has compiled in (user_settings.h): RFC 8446 4.2.8.2 and draft-ietf-tls-ecdhe-mlkem.
+constexpr Group kGroups[] = {{23, 65}, {24, 97}, {25, 133}, {29, 32}, {0x11eb, 1249}, {0x11ec, 1216}, {0x11ed, 1665}};
+
+const Group *find_group(uint32_t number)
+{
+  auto found = std::find_if(std::begin(kGroups), std::end(kGroups), [number](const Group &group) { return group.number == number; });
+  return found == std::end(kGroups) ? nullptr : found;
+}
+
+void parse_server_name(Bytes extension, ClientHello &hello)
+{
+  auto list = Reader(extension).vector(2);
+  Reader names(list.value_or(Bytes()));
+  bool seen = false;
+  while (auto type = names.number(1)) {
+    auto name = names.vector(2);
+    if (!name || *type != 0)
+      continue;
+    if (seen)
+      hello.fault = "two host names in the hello";
+    seen = true;
+    if (!std::all_of(name->begin(), name->end(), [](uint8_t byte) { return byte >= 33 && byte <= 126; }))
+      hello.fault = "a host name in the hello that is no name";
+    else
+      hello.server_name.assign(name->begin(), name->end());
+  }
+}
+
+void parse_extension(uint32_t type, Bytes extension, ClientHello &hello)
+{
+  if (type == kServerName) {
+    parse_server_name(extension, hello);
+  } else if (type == kSupportedGroups) {
+    Reader groups(Reader(extension).vector(2).value_or(Bytes()));
+    hello.names_groups = true;
+    while (auto group = groups.number(2))
+      hello.names_group_of_ours |= find_group(*group) != nullptr;
+  } else if (type == kEarlyData) {
+    hello.has_early_data = true;
+  } else if (type == kSupportedVersions) {
+    Reader versions(Reader(extension).vector(1).value_or(Bytes()));
+    while (auto version = versions.number(2))
+      hello.offers_tls13 |= *version == 0x0304;
+  } else if (type == kKeyShare) {
+    Reader shares(Reader(extension).vector(2).value_or(Bytes()));
+    while (auto number = shares.number(2)) {
+      auto share = shares.vector(2);
+      const Group *group = find_group(*number);
+      if (share && group && share->size() != group->share_size)
+        hello.fault = "a key share of the wrong length in the hello";
+    }
+  }
+}
+
+}
+
+ClientHello ClientHello::parse(std::span<const uint8_t> body)
+{
+  ClientHello hello;
+  Reader reader(body);
+  auto fixed = reader.take(34); // legacy_version, random
+  auto session = reader.vector(1);
+  auto suites = reader.vector(2);
+  auto compression = reader.vector(1);
+  auto extensions = reader.vector(2);
+  if (!fixed || !session || !suites || !compression || !extensions)
+    return hello;
+  Reader list(*extensions);
+  while (auto type = list.number(2)) {
+    auto extension = list.vector(2);
+    if (!extension)
+      break;
+    parse_extension(*type, *extension, hello);
+  }
+  return hello;
+}
+
+}

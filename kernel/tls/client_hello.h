@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// ClientHello: what must be known of a hello (RFC 8446 4.1.2, RFC 5246 7.4.1.2) before wolfSSL sees it: which binding is meant, and what
+// wolfSSL would answer wrongly. A pure function of bytes; a hello that is malformed in other ways is left to wolfSSL to refuse.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string>
+
+namespace httpsys::tls {
+
+struct ClientHello {
+  std::string server_name; // as sent, RFC 6066 host_name; "" without one
+  bool offers_tls13 = false;
+  bool has_early_data = false;
+  bool names_groups = false;        // has supported_groups
+  bool names_group_of_ours = false; // and one of them is compiled in
+  // Faults that are refused with illegal_parameter; null when there is none.
+  const char *fault = nullptr;
+
+  // body: the handshake message without its four bytes of header.
+  static ClientHello parse(std::span<const uint8_t> body);
+};
+
+}

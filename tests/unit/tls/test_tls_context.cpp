@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "tests/unit/tls/pki.h"
+#include <algorithm>
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+using namespace httpsys;
+using namespace httpsys::tls;
+using namespace httpsys::tls::test;
+
+// RFC 5929 4.1: the certificate's signature hash, SHA-256 in the place of SHA-1; Ed25519 names none.
+TEST_CASE("endpoint binding")
+{
+  struct Row {
+    const char *server;
+    const char *hash;
+    size_t size;
+  };
+  const Row rows[] = {{"server", "sha256", 85},      {"server_rsa", "sha256", 85},  {"server_p384", "sha384", 101},
+                      {"server_p521", "sha512", 117}, {"server_sha1", "sha256", 85}, {"server_ed25519", "sha256", 85}};
+  for (const Row &row : rows) {
+    CAPTURE(row.server);
+    RefPtr<TlsContext> context = make_context(pki_settings(row.server));
+    std::span<const uint8_t> block = context->endpoint_binding();
+    REQUIRE(block.size() == row.size);
+    CHECK(std::all_of(block.begin(), block.begin() + 24, [](uint8_t byte) { return byte == 0; }));
+    CHECK(block[24] == row.size - 32);
+    CHECK(block[28] == 32);
+    CHECK(std::string(block.begin() + 32, block.begin() + 53) == "tls-server-end-point:");
+    std::string hash;
+    for (uint8_t byte : block.subspan(53))
+      hash += fmt::format("{:02x}", byte);
+    CHECK(hash == output_of(fmt::format("openssl x509 -in {}.crt -outform der | {}sum | cut -d' ' -f1", row.server, row.hash)));
+  }
+}
+
+TEST_CASE("facts of the server's certificate")
+{
+  RefPtr<TlsContext> context = make_context(pki_settings("server_rsa"));
+  CHECK(context->server_certificate_key_bits() == 2048);
+  CHECK(context->server_certificate_subject() == "CN=localhost, O=httpsys tests");
+  CHECK(context->server_certificate_issuer() == "CN=Test Root, O=httpsys tests");
+  CHECK(context->identity() == "0.0.0.0:443");
+}
+
+TEST_CASE("tickets are bound to identity and certificate")
+{
+  ContextSettings settings = pki_settings();
+  auto binding = [](const ContextSettings &of) {
+    RefPtr<TlsContext> context = make_context(of);
+    return std::vector<uint8_t>(context->ticket_binding().begin(), context->ticket_binding().end());
+  };
+  std::vector<uint8_t> first = binding(settings);
+  CHECK(binding(settings) == first);
+  settings.identity = "0.0.0.0:444";
+  CHECK(binding(settings) != first);
+  ContextSettings other = pki_settings("named");
+  CHECK(binding(other) != first);
+}
+
+TEST_CASE("settings that cannot be served")
+{
+  std::string reason;
+  ContextSettings settings = pki_settings();
+  settings.private_key_pem = pki("named.key");
+  CHECK(TlsContext::create(settings, reason).is_error());
+  CHECK(reason == "the private key does not belong to the certificate");
+  settings = pki_settings();
+  settings.authorities_pem = pki("good.crt");
+  CHECK(TlsContext::create(settings, reason).is_error());
+  CHECK(reason.find("is not a CA's") != std::string::npos);
+  settings = pki_settings();
+  settings.revocations_pem = pki("other.crl");
+  CHECK(TlsContext::create(settings, reason).is_error());
+  CHECK(reason.find("is not among the CAs") != std::string::npos);
+}
