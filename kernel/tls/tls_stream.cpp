@@ -197,8 +197,9 @@ size_t TlsStream::write(std::span<const uint8_t> plaintext)
 
 bool TlsStream::can_write() const
 {
-  return (m_state == State::Open || m_state == State::PeerClosed) && m_exchange != Exchange::Renegotiation && !m_shut_down &&
-         m_output.size() < limits::kTlsOutputBytes;
+  bool is_open = m_state == State::Open || m_state == State::PeerClosed;
+  bool must_wait = m_exchange == Exchange::Renegotiation && !m_writes_while_asking;
+  return is_open && !must_wait && !m_shut_down && m_output.size() < limits::kTlsOutputBytes;
 }
 
 void TlsStream::shutdown()

@@ -102,6 +102,8 @@ public:
   // False in the handshake, while a TLS 1.2 exchange is open (the owner queues; GnuTLS breaks on data then), while output() is over
   // limits::kTlsOutputBytes, after shutdown() and after a failure.
   bool can_write() const;
+  // The owner gives up waiting for the answer of a TLS 1.2 client and sends all the same: OpenSSL takes that, GnuTLS breaks off.
+  void allow_writes_while_asking() { m_writes_while_asking = true; }
   // Adds close_notify to the output; nothing can be written afterwards.
   void shutdown();
   std::span<const uint8_t> output() const { return m_output.bytes(); }
@@ -187,6 +189,7 @@ private:
   bool m_eof = false;
   bool m_truncated = false;
   bool m_shut_down = false;
+  bool m_writes_while_asking = false;
   bool m_muted = false;           // a fatal alert has gone out: nothing may follow
   bool m_certificate_absent = false;
   bool m_has_new_input = false;   // since the last call of wolfSSL_Rehandshake
