@@ -32,6 +32,20 @@ inline constexpr uint32_t kUrlGroups = 16384;         // of all processes togeth
 inline constexpr uint32_t kUrls = 16384;              // registrations: every change copies the tree
 inline constexpr uint32_t kNearestUrlsLogged = 4;     // registrations named in the log line of a request that found none
 
+// main
+inline constexpr uint64_t kDrainCheckMilliseconds = 20; // between two looks at whether requests are left
+
+// http
+inline constexpr size_t kBodyChunkBytes = 16384;             // pieces of a request body up to this size are joined
+inline constexpr size_t kBodyWindowBytes = 262144;           // undelivered body bytes of a request; beyond it the socket is not read
+inline constexpr size_t kPipelinedBytes = 65536;             // bytes behind the current request; beyond it the socket is not read
+inline constexpr size_t kOutputBacklogBytes = 262144;        // bytes waiting for the socket; beyond it sends wait
+inline constexpr size_t kWritePieceBytes = 16384;            // of a response body at a time: one TLS record
+inline constexpr uint64_t kLingerMilliseconds = 2000;        // read-and-drop time of a closing connection
+inline constexpr size_t kLingerBytes = 65536;                // read-and-drop bytes of a closing connection
+inline constexpr uint64_t kDrainOutputMilliseconds = 10'000; // for a closing connection's last bytes to go out
+inline constexpr uint32_t kConnectionsPerCore = 262144;      // below ob::IdTable's 2^20 slots
+
 // queue
 inline constexpr uint32_t kRequestQueues = 4096;      // of all processes together
 inline constexpr uint32_t kRequestQueueLength = 1000; // requests that wait in one queue (HttpServerQueueLengthProperty's default)

@@ -18,27 +18,14 @@ static hsys_request image_head(const QueuedRequest &request)
 // Of the image as it is: with the chunk for body bytes that were attached to it.
 static uint32_t native_size(const hsys_request &head, bool version_1)
 {
-  uint32_t size = head.native_size - (version_1 ? HSYS_NATIVE_REQUEST_V2 - HSYS_NATIVE_REQUEST_V1 : 0);
+  uint32_t size = head.native_size - (version_1 ? hsys_native_version_2_bytes(head.flags) : 0);
   return head.body.length > 0 ? size + HSYS_NATIVE_DATA_CHUNK + head.body.length : size;
-}
-
-static void put_back(QueuedRequest request)
-{
-  auto owned = std::make_unique<QueuedRequest>(std::move(request));
-  ke::Cores::instance().run_on(ob::id_core(owned->queue_id), [owned = std::move(owned)] {
-    if (auto *queue = RequestQueue::find(owned->queue_id)) {
-      queue->put_back(std::move(*owned));
-      return;
-    }
-    uint64_t id = owned->request_id;
-    ke::Cores::instance().run_on(ob::id_core(id), [id] { request_owner().refuse(id, Refusal::QueueGone); });
-  });
 }
 
 void DeliveredRequests::deliver(std::unique_ptr<Delivery> delivery)
 {
   if (m_ended || m_channel.is_ending()) {
-    put_back(std::move(delivery->request));
+    return_request(std::move(delivery->request));
     return io::complete(std::move(delivery->irp), NtStatus::Cancelled);
   }
   hsys_request head = image_head(delivery->request);
@@ -159,7 +146,7 @@ void DeliveredRequests::on_session_end(uint32_t received_up_to)
     auto found = m_requests.find(*id);
     if (found == m_requests.end() || is_received(found->second, received_up_to))
       continue;
-    put_back(std::move(found->second.request));
+    return_request(std::move(found->second.request));
     m_requests.erase(found);
   }
   for (auto &[id, delivered] : m_requests)

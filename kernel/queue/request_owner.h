@@ -26,7 +26,7 @@ struct Delivery {
   bool body_attached = false; // the owner has added the body bytes that HSYS_RECEIVE_COPY_BODY or _FLUSH_BODY asked for
 };
 
-enum class Refusal { QueueFull, QueueGone, NoReceiver };
+enum class Refusal { QueueFull, QueueGone };
 
 struct RequestOwner {
   // The request is with this channel now; the owner tells it (request_gone) when the request ends, at once if it has ended.
@@ -49,6 +49,10 @@ const RequestOwner &request_owner();
 void submit_request(QueuedRequest request);
 // The connection died, or the request was answered otherwise, before it was delivered: the queue drops it.
 void withdraw_request(uint64_t queue_id, uint64_t request_id);
+// At the head of its queue again: the receive that should have got it is gone.
+void return_request(QueuedRequest request);
+// The receive that was on its way with a request that has ended: it waits on.
+void receive_again(io::IrpPtr irp);
 // To a channel that had received the request: it has ended, its id is dead.
 void request_gone(io::ChannelAddress channel, uint64_t request_id);
 void connection_gone(io::ChannelAddress channel, uint64_t connection_id);

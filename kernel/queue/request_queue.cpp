@@ -100,6 +100,29 @@ void submit_request(QueuedRequest request)
   });
 }
 
+void receive_again(io::IrpPtr irp)
+{
+  ke::CoreId home = irp->target().home_core;
+  ke::Cores::instance().run_on(home, [irp = std::move(irp)]() mutable {
+    if (auto *queue = RequestQueue::find(irp->target().queue))
+      queue->receive(std::move(irp));
+    else
+      io::complete(std::move(irp), NtStatus::InvalidHandle, "the request queue has been closed");
+  });
+}
+
+void return_request(QueuedRequest request)
+{
+  auto owned = std::make_unique<QueuedRequest>(std::move(request));
+  ke::Cores::instance().run_on(ob::id_core(owned->queue_id), [owned = std::move(owned)] {
+    if (auto *queue = RequestQueue::find(owned->queue_id)) {
+      queue->put_back(std::move(*owned));
+      return;
+    }
+    refuse(owned->request_id, Refusal::QueueGone);
+  });
+}
+
 void withdraw_request(uint64_t queue_id, uint64_t request_id)
 {
   ke::Cores::instance().run_on(ob::id_core(queue_id), [queue_id, request_id] {

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "kernel/http/client_certificate.h"
+#include "kernel/base/log.h"
+#include "kernel/http/connection.h"
+#include "kernel/http/settings.h"
+#include "uapi/layout.h"
+#include "uapi/request.h"
+#include <atomic>
+#include <cstring>
+
+namespace httpsys::http {
+
+// Over all cores; each connection adds and takes away its own share.
+static std::atomic<uint64_t> s_kept_bytes{0};
+
+uint64_t ClientCertificateExchange::kept_bytes_total()
+{
+  return s_kept_bytes.load(std::memory_order_relaxed);
+}
+
+ClientCertificateExchange::~ClientCertificateExchange()
+{
+  VERIFY(m_waits.is_empty() && m_counted == 0);
+}
+
+// Native sizes: the structure, then the data directly behind it. Below the structure nothing is written, below both only the
+// structure.
+static void complete_with(io::IrpPtr irp, uint32_t structure, size_t data_bytes, std::vector<uint8_t> output)
+{
+  io::IrpCompletion completion;
+  completion.aux = data_bytes;
+  completion.information = structure;
+  uint32_t room = irp->entry().out_length;
+  if (room < structure) {
+    completion = {};
+    completion.status = NtStatus::BufferTooSmall;
+  } else if (room - structure < data_bytes) {
+    completion.status = NtStatus::BufferOverflow;
+  } else {
+    completion.information = structure + data_bytes;
+    completion.output = std::move(output);
+  }
+  io::complete(std::move(irp), std::move(completion));
+}
+
+static_assert(static_cast<uint32_t>(tls::CertificateOrigin::Renegotiation) + HSYS_CERTIFICATE_HANDSHAKE ==
+              HSYS_CERTIFICATE_RENEGOTIATION);
+
+static std::vector<uint8_t> certificate_image(const tls::ClientCertificate &certificate, bool full_chain)
+{
+  hsys_certificate head{};
+  head.version = 1;
+  head.cert_flags = certificate.flags;
+  head.way = static_cast<uint32_t>(certificate.origin) + HSYS_CERTIFICATE_HANDSHAKE;
+  std::vector<uint8_t> image(sizeof head);
+  image.insert(image.end(), certificate.leaf.begin(), certificate.leaf.end());
+  if (full_chain)
+    for (const tls::Der &issuer : certificate.chain)
+      image.insert(image.end(), issuer.begin(), issuer.end());
+  head.size = static_cast<uint32_t>(image.size());
+  head.data = {sizeof head, head.size - static_cast<uint32_t>(sizeof head)};
+  std::memcpy(image.data(), &head, sizeof head);
+  return image;
+}
+
+void ClientCertificateExchange::complete_from_known(io::IrpPtr irp)
+{
+  const tls::ClientCertificate *certificate = m_connection.transport().tls().client_certificate();
+  VERIFY(certificate);
+  auto image = certificate_image(*certificate, (irp->entry().op_flags & HSYS_CERTIFICATE_FULL_CHAIN) != 0);
+  size_t data_bytes = image.size() - sizeof(hsys_certificate);
+  complete_with(std::move(irp), HSYS_NATIVE_CLIENT_CERT_INFO, data_bytes, std::move(image));
+}
+
+void ClientCertificateExchange::receive(io::IrpPtr irp)
+{
+  uint32_t flags = irp->entry().op_flags;
+  bool is_tls = m_connection.transport().is_tls();
+  if (flags == (HSYS_CERTIFICATE_CHANNEL_TOKEN | HSYS_CERTIFICATE_FULL_CHAIN))
+    return io::complete(std::move(irp), NtStatus::InvalidParameter,
+                        "Flags is 0, HTTP_RECEIVE_SECURE_CHANNEL_TOKEN or HTTP_RECEIVE_FULL_CHAIN");
+  if (flags == HSYS_CERTIFICATE_CHANNEL_TOKEN) {
+    if (!is_tls)
+      return io::complete(std::move(irp), NtStatus::InvalidParameter, "a connection without TLS has no channel binding token");
+    auto token = m_connection.transport().tls().context()->endpoint_binding();
+    return complete_with(std::move(irp), HSYS_NATIVE_CHANNEL_BIND_STATUS, token.size(), {token.begin(), token.end()});
+  }
+  if (!is_tls)
+    return io::complete(std::move(irp), NtStatus::NotFound, "no certificate: the connection is plain HTTP");
+  if (irp->entry().out_length < HSYS_NATIVE_CLIENT_CERT_INFO)
+    return io::complete(std::move(irp), NtStatus::BufferTooSmall);
+  if (!m_is_open)
+    return start(std::move(irp));
+  // One exchange serves all; a call after a cancelled one waits for the answer that is still due.
+  if (!is_waiting())
+    ke::Core::current().timers().set(*this, ke::Core::current().now() + settings().ssl_renegotiation);
+  m_waits.park(std::move(irp));
+}
+
+void ClientCertificateExchange::start(io::IrpPtr irp)
+{
+  auto asked = m_connection.transport().ask_certificate();
+  switch (asked.ask) {
+  case tls::TlsStream::Ask::AlreadyKnown: return complete_from_known(std::move(irp));
+  case tls::TlsStream::Ask::KnownAbsent: return io::complete(std::move(irp), NtStatus::NotFound, asked.reason);
+  case tls::TlsStream::Ask::CannotAsk:
+    log("{} -> {}: no client certificate: {}", m_connection.remote().to_string(), m_connection.local().to_string(), asked.reason);
+    return io::complete(std::move(irp), NtStatus::NotSupported, asked.reason);
+  case tls::TlsStream::Ask::Started: break;
+  }
+  m_is_open = true;
+  m_waits.park(std::move(irp));
+  ke::Core::current().timers().set(*this, ke::Core::current().now() + settings().ssl_renegotiation);
+  if (m_connection.request())
+    note_kept_bytes(m_connection.request()->body().buffered());
+}
+
+void ClientCertificateExchange::on_outcome(const tls::TlsStream::Event &event)
+{
+  bool has_certificate = event.outcome == tls::TlsStream::Outcome::Certificate;
+  end_exchange();
+  while (auto irp = m_waits.take_first()) {
+    if (has_certificate)
+      complete_from_known(std::move(irp));
+    else
+      io::complete(std::move(irp), NtStatus::NotFound, event.reason);
+  }
+  m_connection.certificate_wait_ended();
+}
+
+void ClientCertificateExchange::release_kept_bytes()
+{
+  s_kept_bytes.fetch_sub(m_counted, std::memory_order_relaxed);
+  m_counted = 0;
+}
+
+void ClientCertificateExchange::end_exchange()
+{
+  m_is_open = false;
+  ke::Core::current().timers().cancel(*this);
+  release_kept_bytes();
+}
+
+void ClientCertificateExchange::on_connection_closed(const std::string &reason)
+{
+  end_exchange();
+  m_waits.complete_all(NtStatus::ConnectionInvalid, "no client certificate: " + reason);
+}
+
+void ClientCertificateExchange::note_kept_bytes(size_t kept)
+{
+  if (!is_waiting())
+    return release_kept_bytes();
+  s_kept_bytes.fetch_add(kept, std::memory_order_relaxed);
+  uint64_t total = s_kept_bytes.fetch_sub(m_counted, std::memory_order_relaxed) - m_counted;
+  m_counted = kept;
+  const char *key = kept > settings().certificate_wait_body_bytes          ? "CertificateWaitBodyBytes"
+                    : total > settings().certificate_wait_body_bytes_total ? "CertificateWaitBodyBytesTotal"
+                                                                           : nullptr;
+  if (!key)
+    return;
+  std::string reason = fmt::format("no client certificate: {} bytes of the request body came before the client's answer, more than "
+                                   "{} allows; read the body first",
+                                   kept, key);
+  log("{} -> {}: {}", m_connection.remote().to_string(), m_connection.local().to_string(), reason);
+  release_kept_bytes();
+  m_connection.close_after_response();
+  // The client does not read while it sends: an answer of TLS 1.2 must not wait for it.
+  m_connection.transport().allow_writes_during_exchange();
+  m_waits.complete_all(NtStatus::InsufficientResources, reason);
+  m_connection.certificate_wait_ended();
+}
+
+void ClientCertificateExchange::on_timer()
+{
+  RefPtr<Connection> connection(m_connection);
+  // All calls were cancelled: only TLS 1.2, whose responses wait for the answer, cannot go on without it.
+  if (!is_waiting() && !connection->transport().is_write_blocked())
+    return;
+  std::string reason = fmt::format("the client did not answer the request for a certificate within {} s (SslRenegotiation)",
+                                   static_cast<double>(settings().ssl_renegotiation) / 1000);
+  log("{} -> {}: {}", m_connection.remote().to_string(), m_connection.local().to_string(), reason);
+  connection->abort(NtStatus::ConnectionInvalid, reason);
+}
+
+}

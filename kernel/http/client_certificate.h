@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// ClientCertificateExchange: the RECEIVE_CERTIFICATE operations of one connection: channel tokens and known certificates at once,
+// otherwise one exchange with the client for all that wait, its time limit, and the bound on the body bytes that are kept
+// meanwhile. Part of a Connection, on its core.
+#pragma once
+#include "kernel/io/irp_queue.h"
+#include "kernel/ke/core.h"
+#include "kernel/tls/tls_stream.h"
+
+namespace httpsys::http {
+
+class Connection;
+
+class ClientCertificateExchange final : ke::Timer {
+public:
+  explicit ClientCertificateExchange(Connection &connection) : m_connection(connection) {}
+  ~ClientCertificateExchange();
+
+  // httpapi: HttpReceiveClientCertificate. Owns the operation.
+  void receive(io::IrpPtr irp);
+  // TLS has come to an end with the question.
+  void on_outcome(const tls::TlsStream::Event &event);
+  void on_connection_closed(const std::string &reason);
+  // Operations wait for the client: body bytes are kept beyond the usual window, and application data may have to wait.
+  bool is_waiting() const { return !m_waits.is_empty(); }
+  // The bytes that the connection keeps have changed. Past a limit the waiting calls fail.
+  void note_kept_bytes(size_t kept);
+
+  static uint64_t kept_bytes_total();
+
+private:
+  void on_timer() override;
+  void start(io::IrpPtr irp);
+  void complete_from_known(io::IrpPtr irp);
+  void release_kept_bytes();
+  void end_exchange();
+  Connection &m_connection;
+  io::IrpQueue m_waits;
+  bool m_is_open = false; // the client has been asked and has not answered; longer than is_waiting() when calls are cancelled
+  size_t m_counted = 0;   // of this connection, in the total
+};
+
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Connection: one client connection, from accept to close: transport, HTTP/1 parsing, at most one request at the application at a
+// time, the timers of design.md 6. Owned by the core that accepted it; others know its id. It holds itself while its socket is
+// open.
+#pragma once
+#include "kernel/base/refptr.h"
+#include "kernel/http/client_certificate.h"
+#include "kernel/http/request.h"
+#include "kernel/http/transport.h"
+#include <memory>
+#include <vector>
+
+namespace httpsys::http {
+
+struct RoutedUrl;
+
+class Connection final : public RefCounted<Connection>, public TransportOwner, ke::Timer {
+public:
+  // Takes over a connected socket on the current core.
+  static void accept(int socket);
+  static Connection *find(uint64_t id);
+  // The daemon ends: closes what waits between requests, and every other connection after its response.
+  static void drain_this_core();
+  static void abort_this_core();
+
+  uint64_t id() const { return m_id; }
+  const Endpoint &local() const { return m_local; }
+  const Endpoint &remote() const { return m_remote; }
+  Transport &transport() { return m_transport; }
+  Request *request() { return m_request.get(); }
+
+  // A channel has received a request of this connection.
+  void note_channel(io::ChannelAddress channel);
+
+  // From the request.
+  void send_continue();
+  void body_was_read();
+  void response_finished();
+  // From the worker: HttpCancelHttpRequest, or its death.
+  void abort(NtStatus status, const std::string &reason) { m_transport.abort(status, reason); }
+  // The daemon answers the current request itself, and closes.
+  void refuse(const http1::Refusal &refusal, const std::string &detail);
+
+  // Operations that name the connection.
+  void wait_disconnect(io::IrpPtr irp);
+  void receive_certificate(io::IrpPtr irp);
+
+  // From the certificate exchange.
+  void certificate_wait_ended();
+  void close_after_response() { m_close_after_response = true; }
+  bool closes_after_response() const { return m_close_after_response; }
+
+private:
+  friend class RefCounted<Connection>;
+  enum class Phase {
+    Handshake,
+    Head,     // between requests, or in the middle of a head
+    Response, // a request is with the queue or the application; its body may still be coming
+    Drain,    // answered, the rest of its body is thrown away
+    Closing
+  };
+
+  Connection(int socket, const Endpoint &local, const Endpoint &remote);
+  ~Connection();
+  void start();
+  void ref_owner() override { ref(); }
+  void unref_owner() override { unref(); }
+  void on_bytes(std::span<const char> bytes) override;
+  void on_handshake_done() override;
+  void on_certificate_outcome(const tls::TlsStream::Event &event) override;
+  void on_peer_end() override;
+  void on_closed(NtStatus status, const std::string &reason) override;
+  void on_writable() override;
+  void on_timer() override;
+
+  void process_input();
+  bool process_head();
+  bool process_body();
+  void begin_request();
+  bool route(const http1::RequestHead &head, std::string_view bytes);
+  void submit(const http1::RequestHead &head, std::string_view bytes, const RoutedUrl &routed);
+  void next_request();
+  void finish_request();
+  void update_reading();
+  void update_timer();
+  void consume_input(size_t bytes);
+  std::string_view input() const { return {m_input.data() + m_input_offset, m_input.size() - m_input_offset}; }
+
+  uint64_t m_id = 0;
+  Endpoint m_local, m_remote;
+  Transport m_transport;
+  Phase m_phase = Phase::Handshake;
+  std::vector<char> m_input;
+  size_t m_input_offset = 0;
+  http1::RequestParser m_parser;
+  std::unique_ptr<Request> m_request;
+  io::IrpQueue m_disconnect_waits;
+  ClientCertificateExchange m_certificate;
+  std::vector<io::ChannelAddress> m_channels;
+  bool m_peer_ended = false;
+  bool m_close_after_response = false;
+  bool m_is_processing = false;
+  bool m_header_timer = false; // the timer runs from the first byte of a head
+};
+
+}

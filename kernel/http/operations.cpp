@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "kernel/http/operations.h"
+#include "kernel/base/log.h"
+#include "kernel/http/connection.h"
+
+namespace httpsys::http {
+
+static const char *const kEnded = "the request has ended: it was answered, or its connection is gone";
+
+static void delivered(uint64_t request_id, io::ChannelAddress channel)
+{
+  Request *request = Request::find(request_id);
+  if (!request)
+    return queue::request_gone(channel, request_id);
+  request->set_delivered(channel);
+  request->connection().note_channel(channel);
+}
+
+// httpapi: a worker that dies takes its requests with it (HTTPERR: Connection_Abandoned_By_ReqQueue).
+static void abandon(uint64_t request_id)
+{
+  Request *request = Request::find(request_id);
+  if (!request)
+    return;
+  RefPtr<Connection> connection(request->connection());
+  log("{} -> {}: reset, the worker that had received request {:x} has gone (Connection_Abandoned_By_ReqQueue)",
+      connection->remote().to_string(), connection->local().to_string(), request_id);
+  connection->abort(NtStatus::ConnectionAborted, "the worker that had received the request has gone");
+}
+
+static http1::Refusal refusal_of(queue::Refusal why)
+{
+  switch (why) {
+  case queue::Refusal::QueueFull:
+    return {503, http1::Reason::QueueFull, "the request queue is full: the application is slower than the arrivals"};
+  case queue::Refusal::QueueGone: return {503, http1::Reason::AppOffline, "the request queue was closed"};
+  }
+  return {503, http1::Reason::AppOffline, "the request reached no worker"};
+}
+
+static void refuse(uint64_t request_id, queue::Refusal why)
+{
+  Request *request = Request::find(request_id);
+  if (!request)
+    return;
+  RefPtr<Connection> connection(request->connection());
+  connection->refuse(refusal_of(why), {});
+}
+
+static void attach_body(std::unique_ptr<queue::Delivery> delivery, uint32_t room)
+{
+  if (Request *request = Request::find(delivery->request.request_id)) {
+    RefPtr<Connection> connection(request->connection());
+    return request->attach_body(std::move(delivery), room);
+  }
+  // The request has ended: the receive goes on waiting for another one.
+  queue::receive_again(std::move(delivery->irp));
+}
+
+static void operate_on_connection(io::IrpPtr irp)
+{
+  Connection *found = Connection::find(irp->entry().object_id);
+  if (!found)
+    return io::complete(std::move(irp), NtStatus::ConnectionInvalid, "the connection has ended");
+  RefPtr<Connection> connection(found);
+  if (irp->operation() == HSYS_OP_WAIT_DISCONNECT)
+    return connection->wait_disconnect(std::move(irp));
+  connection->receive_certificate(std::move(irp));
+}
+
+static void operate(io::IrpPtr irp)
+{
+  hsys_op operation = irp->operation();
+  if (operation == HSYS_OP_WAIT_DISCONNECT || operation == HSYS_OP_RECEIVE_CERTIFICATE)
+    return operate_on_connection(std::move(irp));
+  Request *request = Request::find(irp->entry().object_id);
+  if (!request)
+    return io::complete(std::move(irp), NtStatus::ConnectionInvalid, kEnded);
+  RefPtr<Connection> connection(request->connection());
+  switch (operation) {
+  case HSYS_OP_RECEIVE_BODY: return request->receive_body(std::move(irp));
+  case HSYS_OP_SEND_RESPONSE: return request->response().send_response(std::move(irp));
+  case HSYS_OP_SEND_BODY: return request->response().send_body(std::move(irp));
+  case HSYS_OP_CANCEL_REQUEST:
+    connection->abort(NtStatus::Cancelled, "HttpCancelHttpRequest closed the connection");
+    return io::complete(std::move(irp), NtStatus::Success);
+  default: return io::complete(std::move(irp), NtStatus::NotSupported);
+  }
+}
+
+void register_request_owner()
+{
+  queue::register_request_owner({delivered, abandon, refuse, attach_body, operate});
+}
+
+}

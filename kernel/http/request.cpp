@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "kernel/http/request.h"
+#include "kernel/http/connection.h"
+#include "kernel/http/counters.h"
+#include "kernel/http/id_tables.h"
+#include "kernel/http/settings.h"
+#include "uapi/layout.h"
+#include <algorithm>
+#include <cstring>
+
+namespace httpsys::http {
+
+Request::Request(Connection &connection, const http1::RequestHead &head)
+  : m_connection(connection), m_expects_continue(head.expect_continue && head.has_body()), m_framing(head.framing),
+    m_content_left(head.content_length), m_response(*this)
+{
+  m_facts.is_head = head.verb == http1::Verb::Head;
+  m_facts.version_minor = head.version_minor;
+  m_facts.keep_alive = head.keep_alive;
+  if (m_framing == http1::Framing::Chunked)
+    m_chunked.emplace(settings().parser);
+  m_body.begin(head.has_body());
+}
+
+Request::~Request()
+{
+  VERIFY(m_id == 0);
+  if (m_is_counted)
+    counters().requests.fetch_sub(1, std::memory_order_relaxed);
+  if (m_channel)
+    counters().requests_delivered.fetch_sub(1, std::memory_order_relaxed);
+}
+
+Request *Request::find(uint64_t id)
+{
+  return id_tables().requests.find(id);
+}
+
+bool Request::assign_id()
+{
+  m_id = id_tables().requests.add(*this);
+  if (m_id == 0)
+    return false;
+  m_is_counted = true;
+  counters().requests.fetch_add(1, std::memory_order_relaxed);
+  counters().requests_total.fetch_add(1, std::memory_order_relaxed);
+  return true;
+}
+
+void Request::retire_id()
+{
+  if (m_id == 0)
+    return;
+  id_tables().requests.remove(m_id);
+  if (m_channel)
+    queue::request_gone(*m_channel, m_id);
+  m_id = 0;
+}
+
+void Request::set_delivered(io::ChannelAddress channel)
+{
+  if (!m_channel)
+    counters().requests_delivered.fetch_add(1, std::memory_order_relaxed);
+  m_channel = channel;
+}
+
+size_t Request::take_body_bytes(std::string_view bytes, bool &ok)
+{
+  ok = true;
+  if (m_body.has_ended())
+    return 0;
+  if (m_framing == http1::Framing::ContentLength) {
+    auto part = static_cast<size_t>(std::min<uint64_t>(bytes.size(), m_content_left));
+    m_content_left -= part;
+    m_body.append({bytes.data(), part});
+    if (m_content_left == 0)
+      m_body.end();
+    return part;
+  }
+  size_t consumed = 0;
+  while (consumed < bytes.size()) {
+    http1::ChunkStep step = m_chunked->next(bytes.substr(consumed));
+    consumed += step.consumed;
+    if (step.outcome == http1::ChunkOutcome::Data)
+      m_body.append({step.data.data(), step.data.size()});
+    if (step.outcome == http1::ChunkOutcome::Refused)
+      ok = false;
+    if (step.outcome == http1::ChunkOutcome::End)
+      m_body.end();
+    if (step.outcome != http1::ChunkOutcome::Data)
+      break;
+  }
+  return consumed;
+}
+
+bool Request::awaits_continue() const
+{
+  return m_expects_continue && !m_sent_continue && m_body.received() == 0 && !m_body.has_ended();
+}
+
+// RFC 9110 10.1.1: 100 goes out when the application first reads the body, never after the response has begun.
+void Request::receive_body(io::IrpPtr irp)
+{
+  if (awaits_continue() && !m_response.has_begun()) {
+    m_sent_continue = true;
+    m_connection.send_continue();
+  }
+  m_body.receive(std::move(irp));
+  m_connection.body_was_read();
+}
+
+void Request::attach_body(std::unique_ptr<queue::Delivery> delivery, uint32_t room)
+{
+  VERIFY(!m_attached);
+  m_attached = std::make_unique<queue::QueuedRequest>(std::move(delivery->request));
+  m_attach_room = room;
+  // httpapi: HttpReceiveHttpRequest; a COPY_BODY receive of a request with Expect: 100-continue asks for the body as a read does.
+  if (awaits_continue()) {
+    m_sent_continue = true;
+    m_connection.send_continue();
+  }
+  m_attach_receive.park(std::move(delivery->irp));
+  continue_attaching();
+}
+
+void Request::continue_attaching()
+{
+  if (m_attach_receive.is_empty())
+    return;
+  bool waits_for_all = (m_attach_receive.first()->entry().op_flags & HSYS_RECEIVE_FLUSH_BODY) != 0;
+  if (waits_for_all && !m_body.has_ended() && !m_body.has_failed() && m_body.buffered() < m_attach_room)
+    return;
+  finish_attaching();
+}
+
+void Request::finish_attaching()
+{
+  auto delivery = std::make_unique<queue::Delivery>();
+  delivery->irp = m_attach_receive.take_first();
+  delivery->request = std::move(*m_attached);
+  delivery->body_attached = true;
+  m_attached.reset();
+  hsys_request head;
+  std::memcpy(&head, delivery->request.image.data(), sizeof head);
+  auto offset = static_cast<uint32_t>(delivery->request.image.size());
+  m_body.take(m_attach_room, delivery->request.image);
+  head.size = static_cast<uint32_t>(delivery->request.image.size());
+  head.body = {offset, head.size - offset};
+  head.bytes_received += m_body.received();
+  if (m_body.is_consumed())
+    head.flags &= ~HSYS_REQUEST_MORE_BODY;
+  std::memcpy(delivery->request.image.data(), &head, sizeof head);
+  m_connection.body_was_read();
+  ke::CoreId core = delivery->irp->channel().core;
+  ke::Cores::instance().run_on(core, [delivery = std::move(delivery)]() mutable { queue::continue_delivery(std::move(delivery)); });
+}
+
+// The receive is gone, the request is not: another one gets it.
+void Request::on_irp_cancelled(io::IrpQueue &, io::IrpPtr irp)
+{
+  auto request = std::move(*m_attached);
+  m_attached.reset();
+  io::complete(std::move(irp), NtStatus::Cancelled);
+  queue::return_request(std::move(request));
+}
+
+}

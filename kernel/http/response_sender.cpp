@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "kernel/http/response_sender.h"
+#include "kernel/http/connection.h"
+#include "kernel/http/own_answer.h"
+#include "kernel/http/response_block.h"
+#include "kernel/http1/response_head.h"
+#include "kernel/limits.h"
+#include <algorithm>
+
+namespace httpsys::http {
+
+static const char *const kGarbled = "the operation's parameter block contradicts itself";
+
+// No MORE_DATA, and no continuation of the same call: nothing follows.
+static bool is_final(const io::Irp &irp, bool continues)
+{
+  return !continues && (irp.entry().op_flags & HSYS_SEND_MORE_DATA) == 0;
+}
+
+// Extents are claims of the client's: each has to lie in its send arena.
+static bool extents_are_inside(const io::Irp &irp, const std::vector<hsys_extent> &extents)
+{
+  return std::ranges::all_of(extents,
+                             [&](const hsys_extent &extent) { return irp.extent(extent.offset, extent.length).has_value(); });
+}
+
+void ResponseSender::send_response(io::IrpPtr irp)
+{
+  if (m_begun)
+    return io::complete(std::move(irp), NtStatus::InvalidDeviceState, "a response was sent for this request before");
+  std::string reason;
+  NtStatus status = encode_head(*irp, reason);
+  if (!is_success(status))
+    return io::complete(std::move(irp), status, std::move(reason));
+  m_begun = true;
+  m_sends.park(std::move(irp));
+  if (m_final_accepted)
+    m_request.retire_id();
+  pump();
+}
+
+void ResponseSender::send_body(io::IrpPtr irp)
+{
+  if (!m_begun)
+    return io::complete(std::move(irp), NtStatus::InvalidParameter,
+                        "HttpSendHttpResponse has to come before HttpSendResponseEntityBody");
+  auto block = parse_send_body_block(irp->parameters());
+  if (block.is_error() || !extents_are_inside(*irp, block->extents))
+    return io::complete(std::move(irp), NtStatus::InvalidParameter, kGarbled);
+  m_final_accepted = is_final(*irp, block->continues);
+  if (irp->entry().op_flags & HSYS_SEND_DISCONNECT)
+    m_keep_alive = false;
+  m_sends.park(std::move(irp));
+  if (m_final_accepted)
+    m_request.retire_id();
+  pump();
+}
+
+NtStatus ResponseSender::encode_head(const io::Irp &irp, std::string &reason)
+{
+  auto block = parse_response_block(irp.parameters());
+  if (block.is_error()) {
+    reason = kGarbled;
+    return block.error();
+  }
+  if (!extents_are_inside(irp, block->extents)) {
+    reason = kGarbled;
+    return NtStatus::InvalidParameter;
+  }
+  static thread_local std::vector<http1::KnownResponseField> known;
+  static thread_local std::vector<http1::UnknownResponseField> unknown;
+  known.clear();
+  unknown.clear();
+  for (const ResponseBlock::Header &header : block->headers) {
+    if (header.id == HSYS_HEADER_UNKNOWN)
+      unknown.push_back({header.name, header.value});
+    else
+      known.push_back({static_cast<http1::ResponseHeader>(header.id), header.value});
+  }
+  const RequestFacts &facts = m_request.facts();
+  http1::ResponseInput input;
+  input.status = block->status_code;
+  input.reason = block->reason;
+  input.known = known;
+  input.unknown = unknown;
+  input.request_is_head = facts.is_head;
+  input.request_is_http_1_0 = facts.version_minor == 0;
+  // A client that still waits for 100 Continue may or may not send its body now: the next request could not be told from it.
+  input.request_keep_alive = facts.keep_alive && !m_request.awaits_continue() && !m_request.connection().closes_after_response();
+  input.more_data = (irp.entry().op_flags & HSYS_SEND_MORE_DATA) != 0;
+  input.disconnect = (irp.entry().op_flags & HSYS_SEND_DISCONNECT) != 0;
+  input.body_length = block->content_bytes;
+  input.date = current_date();
+  const char *why = "";
+  auto plan = http1::plan_response(input, why);
+  if (plan.is_error()) {
+    reason = why;
+    return plan.error();
+  }
+  m_head.resize(plan->head_bytes);
+  http1::write_response_head(input, *plan, m_head.data());
+  m_sends_body = plan->send_body;
+  m_keep_alive = plan->keep_alive;
+  if (plan->framing == http1::BodyFraming::ContentLength && plan->send_body)
+    m_declared_length = plan->content_length;
+  m_final_accepted = is_final(irp, block->continues);
+  return NtStatus::Success;
+}
+
+void ResponseSender::begin_next(io::IrpPtr irp)
+{
+  Current current;
+  bool continues;
+  // Both blocks were checked when the operation was accepted; they are the daemon's own copies.
+  if (irp->operation() == HSYS_OP_SEND_RESPONSE) {
+    auto block = MUST(parse_response_block(irp->parameters()));
+    continues = block.continues;
+    current.extents = std::move(block.extents);
+  } else {
+    auto block = MUST(parse_send_body_block(irp->parameters()));
+    continues = block.continues;
+    current.extents = std::move(block.extents);
+  }
+  current.is_final = is_final(*irp, continues);
+  current.irp = std::move(irp);
+  m_current.emplace(std::move(current));
+}
+
+// Puts one piece on the wire; false when the operation has no more.
+bool ResponseSender::write_piece()
+{
+  Current &current = *m_current;
+  Transport &transport = m_request.connection().transport();
+  if (!m_head.empty()) {
+    transport.write(m_head);
+    current.wire_bytes += m_head.size();
+    m_head.clear();
+    return true;
+  }
+  while (m_sends_body && current.extent < current.extents.size()) {
+    const hsys_extent &extent = current.extents[current.extent];
+    auto bytes = current.irp->extent(extent.offset, extent.length);
+    VERIFY(bytes); // checked when the operation was accepted, from the same private copy
+    if (current.offset == extent.length) {
+      current.extent++;
+      current.offset = 0;
+      continue;
+    }
+    auto piece = bytes->subspan(current.offset, std::min<size_t>(extent.length - current.offset, limits::kWritePieceBytes));
+    transport.write(piece);
+    current.offset += static_cast<uint32_t>(piece.size());
+    current.wire_bytes += piece.size();
+    m_body_bytes += piece.size();
+    return true;
+  }
+  return false;
+}
+
+void ResponseSender::complete_current()
+{
+  Current current = std::move(*m_current);
+  m_current.reset();
+  io::IrpCompletion completion;
+  completion.information = current.wire_bytes;
+  io::complete(std::move(current.irp), std::move(completion));
+}
+
+void ResponseSender::pump()
+{
+  Transport &transport = m_request.connection().transport();
+  while (!m_finished && !transport.is_closing() && !transport.is_write_blocked() &&
+         transport.backlog() < limits::kOutputBacklogBytes) {
+    if (!m_current) {
+      auto irp = m_sends.take_first();
+      if (!irp)
+        return;
+      begin_next(std::move(irp));
+    }
+    if (write_piece())
+      continue;
+    m_finished = m_current->is_final;
+    complete_current();
+    if (!m_finished)
+      continue;
+    // A length that was promised and not kept: the client could not find the next response.
+    if (m_declared_length && *m_declared_length != m_body_bytes)
+      m_keep_alive = false;
+    // Ends this object.
+    return m_request.connection().response_finished();
+  }
+}
+
+void ResponseSender::fail(NtStatus status, const std::string &reason)
+{
+  if (m_current) {
+    auto irp = std::move(m_current->irp);
+    m_current.reset();
+    io::complete(std::move(irp), status, reason);
+  }
+  m_sends.complete_all(status, reason);
+}
+
+// A send in the middle of a response can't be taken back: what follows would be garbled.
+void ResponseSender::on_irp_cancelled(io::IrpQueue &, io::IrpPtr irp)
+{
+  io::complete(std::move(irp), NtStatus::Cancelled);
+  m_request.connection().abort(NtStatus::ConnectionAborted, "a send of the response was cancelled");
+}
+
+}

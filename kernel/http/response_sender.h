@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// ResponseSender: takes the SEND_RESPONSE and SEND_BODY operations of one request in their order and puts head and body bytes on
+// the wire as the transport takes them. An operation completes when its bytes have been copied or encrypted: its extents may be
+// reused then. Part of a Request, on its core.
+#pragma once
+#include "kernel/io/irp_queue.h"
+#include "uapi/response.h"
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace httpsys::http {
+
+class Request;
+
+// What the response head depends on.
+struct RequestFacts {
+  bool is_head = false;
+  uint8_t version_minor = 1;
+  bool keep_alive = false; // the client lets the connection persist
+};
+
+class ResponseSender final : io::IrpQueue::CancelHandler {
+public:
+  explicit ResponseSender(Request &request) : m_request(request) {}
+
+  // Own the operation. A second response for the request: InvalidDeviceState; a body before the response: InvalidParameter.
+  void send_response(io::IrpPtr irp);
+  void send_body(io::IrpPtr irp);
+  // The transport takes bytes again.
+  void pump();
+  // The connection is gone: waiting sends fail.
+  void fail(NtStatus status, const std::string &reason);
+
+  bool has_begun() const { return m_begun; }
+  bool has_finished() const { return m_finished; }
+  // Whether the connection may serve another request after this response.
+  bool keeps_connection() const { return m_keep_alive; }
+
+private:
+  struct Current {
+    io::IrpPtr irp;
+    std::vector<hsys_extent> extents;
+    size_t extent = 0;
+    uint32_t offset = 0; // in the extent
+    uint64_t wire_bytes = 0;
+    bool is_final = false;
+  };
+
+  void on_irp_cancelled(io::IrpQueue &queue, io::IrpPtr irp) override;
+  NtStatus encode_head(const io::Irp &irp, std::string &reason);
+  void begin_next(io::IrpPtr irp);
+  bool write_piece();
+  void complete_current();
+  Request &m_request;
+  io::IrpQueue m_sends{this};
+  std::optional<Current> m_current;
+  std::string m_head;
+  bool m_begun = false;
+  bool m_final_accepted = false;
+  bool m_finished = false;
+  bool m_keep_alive = false;
+  bool m_sends_body = true; // false for HEAD, 204, 304
+  std::optional<uint64_t> m_declared_length;
+  uint64_t m_body_bytes = 0;
+};
+
+}

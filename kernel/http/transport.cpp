@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "kernel/http/transport.h"
+#include "kernel/base/log.h"
+#include "kernel/http/tls_bindings.h"
+#include "kernel/limits.h"
+#include <array>
+
+namespace httpsys::http {
+
+// Keeps the owner, and with it the transport, alive through a call that may end it.
+class Transport::Guard {
+public:
+  explicit Guard(TransportOwner &owner) : m_owner(owner) { m_owner.ref_owner(); }
+  ~Guard() { m_owner.unref_owner(); }
+
+private:
+  TransportOwner &m_owner;
+};
+
+Transport::Transport(TransportOwner &owner, int socket) : m_owner(owner), m_socket(socket), m_receive(*this), m_send(*this) {}
+
+Transport::~Transport()
+{
+  VERIFY(!m_socket_open && !m_receive.is_in_flight() && !m_send.is_in_flight());
+}
+
+void Transport::start_plain()
+{
+  m_owner.ref_owner(); // the socket's; released when it is closed
+  start_receive();
+}
+
+void Transport::start_tls(const Endpoint &local, const Endpoint &remote)
+{
+  m_local = local;
+  m_remote = remote;
+  m_tls = std::make_unique<tls::TlsStream>([local](std::string_view name) { return tls_bindings().find(local, name); });
+  start_plain();
+}
+
+void Transport::start_receive()
+{
+  if (m_receive.is_in_flight() || !m_wants_bytes || m_peer_ended || m_state == State::Closed || (m_tls && !m_tls->wants_input()))
+    return;
+  ke::Core::current().io().receive_multishot(m_socket, m_receive);
+}
+
+void Transport::pause_reading()
+{
+  if (!m_wants_bytes)
+    return;
+  m_wants_bytes = false;
+  if (m_receive.is_in_flight())
+    ke::Core::current().io().cancel(m_receive);
+}
+
+void Transport::resume_reading()
+{
+  if (m_wants_bytes)
+    return;
+  m_wants_bytes = true;
+  // While a cancelled receive is still on its way back, its completion starts the next one.
+  start_receive();
+}
+
+void Transport::on_received(const platform::IoResult &result)
+{
+  Guard guard(m_owner);
+  if (!result.data.empty())
+    on_data(result.data);
+  if (result.more)
+    return;
+  if (m_state == State::Closed)
+    return close_socket_when_idle();
+  if (result.status == NtStatus::EndOfFile)
+    return on_end_of_stream();
+  bool may_go_on =
+      is_success(result.status) || result.status == NtStatus::Cancelled || result.status == NtStatus::InsufficientResources;
+  if (may_go_on)
+    return start_receive();
+  finish(NtStatus::ConnectionAborted, "the client reset the connection");
+}
+
+void Transport::on_data(std::span<const uint8_t> bytes)
+{
+  if (m_state == State::Closed)
+    return;
+  if (m_state == State::Lingering) {
+    m_lingered += bytes.size();
+    if (m_lingered > limits::kLingerBytes)
+      finish(NtStatus::Success, {});
+    return;
+  }
+  if (m_state == State::Draining)
+    return;
+  if (!m_tls)
+    return m_owner.on_bytes({reinterpret_cast<const char *>(bytes.data()), bytes.size()});
+  m_tls->receive(bytes);
+  pump_tls();
+  if (m_receive.is_in_flight() && m_state == State::Open && !m_tls->wants_input())
+    ke::Core::current().io().cancel(m_receive);
+}
+
+void Transport::on_end_of_stream()
+{
+  m_peer_ended = true;
+  if (m_state == State::Lingering)
+    return finish(NtStatus::Success, {});
+  if (m_state != State::Open)
+    return;
+  if (m_tls) {
+    m_tls->receive_eof();
+    return pump_tls();
+  }
+  m_owner.on_peer_end();
+}
+
+void Transport::take_tls_output()
+{
+  auto bytes = m_tls->output();
+  if (bytes.empty())
+    return;
+  m_output.insert(m_output.end(), bytes.begin(), bytes.end());
+  m_tls->consume_output(bytes.size());
+  ke::Core::current().request_flush(*this);
+}
+
+// Everything that TLS has to say after input or a question: plaintext, the end of the handshake or of an exchange, the peer's end,
+// failure.
+void Transport::pump_tls()
+{
+  if (m_is_pumping)
+    return;
+  m_is_pumping = true;
+  m_tls->advance();
+  take_tls_output();
+  if (!m_handshake_done && (m_tls->state() == tls::TlsStream::State::Open || m_tls->state() == tls::TlsStream::State::PeerClosed)) {
+    m_handshake_done = true;
+    m_owner.on_handshake_done();
+  }
+  std::array<uint8_t, limits::kWritePieceBytes> buffer;
+  while (size_t count = m_state == State::Open ? m_tls->read(buffer) : 0)
+    m_owner.on_bytes({reinterpret_cast<const char *>(buffer.data()), count});
+  take_tls_output();
+  m_is_pumping = false;
+  if (m_state != State::Open)
+    return;
+  if (m_tls->state() == tls::TlsStream::State::Failed)
+    return fail_tls();
+  if (auto event = m_tls->take_event(); event && event->outcome != tls::TlsStream::Outcome::Failed)
+    m_owner.on_certificate_outcome(*event);
+  if (m_state == State::Open && m_tls->state() == tls::TlsStream::State::PeerClosed && !m_tls_ended) {
+    m_tls_ended = true;
+    m_owner.on_peer_end();
+  }
+  start_receive();
+}
+
+// The alert has to reach the peer, so the socket lingers; for the owner the connection is over now.
+void Transport::fail_tls()
+{
+  const auto &failure = m_tls->failure();
+  std::string reason = failure.reason;
+  if (failure.alert_sent)
+    reason += fmt::format(" (alert {} sent)", *failure.alert_sent);
+  if (failure.alert_received)
+    reason += fmt::format(" (alert {} received)", *failure.alert_received);
+  log("{} -> {}: TLS with server name \"{}\" failed: {}", m_remote.to_string(), m_local.to_string(), m_tls->server_name(), reason);
+  drain_output();
+  tell_owner(NtStatus::ConnectionInvalid, reason);
+}
+
+tls::TlsStream::AskAnswer Transport::ask_certificate()
+{
+  auto answer = m_tls->ask_certificate();
+  take_tls_output();
+  return answer;
+}
+
+void Transport::write(std::span<const uint8_t> bytes)
+{
+  if (m_state != State::Open)
+    return;
+  if (!m_tls) {
+    m_output.insert(m_output.end(), bytes.begin(), bytes.end());
+  } else {
+    while (!bytes.empty()) {
+      size_t taken = m_tls->write(bytes.first(std::min(bytes.size(), limits::kWritePieceBytes)));
+      take_tls_output();
+      if (taken == 0)
+        break; // it has failed; the next pump says so
+      bytes = bytes.subspan(taken);
+    }
+  }
+  m_was_full = m_was_full || backlog() >= limits::kOutputBacklogBytes;
+  ke::Core::current().request_flush(*this);
+}
+
+void Transport::flush()
+{
+  if (m_send.is_in_flight() || m_state == State::Closed)
+    return;
+  if (!m_output.empty()) {
+    m_sending.clear();
+    m_sending.swap(m_output);
+    ke::Core::current().io().send(m_socket, m_sending, m_send);
+    return;
+  }
+  if (m_state == State::Draining)
+    begin_lingering();
+}
+
+void Transport::on_sent(const platform::IoResult &result)
+{
+  Guard guard(m_owner);
+  m_sending.clear();
+  if (m_state == State::Closed)
+    return close_socket_when_idle();
+  if (!is_success(result.status))
+    return finish(NtStatus::ConnectionAborted, "the client reset the connection");
+  if (m_state == State::Open && m_was_full && backlog() < limits::kOutputBacklogBytes) {
+    m_was_full = false;
+    m_owner.on_writable();
+  }
+  if (m_state != State::Closed)
+    flush();
+}
+
+void Transport::close()
+{
+  if (m_state != State::Open)
+    return;
+  if (m_tls) {
+    m_tls->shutdown();
+    take_tls_output();
+  }
+  drain_output();
+}
+
+void Transport::drain_output()
+{
+  m_state = State::Draining;
+  // A peer that takes nothing must not hold the connection.
+  ke::Core::current().timers().set(*this, ke::Core::current().now() + limits::kDrainOutputMilliseconds);
+  m_wants_bytes = true;
+  start_receive();
+  ke::Core::current().request_flush(*this);
+}
+
+void Transport::begin_lingering()
+{
+  m_state = State::Lingering;
+  platform::system().shutdown_send(m_socket);
+  if (m_peer_ended)
+    return finish(NtStatus::Success, {});
+  ke::Core::current().timers().set(*this, ke::Core::current().now() + limits::kLingerMilliseconds);
+}
+
+void Transport::on_timer()
+{
+  Guard guard(m_owner);
+  finish(NtStatus::Success, {});
+}
+
+void Transport::abort(NtStatus status, const std::string &reason)
+{
+  if (m_state == State::Closed)
+    return;
+  platform::system().set_reset_on_close(m_socket);
+  finish(status, reason);
+}
+
+void Transport::finish(NtStatus status, const std::string &reason)
+{
+  if (m_state == State::Closed)
+    return;
+  m_state = State::Closed;
+  Guard guard(m_owner);
+  ke::Core::current().timers().cancel(*this);
+  ke::Core::current().cancel_flush(*this);
+  m_output = {};
+  if (m_receive.is_in_flight())
+    ke::Core::current().io().cancel(m_receive);
+  if (m_send.is_in_flight())
+    ke::Core::current().io().cancel(m_send);
+  tell_owner(status, reason);
+  close_socket_when_idle();
+}
+
+void Transport::tell_owner(NtStatus status, const std::string &reason)
+{
+  if (m_owner_told)
+    return;
+  m_owner_told = true;
+  m_owner.on_closed(status, reason);
+}
+
+// The kernel must have let go of the socket and of our buffers.
+void Transport::close_socket_when_idle()
+{
+  if (!m_socket_open || m_receive.is_in_flight() || m_send.is_in_flight())
+    return;
+  m_socket_open = false;
+  platform::system().close(m_socket);
+  m_owner.unref_owner();
+}
+
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Transport: a connection's socket, with TLS on it or not: plaintext in, plaintext out, one receive and at most one send in flight,
+// back-pressure, orderly and abrupt ends. Part of a Connection, on its core; it keeps its owner alive while the kernel still works
+// for it.
+#pragma once
+#include "kernel/ke/core.h"
+#include "kernel/tls/tls_stream.h"
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace httpsys::http {
+
+class Transport;
+
+class TransportOwner {
+public:
+  virtual void ref_owner() = 0;
+  virtual void unref_owner() = 0;
+  virtual void on_bytes(std::span<const char> bytes) = 0;
+  // The TLS handshake has finished; not called without TLS.
+  virtual void on_handshake_done() = 0;
+  // The question for a client certificate has come to an end; not called when the connection fails with it.
+  virtual void on_certificate_outcome(const tls::TlsStream::Event &event) = 0;
+  // The peer sends no more: FIN or close_notify. Bytes may still be sent.
+  virtual void on_peer_end() = 0;
+  // Reset, TLS failure, time-out of the lingering close, or the end of close(): nothing of the owner's goes in or out any more.
+  // Called once.
+  virtual void on_closed(NtStatus status, const std::string &reason) = 0;
+  // Fewer than kOutputBacklogBytes wait for the socket, again.
+  virtual void on_writable() = 0;
+
+protected:
+  ~TransportOwner() = default;
+};
+
+class Transport final : ke::Flushable, ke::Timer {
+public:
+  Transport(TransportOwner &owner, int socket);
+  ~Transport();
+
+  void start_plain();
+  // Contexts come from the current core's bindings (tls_bindings.h).
+  void start_tls(const Endpoint &local, const Endpoint &remote);
+
+  bool is_tls() const { return m_tls != nullptr; }
+  tls::TlsStream &tls() { return *m_tls; }
+
+  // Appends to the output; goes out at the end of the loop turn. Not to be called while is_write_blocked().
+  void write(std::span<const uint8_t> bytes);
+  void write(std::string_view text) { write({reinterpret_cast<const uint8_t *>(text.data()), text.size()}); }
+  size_t backlog() const { return m_output.size() + m_sending.size(); }
+  // A TLS 1.2 renegotiation is open: application data must wait.
+  bool is_write_blocked() const { return m_tls && m_state == State::Open && m_handshake_done && !m_tls->can_write(); }
+  // The client has not answered yet and may never do so: what waits goes out all the same.
+  void allow_writes_during_exchange() { m_tls->allow_writes_while_asking(); }
+  // Asks, and sends the question.
+  tls::TlsStream::AskAnswer ask_certificate();
+
+  void pause_reading();
+  void resume_reading();
+
+  // Sends what is queued, close_notify and FIN, reads and drops for a while, closes.
+  void close();
+  // Reset.
+  void abort(NtStatus status, const std::string &reason);
+  bool is_closing() const { return m_state != State::Open; }
+  bool is_closed() const { return m_state == State::Closed; }
+
+private:
+  class Guard;
+  enum class State { Open, Draining, Lingering, Closed };
+  struct Receive final : platform::IoOperation {
+    explicit Receive(Transport &owner) : transport(owner) {}
+    void on_complete(const platform::IoResult &result) override { transport.on_received(result); }
+    Transport &transport;
+  };
+  struct Send final : platform::IoOperation {
+    explicit Send(Transport &owner) : transport(owner) {}
+    void on_complete(const platform::IoResult &result) override { transport.on_sent(result); }
+    Transport &transport;
+  };
+
+  void on_received(const platform::IoResult &result);
+  void on_sent(const platform::IoResult &result);
+  void on_data(std::span<const uint8_t> bytes);
+  void on_end_of_stream();
+  void flush() override;
+  void on_timer() override;
+  void start_receive();
+  void pump_tls();
+  void fail_tls();
+  void take_tls_output();
+  void drain_output();
+  void begin_lingering();
+  void finish(NtStatus status, const std::string &reason);
+  void tell_owner(NtStatus status, const std::string &reason);
+  void close_socket_when_idle();
+
+  TransportOwner &m_owner;
+  int m_socket;
+  State m_state = State::Open;
+  Receive m_receive;
+  Send m_send;
+  std::unique_ptr<tls::TlsStream> m_tls;
+  Endpoint m_local, m_remote; // of TLS connections, for log lines
+  std::vector<uint8_t> m_output, m_sending;
+  size_t m_lingered = 0;
+  bool m_wants_bytes = true;
+  bool m_peer_ended = false;
+  bool m_handshake_done = false;
+  bool m_tls_ended = false; // close_notify has come
+  bool m_was_full = false;
+  bool m_socket_open = true;
+  bool m_owner_told = false;
+  bool m_is_pumping = false;
+};
+
+}

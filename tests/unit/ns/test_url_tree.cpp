@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Worked examples of http-wire-and-netsh.md A.3.1 and the rules around them.
+#include "kernel/ns/url_tree.h"
+#include "kernel/url/case_map.h"
+#include <doctest/doctest.h>
+
+using namespace httpsys;
+
+namespace {
+
+class Tree {
+public:
+  Tree &add(std::u16string_view prefix, uint64_t context)
+  {
+    std::string reason;
+    auto parsed = url::UrlPrefix::parse(prefix, reason);
+    REQUIRE_MESSAGE(parsed, reason);
+    m_registrations.push_back({parsed.release_value(), {context, 7, false}});
+    return *this;
+  }
+
+  // The url context that serves the request, -400 or -404.
+  int64_t route(std::string_view host, std::u16string_view path, uint16_t port = 80, const char *local = "10.0.0.9")
+  {
+    std::vector<const ns::Registration *> pointers;
+    for (const auto &one : m_registrations)
+      pointers.push_back(&one);
+    auto tree = ns::UrlTree::build(pointers);
+    url::Host parsed;
+    REQUIRE(url::parse_host(host, parsed) == url::HostError::None);
+    switch (tree->find({*IpAddress::parse(local), port}, parsed, url::to_upper(path), last)) {
+    case ns::Lookup::Found: return static_cast<int64_t>(last.url_context);
+    case ns::Lookup::NoHost: return -400;
+    case ns::Lookup::NoPath: return -404;
+    }
+    return 0;
+  }
+
+  ns::Route last;
+
+private:
+  std::vector<ns::Registration> m_registrations;
+};
+
+}
+
+TEST_CASE("state 1: the strong wildcard beats names, names beat the weak wildcard")
+{
+  Tree tree;
+  tree.add(u"http://+:80/vroot/", 1).add(u"http://adatum.com:80/", 2).add(u"http://*:80/", 3);
+  CHECK(tree.route("adatum.com", u"/vroot/subdir/file.htm") == 1);
+  CHECK(tree.route("adatum.com", u"/default.htm") == 2);
+  CHECK(tree.route("otheradatum.com", u"/file.htm") == 3);
+  CHECK(tree.route("otheradatum.com", u"/vroot/x") == 1);
+  CHECK(tree.route("10.1.1.1", u"/") == 3);
+}
+
+TEST_CASE("state 3: the longest prefix by whole segments")
+{
+  Tree tree;
+  tree.add(u"http://www.adatum.com:80/", 1).add(u"http://www.adatum.com:80/dir/sna/", 2);
+  CHECK(tree.route("www.adatum.com", u"/default.htm") == 1);
+  CHECK(tree.route("www.adatum.com", u"/dir/sna/snadefault.htm") == 2);
+  CHECK(tree.route("www.adatum.com", u"/dir/app.htm") == 1);
+  CHECK(tree.route("www.adatum.com", u"/dir/snafu") == 1);
+  CHECK(tree.route("www.adatum.com", u"/dir/sna") == 2);
+  CHECK(tree.route("WWW.Adatum.COM:8080", u"/DIR/Sna/") == 2);
+}
+
+TEST_CASE("state 5: nested prefixes of one host")
+{
+  Tree tree;
+  tree.add(u"http://a:80/", 1)
+      .add(u"http://a:80/11/", 2)
+      .add(u"http://a:80/2/", 3)
+      .add(u"http://a:80/2/3/", 4)
+      .add(u"http://a:80/11/2/", 5);
+  CHECK(tree.route("a", u"/11/random") == 2);
+  CHECK(tree.route("a", u"/2/3") == 4);
+  CHECK(tree.route("a", u"/2/random") == 3);
+  CHECK(tree.route("a", u"/random") == 1);
+  CHECK(tree.route("a", u"/11/2") == 5);
+  CHECK(tree.route("a", u"/11") == 2);
+}
+
+TEST_CASE("a bucket that matches ends the search, however long a match further down would be")
+{
+  Tree tree;
+  tree.add(u"http://+:80/", 1).add(u"http://www.a.com:80/very/long/", 2);
+  CHECK(tree.route("www.a.com", u"/very/long/x") == 1);
+}
+
+TEST_CASE("an IP literal matches the connection's own address, whatever the Host says")
+{
+  Tree tree;
+  tree.add(u"http://10.0.0.9:80/", 1);
+  CHECK(tree.route("whatever", u"/", 80, "10.0.0.9") == 1);
+  CHECK(tree.last.is_ip_routed);
+  CHECK(tree.route("10.0.0.9", u"/", 80, "10.0.0.8") == -400);
+}
+
+TEST_CASE("no host: 400, host without that path: 404, other port: 400")
+{
+  Tree tree;
+  tree.add(u"http://+:5985/wsman/", 1).add(u"http://localhost:8080/", 2);
+  CHECK(tree.route("any", u"/", 5985) == -404);
+  CHECK(tree.route("any", u"/WSMAN", 5985) == 1);
+  CHECK(tree.route("127.0.0.1", u"/", 8080) == -400);
+  CHECK(tree.route("localhost", u"/x", 8080) == 2);
+  CHECK(tree.route("any", u"/wsman", 5986) == -400);
+}
+
+TEST_CASE("a port knows its scheme")
+{
+  std::string reason;
+  ns::Registration registration{url::UrlPrefix::parse(u"https://+:443/", reason).release_value(), {}};
+  const ns::Registration *pointer = &registration;
+  auto tree = ns::UrlTree::build({&pointer, 1});
+  CHECK(tree->is_https(443));
+  CHECK(!tree->is_https(80));
+}
