@@ -71,7 +71,7 @@ class Licence(Case):
             self.fires(path, 'int a;\n', 'no SPDX')
             self.fires(path, 'int a;\n' + GPL, 'no SPDX')
             self.fires(path, MIT, 'licence MIT')
-        for path in ['uapi/a.c', 'lib/a.cpp', 'lib/meson.build']:
+        for path in ['uapi/a.c', 'lib/a.cpp', 'lib/meson.build', 'tools/samples/a.c']:
             self.fires(path, GPL, 'licence GPL')
         self.fires('tools/setup', '#!/usr/bin/env bash\n\n# SPDX-License-Identifier: GPL-3.0-or-later\n', 'no SPDX')
         self.fires('meson_options.txt', '', 'no SPDX')
@@ -80,6 +80,8 @@ class Licence(Case):
         self.clean('tools/setup', '#!/usr/bin/env bash\n# SPDX-License-Identifier: GPL-3.0-or-later\n')
         self.clean('subprojects/packagefiles/liburing/meson.build', '# SPDX-License-Identifier: MIT\n')
         self.clean('lib/a.cpp', MIT)
+        self.clean('tools/samples/a.c', MIT)
+        self.clean('tools/bench/a.c', MIT)
         self.clean('LICENSES/MIT.txt', 'MIT License\n')
 
 

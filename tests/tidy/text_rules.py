@@ -10,8 +10,8 @@ TEST_FILE_LIMIT = 1000
 GPL, MIT = 'GPL-3.0-or-later', 'MIT'
 # Longest folder first. Packagefiles of a wrap follow the licence of what they build.
 LICENCES = [('subprojects/', (GPL, MIT)), ('uapi/', (MIT,)), ('lib/', (MIT,)),
-            # Samples and the benchmark's application are there to be copied into programs.
-            ('tools/samples/', (MIT,)), ('tools/bench/', (MIT,)), ('', (GPL,))]
+            # Samples and the benchmark's application are there to be copied into programs; other benchmarks include the daemon's parts.
+            ('tools/samples/', (MIT,)), ('tools/bench/', (GPL, MIT)), ('', (GPL,))]
 
 # Put together here, so that this file does not break its own rule.
 MARKERS = re.compile(r'\b(?:' + '|'.join(['TO' + 'DO', 'FIX' + 'ME', 'X' * 3, 'HA' + 'CK']) + r')\b')
