@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes the certificates that the TLS tests use: make_pki.py DIRECTORY STAMP. Each NAME.pem holds a leaf and the issuers that its owner sends,
-NAME.key its key. Times are relative to the day of the build. Needs openssl only; about a second."""
+"""Makes the certificates that the TLS tests use: make_pki.py DIRECTORY STAMP. Each NAME.pem holds a leaf and the issuers that its owner
+sends, NAME.key its key. Times are relative to the day of the build. Needs openssl only; about a second."""
 import datetime
 import os
 import pathlib
