@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What system tests stand on: real processes of this build, on loopback, in a folder of their own.
+
+    class Hello(harness.SystemTest):
+        config = {'timeouts': {'SslRenegotiation': 2}}
+
+        def test_hello(self):
+            port = harness.free_port()
+            self.import_server(f'127.0.0.1:{port}')
+            application = self.application('tests/system/hello', port)
+            application.expect('^ready$')
+            with self.connect(port) as connection:
+                self.assertEqual(connection.get('/').status, 200)
+
+    if __name__ == '__main__':
+        harness.main()
+
+One daemon serves all tests of a class. After the class it gets SIGTERM and has to end with `exit_status` and without a sanitizer's report,
+as every application does after each test. meson sets HTTPSYS_BUILD (the build folder), HTTPSYS_CORES and HTTPSYS_SANITIZE; by hand:
+HTTPSYS_BUILD=build tests/system/test_x.py -v [Class.test]."""
+
+import os
+import random
+import shutil
+import signal
+import socket
+import tempfile
+import unittest
+
+import certificates
+import peers
+from processes import Failure, Process, eventually
+
+APPID = '{4dc3e181-e14b-4a21-b022-59fc669b0914}'
+
+
+def build_folder():
+    return os.path.abspath(os.environ.get('HTTPSYS_BUILD', 'build'))
+
+
+def cores():
+    return int(os.environ.get('HTTPSYS_CORES', '1'))
+
+
+def free_port():
+    """A port on which nothing listens, on no address, that no other test program of this machine takes. Below the range that outgoing
+    connections use."""
+    while True:
+        port = random.randrange(20000, 32000)
+        lock = socket.socket(socket.AF_UNIX)
+        try:
+            lock.bind(f'\0httpsys-test-port-{port}')
+            for family, address in ((socket.AF_INET, '0.0.0.0'), (socket.AF_INET6, '::')):
+                with socket.socket(family) as probe:
+                    if family == socket.AF_INET6:
+                        probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                    probe.bind((address, port))
+        except OSError:
+            lock.close()
+            continue
+        lock.detach()   # open until this program ends
+        return port
+
+
+def toml(config):
+    """{'limits': {'MaxHeaderCount': 10}} as TOML."""
+    def value(item):
+        return str(item).lower() if isinstance(item, bool) else f'"{item}"' if isinstance(item, str) else str(item)
+    return '\n'.join(f'[{table}]\n' + ''.join(f'{key} = {value(item)}\n' for key, item in keys.items()) for table, keys in config.items())
+
+
+class Daemon:
+    """httpsysd in a folder. A second start() after stop() or kill() finds the same state and socket."""
+
+    def __init__(self, folder, config=None, arguments=(), environment=None):
+        self.folder = folder
+        self.socket = os.path.join(folder, 's')
+        self.state = os.path.join(folder, 'state')
+        self.arguments = ['--socket', self.socket, '--state-dir', self.state, '--cores', cores(), *arguments]
+        if config is not None:
+            path = os.path.join(folder, 'httpsys.toml')
+            with open(path, 'w', encoding='utf-8') as file:
+                file.write(config if isinstance(config, str) else toml(config))
+            self.arguments += ['--config', path]
+        self.environment = environment
+        self.process = None
+
+    def spawn(self):
+        """Without waiting for readiness: for starts that have to fail."""
+        self.process = Process([os.path.join(build_folder(), 'kernel/main/httpsysd'), *self.arguments], self.environment)
+        return self.process
+
+    def start(self):
+        """Returns when it is ready: the socket is there, and belongs to this start."""
+        before = self.identity()
+        process = self.spawn()
+        eventually(lambda: self.identity() not in (None, before) or not process.is_running(), 20, 'the socket of httpsysd')
+        if not process.is_running():
+            process.wait()
+            raise Failure(f'httpsysd has ended{process.describe()}')
+        return self
+
+    def identity(self):
+        try:
+            status = os.stat(self.socket)
+            return status.st_ino, status.st_ctime_ns
+        except FileNotFoundError:
+            return None
+
+    def stop(self, seconds=20):
+        """SIGTERM; the exit status."""
+        self.process.signal(signal.SIGTERM)
+        return self.process.wait(seconds)
+
+    def kill(self):
+        self.process.kill()
+
+    def log(self):
+        return self.process.stderr.text()
+
+    def expect_log(self, pattern, seconds=10):
+        return self.process.expect(pattern, seconds, 'stderr')
+
+    def ctl(self, *words, seconds=20):
+        """Runs httpsysctl; the ended Process with .status."""
+        process = Process([os.path.join(build_folder(), 'tools/httpsysctl'), *words], {'HTTPSYS_SOCKET': self.socket}, limit=seconds)
+        process.close_stdin()
+        process.status = process.wait(seconds + 5)
+        return process
+
+
+class SystemTest(unittest.TestCase):
+    config = None         # of the daemon: tables as a dict, or TOML as a text
+    arguments = ()        # further ones of the daemon
+    environment = None
+    exit_status = 0       # of the daemon after SIGTERM; None: not looked at
+
+    @classmethod
+    def setUpClass(cls):
+        cls.certificates = certificates.load()
+        cls.folder = tempfile.mkdtemp(prefix='hsys-', dir='/tmp')   # a socket's path has to be short
+        cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
+        cls.daemon = Daemon(cls.folder, cls.config, cls.arguments, cls.environment)
+        cls.addClassCleanup(lambda: cls.daemon.process and cls.daemon.kill())
+        cls.daemon.start()
+
+    @classmethod
+    def tearDownClass(cls):
+        process = cls.daemon.process
+        status = cls.daemon.stop()
+        if process.sanitizer_report():
+            raise Failure(f'httpsysd: {process.sanitizer_report()}')
+        if cls.exit_status is not None and status != cls.exit_status:
+            raise Failure(f'httpsysd ended with {status} after SIGTERM, not with {cls.exit_status}{process.describe()}')
+
+    def run(self, result=None):
+        """Shows what the daemon has written during a test that fails."""
+        result = result if result is not None else self.defaultTestResult()
+        bad, process, written = len(result.failures) + len(result.errors), self.daemon.process, len(self.daemon.log())
+        super().run(result)
+        if len(result.failures) + len(result.errors) > bad:
+            status = self.daemon.process.popen.poll()
+            print(f'--- httpsysd ({"running" if status is None else f"ended with {status}"}) during {self.id()}')
+            print(self.daemon.log()[written if self.daemon.process is process else 0:] + '---', flush=True)
+        return result
+
+    # Administration.
+
+    def ctl(self, *words, status=0):
+        """Runs httpsysctl and expects its exit status; stdout as text (stderr for a status that is not 0)."""
+        process = self.daemon.ctl(*words)
+        if process.status != status:
+            raise Failure(f'exit status {process.status}, expected {status}: httpsysctl {" ".join(map(str, words))}{process.describe()}')
+        return (process.stdout if status == 0 else process.stderr).text()
+
+    def import_certificate(self, credential):
+        """Its thumbprint."""
+        return self.ctl('import', 'cert', f'certfile={credential.chain}', f'keyfile={credential.key}').strip()
+
+    def import_authority(self, with_crl=False):
+        """Makes the daemon trust clients of the tests' CA."""
+        self.ctl('import', 'ca', f'certfile={self.certificates.ca}')
+        if with_crl:
+            self.ctl('import', 'crl', f'crlfile={self.certificates.crl}')
+
+    def import_server(self, address, *words, credential=None):
+        """Adds a certificate to an address ("127.0.0.1:443", or "www.example.org:443" for a name). words: disabletls13=enable, ..."""
+        host = address.rpartition(':')[0].strip('[]')
+        tag = 'ipport' if ':' in host or host.replace('.', '').isdigit() else 'hostnameport'
+        thumbprint = self.import_certificate(credential or self.certificates.server)
+        self.ctl('add', 'sslcert', f'{tag}={address}', f'certhash={thumbprint}', f'appid={APPID}', *words)
+
+    # Applications: programs of this build that use libhttpapi.
+
+    def application(self, program, *arguments, environment=None):
+        """program: its path in the build folder. The end of the test ends it."""
+        process = Process([os.path.join(build_folder(), program), *arguments],
+                          {'HTTPSYS_SOCKET': self.daemon.socket, **(environment or {})}, name=os.path.basename(program))
+        self.addCleanup(self.end_application, process)
+        return process
+
+    @staticmethod
+    def end_application(process):
+        process.kill()
+        if process.sanitizer_report():
+            raise Failure(f'{process.name}: {process.sanitizer_report()}')
+
+    # Peers (see peers.py); those that run on are ended with the test.
+
+    def curl(self, url, *arguments, **options):
+        return peers.curl(self.certificates, url, *arguments, **options)
+
+    def s_client(self, port, *arguments, **options):
+        return self.peer(peers.s_client(self.certificates, port, *arguments, **options))
+
+    def gnutls_cli(self, port, *arguments, **options):
+        return self.peer(peers.gnutls_cli(self.certificates, port, *arguments, **options))
+
+    def peer(self, process):
+        self.addCleanup(process.kill)
+        return process
+
+    def connect(self, port, *, version=None, credential=None, post_handshake=False, plain=False, **options):
+        """A Connection with TLS, or a plain one."""
+        context = None if plain else peers.tls_context(self.certificates, version, credential, post_handshake)
+        connection = peers.Connection(port, context, **options)
+        self.addCleanup(connection.close)
+        return connection
+
+
+def main():
+    unittest.main(verbosity=2)

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Child processes with a bound on every wait: their output is read while they run, and none outlives the test program."""
+
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+
+# Sanitized builds are slower; a test that waits for something to happen waits this many times longer.
+PATIENCE = 1 if os.environ.get('HTTPSYS_SANITIZE', 'none') == 'none' else 5
+
+SANITIZER_REPORT = re.compile(r'(?:ERROR|WARNING|SUMMARY|FATAL): \w+Sanitizer|: runtime error: ')
+
+
+class Failure(AssertionError):
+    """What a process did is not what the test expects; the text holds what it has written."""
+
+
+def eventually(condition, seconds=10, what=None):
+    """The first true value of condition(), which is asked until then."""
+    end = time.monotonic() + seconds * PATIENCE
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise Failure(f'not within {seconds * PATIENCE} s: {what or condition}')
+        time.sleep(0.005)
+
+
+class Output:
+    """What a pipe has delivered so far; a thread of its own reads it."""
+
+    def __init__(self, pipe):
+        self.pipe, self.data, self.ended, self.position = pipe, b'', False, 0
+        self.changed = threading.Condition()
+        self.thread = threading.Thread(target=self.read, daemon=True)
+        self.thread.start()
+
+    def read(self):
+        while True:
+            part = self.pipe.read1(65536)
+            with self.changed:
+                self.data += part
+                self.ended = not part
+                self.changed.notify_all()
+            if not part:
+                return
+
+    def text(self):
+        with self.changed:
+            return self.data.decode('utf-8', 'replace')
+
+    def expect(self, pattern, seconds):
+        """Waits for the pattern in what came after the last match; the match (of bytes), or None when the time or the pipe is over."""
+        compiled = re.compile(pattern.encode() if isinstance(pattern, str) else pattern, re.MULTILINE)
+        end = time.monotonic() + seconds
+        with self.changed:
+            while True:
+                match = compiled.search(self.data, self.position)
+                if match:
+                    self.position = match.end()
+                    return match
+                left = end - time.monotonic()
+                if self.ended or left <= 0:
+                    return None
+                self.changed.wait(left)
+
+
+class Process:
+    """A running program. With a time limit (peers) it runs below timeout(1). Without one (the daemon, applications) pid is its own, and
+    the kernel kills it when the thread that started it ends, so that nothing is left behind when meson kills a test program."""
+
+    def __init__(self, arguments, environment=None, folder=None, limit=None, name=None):
+        arguments = [str(argument) for argument in arguments]
+        self.name = name or os.path.basename(arguments[0])
+        if limit:
+            arguments = ['timeout', '--kill-after=5', str(limit * PATIENCE), *arguments]
+        else:
+            arguments = ['setpriv', '--pdeathsig', 'KILL', *arguments]
+        self.popen = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder,
+                                      env={**os.environ, **(environment or {})}, start_new_session=True)
+        self.pid = self.popen.pid
+        self.stdout, self.stderr = Output(self.popen.stdout), Output(self.popen.stderr)
+
+    def describe(self):
+        return (f'\n--- {self.name} ({self.pid}), exit status {self.popen.poll()}\n--- stdout\n{self.stdout.text()[-20000:]}\n--- stderr\n'
+                f'{self.stderr.text()[-20000:]}\n---')
+
+    def send(self, data):
+        try:
+            self.popen.stdin.write(data.encode() if isinstance(data, str) else data)
+            self.popen.stdin.flush()
+        except BrokenPipeError:
+            raise Failure(f'{self.name} has closed its stdin{self.describe()}') from None
+
+    def close_stdin(self):
+        try:
+            self.popen.stdin.close()
+        except BrokenPipeError:
+            pass
+
+    def expect(self, pattern, seconds=10, stream='stdout'):
+        """Waits until stdout (or stderr) has the pattern, beyond the previous match; ^ and $ mean lines. Returns the match, of bytes."""
+        match = getattr(self, stream).expect(pattern, seconds * PATIENCE)
+        if not match:
+            raise Failure(f'no {pattern!r} on {stream} within {seconds * PATIENCE} s{self.describe()}')
+        return match
+
+    def wait(self, seconds=10):
+        """The exit status (negative: the signal) after the process has ended and all of its output is read."""
+        try:
+            status = self.popen.wait(seconds * PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise Failure(f'{self.name} still runs after {seconds * PATIENCE} s{self.describe()}') from None
+        self.close()
+        return status
+
+    def close(self):
+        """After its end: reads what is left and closes the pipes."""
+        self.close_stdin()
+        for output in (self.stdout, self.stderr):
+            output.thread.join(5)   # a child that lives on may hold the pipe open
+            if not output.thread.is_alive():
+                output.pipe.close()
+
+    def is_running(self):
+        return self.popen.poll() is None
+
+    def signal(self, number):
+        if self.is_running():
+            os.kill(self.pid, number)
+
+    def kill(self):
+        """Ends it and its children; harmless when it has ended."""
+        if self.is_running():
+            try:
+                os.killpg(self.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self.popen.wait()
+        self.close()
+
+    def sanitizer_report(self):
+        match = SANITIZER_REPORT.search(self.stderr.text())
+        return self.stderr.text()[max(0, match.start() - 200):] if match else None
