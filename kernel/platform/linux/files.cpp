@@ -123,12 +123,13 @@ Result<std::string> read_regular(int descriptor, size_t maximum, const std::stri
 
 }
 
-Result<StateFolder> StateFolder::open(const std::string &path, std::string &reason)
+Result<StateFolder> StateFolder::open(const std::string &wanted, std::string &reason)
 {
-  if (path.empty()) {
+  if (wanted.empty()) {
     reason = "the state folder has no name";
     return NtStatus::InvalidParameter;
   }
+  std::string path = wanted.substr(0, std::max(wanted.find_last_not_of('/') + 1, size_t{1}));
   TRY(make_folders(path, reason));
   int descriptor = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (descriptor < 0)

@@ -43,6 +43,8 @@ TEST_CASE("a state folder is made with its parents, and closed to others")
   CHECK(mode_of(temporary / "a/b/state/certificates") == 0700);
   CHECK(inside->path() == (temporary / "a/b/state/certificates"));
 
+  CHECK(open_folder(temporary / "a/b/state//").path() == (temporary / "a/b/state"));
+
   chmod((temporary / "a/b/state").c_str(), 0755);
   open_folder(temporary / "a/b/state");
   CHECK(mode_of(temporary / "a/b/state") == 0700);

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "kernel/cm/state_files.h"
+#include "kernel/base/log.h"
+#include "kernel/base/text.h"
+#include "kernel/tls/pem.h"
+
+namespace httpsys::cm {
+
+namespace {
+
+constexpr const char *kFolders[] = {"certificates", "authorities", "revocations", "sslcert"};
+constexpr std::string_view kEnding = ".pem";
+
+// "not what its name says" is damage: a file that was renamed or copied over.
+bool names_agree(const std::string &name, const std::string &found, std::string &reason)
+{
+  if (name == found)
+    return true;
+  reason = fmt::format("it holds {}, not what its name says", quoted(found));
+  return false;
+}
+
+}
+
+std::string StateFiles::file_name(Kind kind, const std::string &name)
+{
+  return kind == Kind::Records ? name : name + std::string(kEnding);
+}
+
+Result<void> StateFiles::open(const std::string &path, std::string &reason)
+{
+  m_root = TRY(platform::StateFolder::open(path, reason));
+  TRY(m_root.lock(reason));
+  for (size_t kind = 0; kind < kKinds; kind++)
+    m_folders[kind] = TRY(m_root.open_inside(kFolders[kind], reason));
+  return {};
+}
+
+// take(name, contents, reason): whether the file is good.
+template <typename Take>
+void StateFiles::load_folder(Kind kind, Take take)
+{
+  const platform::StateFolder &folder = m_folders[index(kind)];
+  m_damages[index(kind)].clear();
+  std::string reason;
+  auto files = folder.list(reason);
+  if (files.is_error()) {
+    log("{}: nothing of it is used, and nothing will be changed there", reason);
+    m_unknown[index(kind)] = true;
+    return;
+  }
+  for (const std::string &file : *files) {
+    if (platform::StateFolder::is_set_aside(file))
+      continue;
+    std::string name = file;
+    if (kind != Kind::Records) {
+      if (!name.ends_with(kEnding)) {
+        log("{} is no file of httpsysd's and is ignored", quoted(folder.path_of(file)));
+        continue;
+      }
+      name.erase(name.size() - kEnding.size());
+    }
+    auto contents = folder.read(file, reason);
+    bool good = !contents.is_error() && take(name, *contents, reason);
+    if (!contents.is_error())
+      wipe(*contents);
+    if (good)
+      continue;
+    log("{} is not used: {}", quoted(folder.path_of(file)), reason);
+    m_damages[index(kind)][name] = reason;
+  }
+}
+
+State StateFiles::load()
+{
+  State state;
+  auto loader = [&](bool (StateFiles::*take)(const std::string &, std::string_view, State &, std::string &)) {
+    return [this, take, &state](const std::string &name, std::string_view contents, std::string &reason) {
+      return (this->*take)(name, contents, state, reason);
+    };
+  };
+  load_folder(Kind::Certificates, loader(&StateFiles::take_certificate));
+  load_folder(Kind::Authorities, loader(&StateFiles::take_authority));
+  load_folder(Kind::Revocations, loader(&StateFiles::take_revocations));
+  load_folder(Kind::Records, loader(&StateFiles::take_record));
+  return state;
+}
+
+bool StateFiles::take_certificate(const std::string &name, std::string_view contents, State &state, std::string &reason)
+{
+  if (tls::check_certificate_and_key(contents, contents, reason).is_error())
+    return false;
+  auto certificate = read_certificate(contents, reason);
+  if (certificate.is_error() || !names_agree(name, certificate->leaf().thumbprint, reason))
+    return false;
+  state.certificates.emplace(name, certificate.release_value());
+  return true;
+}
+
+bool StateFiles::take_authority(const std::string &name, std::string_view contents, State &state, std::string &reason)
+{
+  auto authorities = read_authorities(contents, reason);
+  if (authorities.is_error() || !names_agree(name, (*authorities)[0].facts.thumbprint, reason))
+    return false;
+  if (authorities->size() != 1) {
+    reason = fmt::format("it holds {} certificates, one is expected", authorities->size());
+    return false;
+  }
+  state.authorities.emplace(name, std::move((*authorities)[0]));
+  return true;
+}
+
+bool StateFiles::take_revocations(const std::string &name, std::string_view contents, State &state, std::string &reason)
+{
+  auto lists = read_revocations(contents, reason);
+  if (lists.is_error() || !names_agree(name, (*lists)[0].hash, reason))
+    return false;
+  if (lists->size() != 1) {
+    reason = fmt::format("it holds {} revocation lists, one is expected", lists->size());
+    return false;
+  }
+  if (tls::check_revocations(contents, state.authorities_pem(), reason).is_error())
+    return false;
+  state.revocations.emplace(name, std::move((*lists)[0]));
+  return true;
+}
+
+bool StateFiles::take_record(const std::string &name, std::string_view contents, State &state, std::string &reason)
+{
+  auto record = SslRecord::parse(contents, reason);
+  if (!record || !names_agree(name, record->key.text, reason))
+    return false;
+  BindingKey key = record->key;
+  state.records.emplace(std::move(key), std::move(*record));
+  return true;
+}
+
+Result<void> StateFiles::set_aside_if_damaged(Kind kind, const std::string &name, std::string &reason)
+{
+  platform::StateFolder &folder = m_folders[index(kind)];
+  if (m_unknown[index(kind)]) {
+    reason = fmt::format("the files in {} could not be listed when httpsysd started", quoted(folder.path()));
+    return NtStatus::IoDeviceError;
+  }
+  auto damaged = m_damages[index(kind)].find(name);
+  if (damaged == m_damages[index(kind)].end())
+    return {};
+  std::string file = file_name(kind, name);
+  auto aside = folder.set_aside(file, reason);
+  if (!aside.is_error())
+    log("{} was not usable and is called {} now", quoted(folder.path_of(file)), quoted(*aside));
+  else if (aside.error() != NtStatus::ObjectNameNotFound)
+    return aside.error();
+  m_damages[index(kind)].erase(damaged);
+  return {};
+}
+
+Result<void> StateFiles::save(Kind kind, const std::string &name, std::string_view contents, std::string &reason)
+{
+  TRY(set_aside_if_damaged(kind, name, reason));
+  return m_folders[index(kind)].write(file_name(kind, name), contents, reason);
+}
+
+Result<void> StateFiles::remove(Kind kind, const std::string &name, std::string &reason)
+{
+  TRY(set_aside_if_damaged(kind, name, reason));
+  auto removed = m_folders[index(kind)].remove(file_name(kind, name), reason);
+  if (removed.error() == NtStatus::ObjectNameNotFound)
+    return {};
+  return removed;
+}
+
+Result<std::string> StateFiles::private_key(const std::string &thumbprint, std::string &reason) const
+{
+  std::string file = TRY(m_folders[index(Kind::Certificates)].read(file_name(Kind::Certificates, thumbprint), reason));
+  std::string key(tls::pem_private_key(file).block);
+  wipe(file);
+  if (key.empty()) {
+    reason = fmt::format("{} holds no private key any more", quoted(path_of(Kind::Certificates, thumbprint)));
+    return NtStatus::InvalidParameter;
+  }
+  return key;
+}
+
+const std::string *StateFiles::damage(Kind kind, const std::string &name) const
+{
+  auto found = m_damages[index(kind)].find(name);
+  return found == m_damages[index(kind)].end() ? nullptr : &found->second;
+}
+
+std::string StateFiles::path_of(Kind kind, const std::string &name) const
+{
+  return m_folders[index(kind)].path_of(file_name(kind, name));
+}
+
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// StateFiles: the store's folder on disk.
+//
+//   certificates/<thumbprint>.pem   a server's certificate, its issuers and its private key: one file, so that they change together
+//   authorities/<thumbprint>.pem    a CA for client certificates
+//   revocations/<sha1>.pem          a revocation list of one of these CAs
+//   sslcert/<address or name>       a record, "sslcert/0.0.0.0:443" (ssl_record.h)
+//
+// Files 0600, folders 0700. A file that cannot be used is logged, left where it is, and set aside (never overwritten) when a command
+// wants its place. Owned by the store; helper thread only, since every call waits for the disk.
+#pragma once
+#include "kernel/cm/state.h"
+#include "kernel/platform/files.h"
+#include <map>
+#include <string>
+#include <string_view>
+
+namespace httpsys::cm {
+
+enum class Kind { Certificates, Authorities, Revocations, Records };
+
+class StateFiles {
+public:
+  // Opens the folder and locks it. Errors: those of platform::StateFolder, with a reason.
+  Result<void> open(const std::string &path, std::string &reason);
+  // What is there and good; the rest is logged.
+  State load();
+
+  // Each returns one of the errors of platform::StateFolder with a reason; then nothing has changed.
+  Result<void> save(Kind kind, const std::string &name, std::string_view contents, std::string &reason);
+  // A file that is not there is no error.
+  Result<void> remove(Kind kind, const std::string &name, std::string &reason);
+  // The private key's PEM block of a stored certificate. The caller wipes it.
+  Result<std::string> private_key(const std::string &thumbprint, std::string &reason) const;
+
+  // Why the file under this name is not used; null when it is good or not there.
+  const std::string *damage(Kind kind, const std::string &name) const;
+  std::string path_of(Kind kind, const std::string &name) const;
+
+private:
+  using Damages = std::map<std::string, std::string>;
+
+  static std::string file_name(Kind kind, const std::string &name);
+  size_t index(Kind kind) const { return static_cast<size_t>(kind); }
+  template <typename Take>
+  void load_folder(Kind kind, Take take);
+  bool take_certificate(const std::string &name, std::string_view contents, State &state, std::string &reason);
+  bool take_authority(const std::string &name, std::string_view contents, State &state, std::string &reason);
+  bool take_revocations(const std::string &name, std::string_view contents, State &state, std::string &reason);
+  bool take_record(const std::string &name, std::string_view contents, State &state, std::string &reason);
+
+  Result<void> set_aside_if_damaged(Kind kind, const std::string &name, std::string &reason);
+
+  static constexpr size_t kKinds = 4;
+  platform::StateFolder m_root;
+  platform::StateFolder m_folders[kKinds];
+  Damages m_damages[kKinds];  // by name as in State
+  bool m_unknown[kKinds] = {}; // the folder could not be listed: what lies there is not known
+};
+
+}
