@@ -9,18 +9,20 @@ static const char *win32_name(uint32_t code)
   switch (code) {
   case win32::kFileNotFound:
     return "ERROR_FILE_NOT_FOUND";
-  case win32::kSharingViolation:
-    return "ERROR_SHARING_VIOLATION";
   case win32::kNotSupported:
     return "ERROR_NOT_SUPPORTED";
   case win32::kInvalidParameter:
     return "ERROR_INVALID_PARAMETER";
+  case win32::kBusy:
+    return "ERROR_BUSY";
   case win32::kAlreadyExists:
     return "ERROR_ALREADY_EXISTS";
   case win32::kWriteFault:
     return "ERROR_WRITE_FAULT";
   case win32::kNoSuchLogonSession:
     return "ERROR_NO_SUCH_LOGON_SESSION";
+  case win32::kNoSystemResources:
+    return "ERROR_NO_SYSTEM_RESOURCES";
   default:
     return "error";
   }

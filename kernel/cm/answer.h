@@ -14,12 +14,13 @@ namespace httpsys::cm {
 namespace win32 {
 inline constexpr uint32_t kSuccess = 0;
 inline constexpr uint32_t kFileNotFound = 2;
-inline constexpr uint32_t kSharingViolation = 32;
+inline constexpr uint32_t kWriteFault = 29;
 inline constexpr uint32_t kNotSupported = 50;
 inline constexpr uint32_t kInvalidParameter = 87;
+inline constexpr uint32_t kBusy = 170;
 inline constexpr uint32_t kAlreadyExists = 183;
-inline constexpr uint32_t kWriteFault = 29;
 inline constexpr uint32_t kNoSuchLogonSession = 1312; // what http.sys says to a certificate hash that it does not know
+inline constexpr uint32_t kNoSystemResources = 1450;
 }
 
 // Exit codes of httpsysctl.

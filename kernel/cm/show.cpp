@@ -56,8 +56,9 @@ std::string binding(const SslRecord &record)
   for (std::string_view label : {"Disable HTTP2", "Disable QUIC", "Disable TLS1.2"})
     text += line(label, "Not Set");
   text += line("Disable TLS1.3", set_text(record.disable_tls13));
-  for (std::string_view label : {"Disable OCSP Stapling", "Enable Token Binding", "Log Extended Events", "Disable Legacy TLS Versions",
-                                 "Enable Session Ticket", "Disable Session ID", "Enable Caching Client Hello"})
+  for (std::string_view label :
+       {"Disable OCSP Stapling", "Enable Token Binding", "Log Extended Events", "Disable Legacy TLS Versions",
+        "Enable Session Ticket", "Disable Session ID", "Enable Caching Client Hello"})
     text += line(label, "Not Set");
   text += " Extended Properties:\n" + line("PropertyId", "0") + line("Receive Window", "1048576");
   text += " Extended Properties:\n" + line("PropertyId", "1") + line("Max Settings Per Frame", "2796202") +
@@ -68,8 +69,9 @@ std::string binding(const SslRecord &record)
 std::string names(const tls::CertificateFacts &facts)
 {
   std::string key = facts.key_bits == 0 ? facts.key_type : fmt::format("{} {}", facts.key_type, facts.key_bits);
-  return line("Certificate Hash", facts.thumbprint) + line("Subject", safe(facts.subject)) + line("Issuer", safe(facts.issuer)) +
-         line("Serial Number", facts.serial) + line("Valid From", time_text(facts.not_before)) + line("Valid To", time_text(facts.not_after)) +
+  return line("Certificate Hash", facts.thumbprint) + line("Subject", safe(facts.subject)) +
+         line("Issuer", safe(facts.issuer)) + line("Serial Number", facts.serial) +
+         line("Valid From", time_text(facts.not_before)) + line("Valid To", time_text(facts.not_after)) +
          line("Public Key", key);
 }
 
@@ -110,7 +112,8 @@ std::string show_revocations(std::span<const RevocationList *const> lists)
 {
   std::string text = title("Certificate revocation lists:");
   for (const RevocationList *list : lists)
-    text += line("CRL Hash", list->hash) + line("Issuer", safe(list->issuer)) + line("This Update", time_text(list->this_update)) +
+    text += line("CRL Hash", list->hash) + line("Issuer", safe(list->issuer)) +
+            line("This Update", time_text(list->this_update)) +
             line("Next Update", list->next_update ? time_text(*list->next_update) : "(none)") +
             line("Revoked Certificates", fmt::format("{}", list->entries)) + '\n';
   return text;

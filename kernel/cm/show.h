@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The lists that "show" prints: netsh http's layout for sslcert (scripts read its labels), the same style for what netsh does not have.
-// Pure functions of the state.
+// The lists that "show" prints: netsh http's layout for sslcert (scripts read its labels), the same style for what
+// netsh does not have. Pure functions of the state.
 #pragma once
 #include "kernel/cm/state.h"
 #include <span>

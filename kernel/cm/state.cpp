@@ -102,8 +102,13 @@ Result<std::vector<RevocationList>> read_revocations(std::string_view pem, std::
       reason = fmt::format("revocation list number {} cannot be read", index + 1);
       return NtStatus::InvalidParameter;
     }
-    lists.push_back({tls::certificate_thumbprint(ders[index]), tls::name_text(fields->issuer), {fields->issuer.begin(), fields->issuer.end()},
-                     fields->this_update, fields->next_update, fields->serials.size(), std::move(blocks[index])});
+    lists.push_back({tls::certificate_thumbprint(ders[index]),
+                     tls::name_text(fields->issuer),
+                     {fields->issuer.begin(), fields->issuer.end()},
+                     fields->this_update,
+                     fields->next_update,
+                     fields->serials.size(),
+                     std::move(blocks[index])});
   }
   return lists;
 }

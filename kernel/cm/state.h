@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// State: everything that httpsysctl has configured, as a value. The store copies it, changes the copy, and puts it into its place
-// when disk and TLS contexts have followed. Private keys are not in it: they stay on disk and are read when a context is built.
+// State: everything that httpsysctl has configured, as a value. The store copies it, changes the copy, and puts it into
+// its place when disk and TLS contexts have followed. Private keys are not in it: they stay on disk and are read when a
+// context is built.
 #pragma once
 #include "kernel/base/result.h"
 #include "kernel/cm/ssl_record.h"
@@ -39,9 +40,9 @@ struct RevocationList {
 };
 
 struct State {
-  std::map<std::string, Certificate, std::less<>> certificates;    // by thumbprint, as authorities
+  std::map<std::string, Certificate, std::less<>> certificates; // by thumbprint, as authorities
   std::map<std::string, Authority, std::less<>> authorities;
-  std::map<std::string, RevocationList, std::less<>> revocations;  // by hash
+  std::map<std::string, RevocationList, std::less<>> revocations; // by hash
   std::map<BindingKey, SslRecord> records;
 
   // What a TlsContext takes: all of them in one text.
@@ -51,7 +52,8 @@ struct State {
   std::vector<const SslRecord *> records_with(std::string_view thumbprint) const;
 };
 
-// A certificate with its issuers, out of a text that may hold other things, too (a key, comments). Error: InvalidParameter, InsufficientResources.
+// A certificate with its issuers, out of a text that may hold other things, too (a key, comments). Error:
+// InvalidParameter, InsufficientResources.
 Result<Certificate> read_certificate(std::string_view pem, std::string &reason);
 // All CAs of a text; each must be one.
 Result<std::vector<Authority>> read_authorities(std::string_view pem, std::string &reason);

@@ -31,36 +31,23 @@ AdminAnswer Store::execute(const AdminCommand &admin)
     return answer;
   for (std::string_view tag : file_tags(command->id))
     if (admin.files.find(std::string(tag)) == admin.files.end())
-      return refuse(win32::kInvalidParameter, fmt::format("{}= came without the file's contents: httpsysctl sends them", tag));
+      return refuse(win32::kInvalidParameter,
+                    fmt::format("{}= came without the file's contents: httpsysctl sends them", tag));
   switch (command->id) {
-  case CommandId::ImportCertificate:
-    return import_certificate(*command, admin);
-  case CommandId::ImportAuthorities:
-    return import_authorities(*command, admin);
-  case CommandId::ImportRevocations:
-    return import_revocations(*command, admin);
-  case CommandId::ShowCertificates:
-    return show_certificates(*command);
-  case CommandId::ShowAuthorities:
-    return show_authorities(*command);
-  case CommandId::ShowRevocations:
-    return show_revocations(*command);
-  case CommandId::ShowBindings:
-    return show_bindings(*command);
-  case CommandId::DeleteCertificate:
-    return delete_certificate(*command);
-  case CommandId::DeleteAuthority:
-    return delete_authority(*command);
-  case CommandId::DeleteRevocations:
-    return delete_revocations(*command);
-  case CommandId::AddBinding:
-    return add_binding(*command);
-  case CommandId::UpdateBinding:
-    return update_binding(*command);
-  case CommandId::DeleteBinding:
-    return delete_binding(*command);
-  case CommandId::Unsupported:
-    break;
+  case CommandId::ImportCertificate: return import_certificate(*command, admin);
+  case CommandId::ImportAuthorities: return import_authorities(*command, admin);
+  case CommandId::ImportRevocations: return import_revocations(*command, admin);
+  case CommandId::ShowCertificates: return show_certificates(*command);
+  case CommandId::ShowAuthorities: return show_authorities(*command);
+  case CommandId::ShowRevocations: return show_revocations(*command);
+  case CommandId::ShowBindings: return show_bindings(*command);
+  case CommandId::DeleteCertificate: return delete_certificate(*command);
+  case CommandId::DeleteAuthority: return delete_authority(*command);
+  case CommandId::DeleteRevocations: return delete_revocations(*command);
+  case CommandId::AddBinding: return add_binding(*command);
+  case CommandId::UpdateBinding: return update_binding(*command);
+  case CommandId::DeleteBinding: return delete_binding(*command);
+  case CommandId::Unsupported: break;
   }
   return refuse(win32::kNotSupported, "the command is not supported");
 }
@@ -96,7 +83,8 @@ RefPtr<tls::TlsContext> Store::make_context(const State &state, const SslRecord 
   return context.is_error() ? nullptr : context.release_value();
 }
 
-std::optional<Store::Contexts> Store::build_contexts(const State &next, const Rebuild &rebuild, std::string &reason) const
+std::optional<Store::Contexts> Store::build_contexts(const State &next, const Rebuild &rebuild,
+                                                     std::string &reason) const
 {
   Contexts contexts;
   for (const auto &[key, record] : next.records) {
@@ -145,7 +133,8 @@ std::string Store::known_certificates() const
   size_t shown = 0;
   for (const auto &[thumbprint, certificate] : m_state.certificates) {
     if (shown++ == limits::kMaxCertificatesNamed)
-      return text + fmt::format(" and {} more, see \"httpsysctl show cert\"", m_state.certificates.size() - limits::kMaxCertificatesNamed);
+      return text + fmt::format(" and {} more, see \"httpsysctl show cert\"",
+                                m_state.certificates.size() - limits::kMaxCertificatesNamed);
     text += fmt::format("{}{} ({}, expires {})", shown > 1 ? ", " : "", thumbprint, quoted(certificate.leaf().subject),
                         date_text(certificate.leaf().not_after));
   }
@@ -159,7 +148,8 @@ bool Store::have_one_signer(const RevocationList &one, const RevocationList &oth
   std::string ignored;
   return std::any_of(state.authorities.begin(), state.authorities.end(), [&](const auto &entry) {
     const std::string &authority = entry.second.pem;
-    return !tls::check_revocations(one.pem, authority, ignored).is_error() && !tls::check_revocations(other.pem, authority, ignored).is_error();
+    return !tls::check_revocations(one.pem, authority, ignored).is_error() &&
+           !tls::check_revocations(other.pem, authority, ignored).is_error();
   });
 }
 

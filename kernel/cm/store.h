@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Store: httpsysctl's commands carried out, on disk and in the table of TLS bindings. One for the daemon's life, on its helper thread: a
-// call waits for the disk and does public-key arithmetic, and there is one at a time. Only bindings()' snapshot leaves the thread.
+// Store: httpsysctl's commands carried out, on disk and in the table of TLS bindings. One for the daemon's life, on its
+// helper thread: a call waits for the disk and does public-key arithmetic, and there is one at a time. Only bindings()'
+// snapshot leaves the thread.
 //
-// A change is made in this order: the new TLS contexts are built in memory, the files are written, then the new state and table take
-// the old ones' place in one piece. What fails on the way leaves everything as it was.
+// A change is made in this order: the new TLS contexts are built in memory, the files are written, then the new state
+// and table take the old ones' place in one piece. What fails on the way leaves everything as it was.
 #pragma once
 #include "kernel/base/config.h"
 #include "kernel/cm/answer.h"
@@ -21,14 +22,15 @@ class Store {
 public:
   explicit Store(const Config &config);
 
-  // Once, before anything else. A damaged file, or a record whose certificate is missing, is logged and left out. Errors (the folder cannot
-  // be made, is somebody else's or another daemon's) come with a reason.
+  // Once, before anything else. A damaged file, or a record whose certificate is missing, is logged and left out.
+  // Errors (the folder cannot be made, is somebody else's or another daemon's) come with a reason.
   Result<void> load(const std::string &directory, std::string &reason);
 
   // One command, permission checked before. Text and codes as design.md 6 promises them.
   AdminAnswer execute(const AdminCommand &command);
 
-  // The bindings as they are now; never null after load(). Hand it to all cores after every execute() that ends with exit_code 0.
+  // The bindings as they are now; never null after load(). Hand it to all cores after every execute() that ends with
+  // exit_code 0.
   RefPtr<tls::BindingTable> bindings() const { return m_bindings; }
 
 private:
@@ -37,8 +39,9 @@ private:
   // Which contexts a change touches, and how.
   struct Rebuild {
     std::function<bool(const SslRecord &)> touches;
-    const BindingKey *must_work = nullptr;    // a record that must get a context, even if it has none yet
-    const std::string *private_key = nullptr; // of the certificate that is being imported; others' keys are read from disk
+    const BindingKey *must_work = nullptr; // a record that must get a context, even if it has none yet
+    const std::string *private_key =
+        nullptr; // of the certificate that is being imported; others' keys are read from disk
   };
 
   AdminAnswer import_certificate(const Command &command, const AdminCommand &files);
@@ -72,7 +75,8 @@ private:
   // Files of lists that are in the present state and not in the next.
   void remove_old_revocations(const State &next);
 
-  RefPtr<tls::TlsContext> make_context(const State &state, const SslRecord &record, const std::string *private_key, std::string &reason) const;
+  RefPtr<tls::TlsContext> make_context(const State &state, const SslRecord &record, const std::string *private_key,
+                                       std::string &reason) const;
   // Contexts for `next`. nullopt with a reason: a binding that works now, or must_work, would stop working.
   std::optional<Contexts> build_contexts(const State &next, const Rebuild &rebuild, std::string &reason) const;
   void commit(State next, Contexts contexts);

@@ -13,7 +13,8 @@ namespace {
 // netsh's words (http-wire-and-netsh D.4), which scripts look for, then the reason.
 AdminAnswer failed(std::string_view what, uint32_t win32_code, const std::string &sentence)
 {
-  return {win32_code, kExitRefused, fmt::format("SSL Certificate {} failed, Error: {}: {}", what, win32_code, sentence)};
+  return {win32_code, kExitRefused,
+          fmt::format("SSL Certificate {} failed, Error: {}: {}", what, win32_code, sentence)};
 }
 
 std::optional<BindingKey> read_key(const Command &command, std::string &reason)
@@ -37,8 +38,9 @@ bool read_switch(const Command &command, std::string_view tag, bool &value, std:
 std::string Store::no_record(const BindingKey &key) const
 {
   if (const std::string *damage = m_files.damage(Kind::Records, key.text))
-    return fmt::format("the record of {} cannot be used ({}): \"httpsysctl add sslcert\" or \"delete sslcert\" sets its file {} aside", key.text,
-                       *damage, quoted(m_files.path_of(Kind::Records, key.text)));
+    return fmt::format(
+        "the record of {} cannot be used ({}): \"httpsysctl add sslcert\" or \"delete sslcert\" sets its file {} aside",
+        key.text, *damage, quoted(m_files.path_of(Kind::Records, key.text)));
   return fmt::format("there is no record for {}: \"httpsysctl show sslcert\" lists those that are there", key.text);
 }
 
@@ -56,7 +58,8 @@ bool Store::apply_words(const Command &command, SslRecord &record, std::string &
     return false;
   if (command.has("certstorename") && !equal_ignoring_case(command.value("certstorename"), "MY")) {
     win32_code = win32::kNotSupported;
-    reason = fmt::format("certstorename {} is not there: MY is the only store; leave the word out", quoted(command.value("certstorename")));
+    reason = fmt::format("certstorename {} is not there: MY is the only store; leave the word out",
+                         quoted(command.value("certstorename")));
     return false;
   }
   if (!command.has("certhash"))
@@ -99,10 +102,12 @@ AdminAnswer Store::add_binding(const Command &command)
   if (!key)
     return failed(what, win32::kInvalidParameter, reason);
   if (auto existing = m_state.records.find(*key); existing != m_state.records.end())
-    return failed(what, win32::kAlreadyExists, fmt::format("{} has a record already, with certificate {}: \"httpsysctl update sslcert\" changes it",
-                                                           key->text, existing->second.certificate));
+    return failed(what, win32::kAlreadyExists,
+                  fmt::format("{} has a record already, with certificate {}: \"httpsysctl update sslcert\" changes it",
+                              key->text, existing->second.certificate));
   if (m_state.records.size() >= limits::kMaxStoredEntries)
-    return failed(what, win32::kNoSystemResources, fmt::format("{} records are stored, that is the limit: delete some", limits::kMaxStoredEntries));
+    return failed(what, win32::kNoSystemResources,
+                  fmt::format("{} records are stored, that is the limit: delete some", limits::kMaxStoredEntries));
   SslRecord record;
   record.key = *key;
   uint32_t win32_code = 0;

@@ -25,7 +25,8 @@ AdminAnswer not_written(const std::string &reason)
 
 AdminAnswer too_many(std::string_view what)
 {
-  return refuse(win32::kNoSystemResources, fmt::format("{} {} are stored, that is the limit: delete some", limits::kMaxStoredEntries, what));
+  return refuse(win32::kNoSystemResources,
+                fmt::format("{} {} are stored, that is the limit: delete some", limits::kMaxStoredEntries, what));
 }
 
 // What "show" without and with a hash lists. nullopt: there is none with the hash.
@@ -69,23 +70,28 @@ const std::string kSeeRevocations = "\"httpsysctl show crl\" lists the revocatio
 AdminAnswer Store::import_certificate(const Command &command, const AdminCommand &admin)
 {
   if (command.has("storename") && !equal_ignoring_case(command.value("storename"), "MY"))
-    return refuse(win32::kNotSupported, fmt::format("storename {} is not there: MY is the only store; leave the word out",
-                                                    quoted(command.value("storename"))));
+    return refuse(win32::kNotSupported,
+                  fmt::format("storename {} is not there: MY is the only store; leave the word out",
+                              quoted(command.value("storename"))));
   const std::string &chain = admin.files.at("certfile"), &keys = admin.files.at("keyfile");
   std::string reason;
   auto certificate = read_certificate(chain, reason);
   if (certificate.is_error())
-    return refuse(win32::kInvalidParameter, fmt::format("certfile {} cannot be imported: {}", quoted(command.value("certfile")), reason));
+    return refuse(win32::kInvalidParameter,
+                  fmt::format("certfile {} cannot be imported: {}", quoted(command.value("certfile")), reason));
   if (tls::check_certificate_and_key(chain, keys, reason).is_error())
-    return refuse(win32::kInvalidParameter, fmt::format("certfile {} with keyfile {} cannot be imported: {}",
-                                                        quoted(command.value("certfile")), quoted(command.value("keyfile")), reason));
+    return refuse(win32::kInvalidParameter,
+                  fmt::format("certfile {} with keyfile {} cannot be imported: {}", quoted(command.value("certfile")),
+                              quoted(command.value("keyfile")), reason));
   std::string thumbprint = certificate->leaf().thumbprint;
   if (m_state.certificates.size() >= limits::kMaxStoredEntries && !m_state.certificates.count(thumbprint))
     return too_many("certificates");
   State next = m_state;
   next.certificates[thumbprint] = *certificate;
-  std::string key(tls::pem_private_key(keys).block);
-  key += '\n';
+  std::string_view block = tls::pem_private_key(keys).block;
+  std::string key;
+  key.reserve(block.size() + 1); // at once: a buffer that is outgrown is freed without being wiped
+  key.append(block).append("\n");
   Rebuild rebuild{[&](const SslRecord &record) { return record.certificate == thumbprint; }, nullptr, &key};
   auto contexts = build_contexts(next, rebuild, reason);
   std::string file = certificate->pem + key;
@@ -105,7 +111,8 @@ AdminAnswer Store::import_authorities(const Command &command, const AdminCommand
   std::string reason;
   auto authorities = read_authorities(admin.files.at("certfile"), reason);
   if (authorities.is_error())
-    return refuse(win32::kInvalidParameter, fmt::format("certfile {} cannot be imported: {}", quoted(command.value("certfile")), reason));
+    return refuse(win32::kInvalidParameter,
+                  fmt::format("certfile {} cannot be imported: {}", quoted(command.value("certfile")), reason));
   State next = m_state;
   std::string text;
   for (const Authority &authority : *authorities) {
@@ -141,8 +148,9 @@ bool Store::put_revocations(State &next, RevocationList list, std::string &reaso
       continue;
     }
     if (old->second.this_update > list.this_update) {
-      reason = fmt::format("its list of {}, issued {}, is older than the one of {} that is stored: fetch the current one", quoted(list.issuer),
-                           time_text(list.this_update), time_text(old->second.this_update));
+      reason =
+          fmt::format("its list of {}, issued {}, is older than the one of {} that is stored: fetch the current one",
+                      quoted(list.issuer), time_text(list.this_update), time_text(old->second.this_update));
       return false;
     }
     old = next.revocations.erase(old);
@@ -155,7 +163,8 @@ bool Store::put_revocations(State &next, RevocationList list, std::string &reaso
 AdminAnswer Store::import_revocations(const Command &command, const AdminCommand &admin)
 {
   auto refused = [&](const std::string &why) {
-    return refuse(win32::kInvalidParameter, fmt::format("crlfile {} cannot be imported: {}", quoted(command.value("crlfile")), why));
+    return refuse(win32::kInvalidParameter,
+                  fmt::format("crlfile {} cannot be imported: {}", quoted(command.value("crlfile")), why));
   };
   std::string reason;
   auto lists = read_revocations(admin.files.at("crlfile"), reason);
@@ -234,8 +243,10 @@ AdminAnswer Store::delete_certificate(const Command &command)
   if (!read_hash(command, "certhash", hash, answer))
     return answer;
   if (auto users = m_state.records_with(hash); !users.empty())
-    return refuse(win32::kBusy, fmt::format("the certificate {} is used by {}: \"httpsysctl delete sslcert {}={}\" or give that another one",
-                                            hash, users[0]->key.text, users[0]->key.tag(), users[0]->key.text));
+    return refuse(
+        win32::kBusy,
+        fmt::format("the certificate {} is used by {}: \"httpsysctl delete sslcert {}={}\" or give that another one",
+                    hash, users[0]->key.text, users[0]->key.tag(), users[0]->key.text));
   if (!m_state.certificates.count(hash) && !m_files.damage(Kind::Certificates, hash))
     return not_there("certificate", hash, known_certificates());
   if (m_files.remove(Kind::Certificates, hash, reason).is_error())
@@ -271,12 +282,14 @@ AdminAnswer Store::delete_authority(const Command &command)
   State next = m_state;
   if (authority != m_state.authorities.end()) {
     if (const SslRecord *user = user_of(authority->second))
-      return refuse(win32::kBusy, fmt::format("the CA {} is used by {}, which {}", hash, user->key.text,
-                                              user->ask_in_handshake ?
-                                                fmt::format("asks its clients for certificates: \"httpsysctl update sslcert {}={} "
-                                                            "clientcertnegotiation=disable\" ends that",
-                                                            user->key.tag(), user->key.text) :
-                                                "has a certificate of that CA: give it another one first"));
+      return refuse(
+          win32::kBusy,
+          fmt::format("the CA {} is used by {}, which {}", hash, user->key.text,
+                      user->ask_in_handshake
+                          ? fmt::format("asks its clients for certificates: \"httpsysctl update sslcert {}={} "
+                                        "clientcertnegotiation=disable\" ends that",
+                                        user->key.tag(), user->key.text)
+                          : "has a certificate of that CA: give it another one first"));
     next.authorities.erase(hash);
   }
   // A list of no known CA could not be checked any more.
