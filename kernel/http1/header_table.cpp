@@ -2,6 +2,7 @@
 #include "kernel/http1/header_table.h"
 #include "kernel/base/text.h"
 #include <array>
+#include <cstring>
 #include <span>
 
 namespace httpsys::http1 {
@@ -69,12 +70,44 @@ constexpr PerfectHash kRequestHash = find_perfect_hash(kRequestNames);
 constexpr PerfectHash kResponseHash = find_perfect_hash(kResponseNames);
 static_assert(kRequestHash.factors.length != 0 && kResponseHash.factors.length != 0);
 
+template <typename Word>
+Word load(const char *bytes)
+{
+  Word word;
+  std::memcpy(&word, bytes, sizeof word);
+  return word;
+}
+
+// Bit 0x20 tells the cases of a letter apart; of other token characters only '-' and digits are in known names, and no two tokens
+// that differ in that bit alone are both such characters. Loads overlap instead of ending in single bytes.
+template <typename Word>
+bool equal_words(const char *known, const char *name, size_t length)
+{
+  constexpr Word kCaseBits = static_cast<Word>(0x2020202020202020u);
+  for (size_t position = 0; position + sizeof(Word) <= length; position += sizeof(Word))
+    if ((load<Word>(known + position) | kCaseBits) != (load<Word>(name + position) | kCaseBits))
+      return false;
+  size_t last = length - sizeof(Word);
+  return (load<Word>(known + last) | kCaseBits) == (load<Word>(name + last) | kCaseBits);
+}
+
+bool equal_tokens(std::string_view known, std::string_view name)
+{
+  if (known.size() != name.size())
+    return false;
+  if (name.size() >= 8)
+    return equal_words<uint64_t>(known.data(), name.data(), name.size());
+  if (name.size() >= 4)
+    return equal_words<uint32_t>(known.data(), name.data(), name.size());
+  return equal_ignoring_case(known, name);
+}
+
 int8_t find(std::span<const std::string_view> names, const PerfectHash &hash, std::string_view name)
 {
   if (name.empty())
     return -1;
   int8_t id = hash.ids[hash.factors.slot(name)];
-  return id >= 0 && equal_ignoring_case(names[static_cast<size_t>(id)], name) ? id : int8_t{-1};
+  return id >= 0 && equal_tokens(names[static_cast<size_t>(id)], name) ? id : int8_t{-1};
 }
 
 }

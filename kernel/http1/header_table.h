@@ -26,6 +26,7 @@ enum class ResponseHeader : int8_t {
 inline constexpr size_t kRequestHeaderCount = 41;
 inline constexpr size_t kResponseHeaderCount = 30;
 
+// The name must be a token (RFC 9110 5.1), as both parser and encoder have checked before; "" is Unknown.
 RequestHeader find_request_header(std::string_view name);
 ResponseHeader find_response_header(std::string_view name);
 

@@ -3,7 +3,6 @@
 #include "kernel/base/text.h"
 #include "kernel/limits.h"
 #include <array>
-#include <cstring>
 
 namespace httpsys::http1 {
 
@@ -33,7 +32,7 @@ const HeaderField *RequestHead::find(RequestHeader id) const
 void RequestHead::copy_value(const HeaderField &first, std::string_view buffer, char *out) const
 {
   for (const HeaderField *field = &first;; field = &fields[field->next]) {
-    std::memcpy(out, buffer.data() + field->value_offset, field->value_length);
+    field->value().of(buffer).copy(out, field->value_length);
     if (field->is_folded) {
       for (size_t index = 0; index < field->value_length; index++)
         if (out[index] == '\r' || out[index] == '\n')

@@ -19,8 +19,13 @@ constexpr Refusal kBadTarget = {400, Reason::Url, "the request target is neither
 constexpr size_t kReservedFields = 32; // more than browsers send
 
 // FNV-1a over the lower-cased name.
-constexpr uint32_t hash_character(uint32_t hash, char c) { return (hash ^ static_cast<uint8_t>(url::to_lower_ascii(c))) * 16777619u; }
-constexpr uint32_t kHashStart = 2166136261u;
+constexpr uint32_t hash_name(std::string_view name)
+{
+  uint32_t hash = 2166136261u;
+  for (char c : name)
+    hash = (hash ^ static_cast<uint8_t>(url::to_lower_ascii(c))) * 16777619u;
+  return hash;
+}
 
 // A folded value would reach the code that decides about hosts and bodies with line ends in it.
 bool may_be_folded(RequestHeader id)
@@ -257,9 +262,8 @@ Refusal RequestParser::take_field(std::string_view bytes, std::string_view line)
   if (m_head.fields.size() >= m_options.max_header_count)
     return {431, Reason::RequestLength, "the request has more header fields than MaxHeaderCount"};
   size_t colon = 0;
-  uint32_t hash = kHashStart;
-  for (; colon < line.size() && is_token_character(line[colon]); colon++)
-    hash = hash_character(hash, line[colon]);
+  while (colon < line.size() && is_token_character(line[colon]))
+    colon++;
   if (colon == 0 || colon == line.size() || line[colon] != ':') {
     if (line.find('\r') != line.npos)
       return kBareCr;
@@ -276,8 +280,9 @@ Refusal RequestParser::take_field(std::string_view bytes, std::string_view line)
   field.name_length = static_cast<uint16_t>(colon);
   field.value_offset = static_cast<uint32_t>(value.data() - bytes.data());
   field.value_length = static_cast<uint16_t>(value.size());
-  field.hash = hash;
   field.id = find_request_header(line.substr(0, colon));
+  if (field.id == RequestHeader::Unknown)
+    field.hash = hash_name(line.substr(0, colon));
   return {};
 }
 

@@ -4,7 +4,6 @@
 #include "kernel/http1/characters.h"
 #include "kernel/http1/error_page.h"
 #include <charconv>
-#include <cstring>
 
 namespace httpsys::http1 {
 
@@ -231,7 +230,7 @@ public:
   void put(std::string_view text)
   {
     if (m_out)
-      std::memcpy(m_out + m_size, text.data(), text.size());
+      text.copy(m_out + m_size, text.size());
     m_size += text.size();
   }
   void put(uint64_t number)

@@ -224,6 +224,8 @@ bool UrlPrefix::is_same_as(const UrlPrefix &other) const
 std::u16string UrlPrefix::key() const
 {
   std::u16string host = m_host == PrefixHost::StrongWildcard ? u"+" : m_host == PrefixHost::WeakWildcard ? u"*" : widened(m_host_key);
+  if (m_host == PrefixHost::IpLiteral && m_address.is_v6)
+    host = u'[' + host + u']';
   return (m_is_https ? u"https://" : u"http://") + host + u':' + widened(std::to_string(m_port)) + m_path_key;
 }
 

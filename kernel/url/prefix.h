@@ -40,7 +40,7 @@ public:
   bool is_loopback_only() const;
   // Same scheme, host, port and path; the spelling may differ in case and in the form of an address.
   bool is_same_as(const UrlPrefix &other) const;
-  // One text per equivalence class of is_same_as(), for maps: "http://name:80/UPPER/".
+  // One text per equivalence class of is_same_as(), for maps: "http://name:80/UPPER/". A prefix itself.
   std::u16string key() const;
 
 private:
