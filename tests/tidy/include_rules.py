@@ -35,6 +35,8 @@ SYSTEM_ALLOWED = {
 
 WOLFSSL = re.compile(r'(?:wolfssl/.+|httpsys_wolfssl\.h)\Z')
 
+WORDS_OF_HTTPSYSCTL = {'kernel/base/text.h', 'kernel/cm/grammar.h', 'kernel/limits.h'}
+
 RING_HEADERS = {'abi.h', 'control.h', 'layout.h', 'ops.h', 'ops.def', 'request.h', 'response.h', 'ring.h', 'ring_inline.h', 'status.h'}
 FREESTANDING = {'stdint.h', 'stddef.h'}
 # http.h, windows.h and their companions name the addresses of sockets, which are the system's own structures.
@@ -112,6 +114,7 @@ def uapi_include(source, target, name, exists):
 
 
 def tools_include(source, target, name, _exists):
-    # Benchmarks and fuzzers measure and feed the daemon's parts themselves.
-    if target and target.startswith('kernel/') and not source.in_folder('tools/bench', 'tools/fuzz'):
+    # Benchmarks and fuzzers measure and feed the daemon's parts themselves; httpsysctl shares pure functions of words with it.
+    if target and target.startswith('kernel/') and not source.in_folder('tools/bench', 'tools/fuzz') and not (
+            source.in_folder('tools/httpsysctl') and target in WORDS_OF_HTTPSYSCTL):
         yield f'{target}: tools include lib/ and uapi/, never the daemon'
