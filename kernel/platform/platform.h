@@ -117,7 +117,4 @@ public:
 System &system();
 void set_system(System &system);
 
-// Of this thread, for ps and debuggers; cut to 15 bytes.
-void name_thread(const std::string &name);
-
 }

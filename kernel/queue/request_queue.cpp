@@ -92,7 +92,8 @@ void RequestQueue::deliver(io::IrpPtr irp, QueuedRequest request)
 void submit_request(QueuedRequest request)
 {
   auto owned = std::make_unique<QueuedRequest>(std::move(request));
-  ke::Cores::instance().run_on(ob::id_core(owned->queue_id), [owned = std::move(owned)] {
+  ke::CoreId home = ob::id_core(owned->queue_id);
+  ke::Cores::instance().run_on(home, [owned = std::move(owned)] {
     if (auto *queue = RequestQueue::find(owned->queue_id))
       queue->submit(std::move(*owned));
     else
@@ -114,7 +115,8 @@ void receive_again(io::IrpPtr irp)
 void return_request(QueuedRequest request)
 {
   auto owned = std::make_unique<QueuedRequest>(std::move(request));
-  ke::Cores::instance().run_on(ob::id_core(owned->queue_id), [owned = std::move(owned)] {
+  ke::CoreId home = ob::id_core(owned->queue_id);
+  ke::Cores::instance().run_on(home, [owned = std::move(owned)] {
     if (auto *queue = RequestQueue::find(owned->queue_id)) {
       queue->put_back(std::move(*owned));
       return;

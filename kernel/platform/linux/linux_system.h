@@ -6,7 +6,7 @@
 
 namespace httpsys::platform {
 
-class LinuxSystem : public System {
+class LinuxSystem final : public System {
 public:
   LinuxSystem();
   Milliseconds now() override;
