@@ -20,6 +20,9 @@ inline constexpr int kListenBacklog = 4096;              // connections that wai
 inline constexpr size_t kControlDescriptorsMax = 8;      // descriptors in one control message of ours; a channel has four
 inline constexpr size_t kSocketPathMax = 107;            // bytes of the control socket's path: sockaddr_un without the final NUL
 
+// ke
+inline constexpr uint32_t kStopRounds = 1000; // times that an ending core looks for more tasks: some tasks send the next
+
 // net
 inline constexpr uint64_t kAcceptRetryMilliseconds = 100; // pause after accept failed, for example without descriptors
 

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Core: one thread, one IoEngine, one timer wheel, one inbox per sender. All of an object's work happens on its owner
-// core; others send Tasks. The loop: completions -> inboxes -> pollers (hot channels) -> timers -> flush -> sleep.
-// Cores live as long as the daemon.
+// Core: one thread, one IoEngine, one timer wheel, one inbox per sending core and a mailbox for all other threads. All
+// of an object's work happens on its owner core; others send Tasks. The loop: completions -> inboxes -> pollers (hot
+// channels) -> timers -> flush -> sleep. Cores live as long as the daemon.
 #pragma once
 #include "kernel/base/intrusive_list.h"
 #include "kernel/ke/task.h"
 #include "kernel/ke/timer_wheel.h"
 #include "kernel/platform/platform.h"
 #include <atomic>
-#include <deque>
 #include <memory>
 #include <vector>
 
@@ -39,18 +38,21 @@ protected:
   ~Flushable() = default;
 };
 
-class Inbox; // SPSC ring of Tasks; a full one spills into a list of its sender's, so that posting never fails and never waits
+class Inbox;
+class Mailbox;
 
 class Core {
 public:
+  // senders: cores that may send tasks, this one included.
   Core(CoreId id, uint32_t senders, std::unique_ptr<platform::IoEngine> engine);
+  // Tasks that did not run are destroyed; pollers and flushes that are still registered are forgotten.
   ~Core();
 
   CoreId id() const { return m_id; }
   platform::IoEngine &io() { return *m_engine; }
   TimerWheel &timers() { return m_timers; }
-  // The loop's time, read once a turn.
-  platform::Milliseconds now() const { return m_now; }
+  // The loop's time, read once a turn, after the wait.
+  platform::Milliseconds now() const;
 
   void add_poller(Poller &poller);
   void remove_poller(Poller &poller);
@@ -59,7 +61,7 @@ public:
 
   // One turn of the loop; blocks in the engine when there is nothing to do and may_sleep. Returns whether it did work.
   bool turn(bool may_sleep);
-  // turn() until request_stop().
+  // turn() until request_stop(), then runs the tasks that have been sent.
   void run();
   void request_stop(); // from any thread
 
@@ -67,38 +69,72 @@ public:
   static Core &current();
   static Core *current_or_null();
 
+  // Makes the core the current one of this thread for as long as it lives. run() and turn() do so themselves; tests that step cores may
+  // need it around calls of their own.
+  class Scope {
+  public:
+    explicit Scope(Core &core);
+    Scope(const Scope &) = delete;
+    Scope &operator=(const Scope &) = delete;
+    ~Scope();
+
+  private:
+    friend class Cores;
+    explicit Scope(std::nullptr_t); // no core is the current one
+    Core *m_before;
+  };
+
 private:
   friend class Cores;
+  void deliver(CoreId sender, Task task);  // on the sender's thread
+  void deliver_from_outside(Task task);    // on a thread that is no core
+  void close();                            // on the core's own thread, when no other core runs any more
+  uint32_t run_engine(platform::Milliseconds deadline);
+  uint32_t sleep();
+  bool prepare_sleep();
+  bool has_mail() const;
   bool drain_inboxes();
+  bool flush_spills(bool before_sleep);
+  bool run_pollers();
+  bool run_timers();
   bool run_flushes();
+
   CoreId m_id;
   std::unique_ptr<platform::IoEngine> m_engine;
-  platform::Milliseconds m_now;
+  mutable platform::Milliseconds m_now;
+  mutable bool m_now_is_old = false;
+  bool m_may_have_spill = false; // in the inbox of another core
+  bool m_pollers_worked = true;  // in the last turn
+  bool m_closing = false;
   TimerWheel m_timers;
   std::vector<std::unique_ptr<Inbox>> m_inboxes; // by sender
+  std::unique_ptr<Mailbox> m_mailbox;
+  std::vector<Core *> m_peers; // by id
   IntrusiveList<Poller> m_pollers;
+  Poller *m_next_poller = nullptr; // of the walk that is going on
   IntrusiveList<Flushable, FlushTag> m_flushes;
   std::atomic<bool> m_sleeping{false};
   std::atomic<bool> m_stop{false};
 };
 
-// All cores of the process and the helper thread for slow jobs (keys, files, memory to populate). The helper is the
-// sender with the highest number.
+// All cores of the process and the helper thread for slow jobs (keys, files, memory to populate).
 class Cores {
 public:
-  // engine_for(core) is called on the core's own thread where start() makes one (io_uring belongs to its maker's thread).
   explicit Cores(uint32_t count);
   ~Cores();
   uint32_t count() const { return m_count; }
-  // Starts the threads of all cores and the helper. make_engine runs once per core, on its thread; a failure is
-  // returned after all threads have ended.
+  // Starts the threads of all cores and the helper. make_engine runs once per core, on its thread (io_uring belongs to
+  // its maker's); a failure is returned after all threads have ended.
   Result<void> start(Result<std::unique_ptr<platform::IoEngine>> (*make_engine)(CoreId core));
+  // On the thread that started them. Every core runs the tasks that it has been sent, then they end together; the
+  // helper runs all its jobs. Tasks sent after that are destroyed.
   void stop_and_join();
   // For tests and the simulator: cores that the caller steps with turn(), no threads; helper jobs run at once on the caller.
   void start_stepped(std::vector<std::unique_ptr<platform::IoEngine>> engines);
   Core &core(CoreId id);
 
-  // Runs task on the core: at once when it is the current one, else as a message. Order between two cores is kept.
+  // From any thread. Runs task on the core: at once when it is the current one, else as a message. Order between two
+  // threads is kept; a message does not overtake another, but what runs at once overtakes messages.
   void run_on(CoreId core, Task task);
   // As a message in any case: from inside a handler that must not be re-entered.
   void post(CoreId core, Task task);

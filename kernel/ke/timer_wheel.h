@@ -19,7 +19,7 @@ protected:
 private:
   friend class TimerWheel;
   virtual void on_timer() = 0;
-  platform::Milliseconds m_deadline = 0;
+  uint64_t m_tick = 0; // the first one at which it may fire
 };
 
 class TimerWheel {
@@ -28,22 +28,32 @@ public:
 
   explicit TimerWheel(platform::Milliseconds now);
   ~TimerWheel();
-  // (Re)sets the timer to fire at deadline.
+  // (Re)sets the timer to fire at deadline; one that has passed counts as now. kNever is a deadline like others.
   void set(Timer &timer, platform::Milliseconds deadline);
-  void cancel(Timer &timer);
-  // Fires all that is due. Handlers may set and cancel any timer.
+  void cancel(Timer &timer); // no effect when it is not set
+  // Fires all that is due, in the order of their ticks. Handlers may set and cancel any timer, and end the life of
+  // their own; what they set does not fire in the same call.
   void advance(platform::Milliseconds now);
-  // When advance should be called next; kNever without timers.
+  // When advance should be called next; kNever without timers. For far timers it is earlier than the first of them.
   platform::Milliseconds next_deadline() const;
 
 private:
-  static constexpr unsigned kSlotBits = 6, kSlots = 1u << kSlotBits, kLevels = 5;
-  IntrusiveList<Timer> &slot_for(platform::Milliseconds deadline);
-  void cascade(unsigned level);
+  // A timer lies on the level of the highest six bits in which its tick differs from the present one, in the slot that
+  // those bits name. So all slots in use lie ahead on their level, lower levels come first, and a timer's place follows
+  // from its tick alone until its slot is reached. Eleven levels hold every tick that there can be.
+  static constexpr unsigned kSlotBits = 6, kSlots = 1u << kSlotBits, kLevels = 11;
+  struct Place {
+    unsigned level, slot;
+  };
+  Place place_of(uint64_t tick) const;
+  void insert(Timer &timer);
+  void remove(Timer &timer);
+  uint64_t next_tick() const; // at which there is something to do; UINT64_MAX without timers
+  void arrive(uint64_t tick); // at next_tick()
   std::array<std::array<IntrusiveList<Timer>, kSlots>, kLevels> m_wheel;
-  std::array<uint64_t, kLevels> m_occupied{}; // bit per slot: may have timers
-  uint64_t m_tick;
-  size_t m_count = 0;
+  std::array<uint64_t, kLevels> m_occupied{}; // bit per slot: it has timers
+  uint64_t m_tick;                            // what was due until then has fired
+  uint64_t m_earliest;                        // of ticks that can be set
 };
 
 }

@@ -117,4 +117,7 @@ public:
 System &system();
 void set_system(System &system);
 
+// Of this thread, for ps and debuggers; cut to 15 bytes.
+void name_thread(const std::string &name);
+
 }

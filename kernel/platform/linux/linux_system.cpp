@@ -14,6 +14,7 @@
 #include <grp.h>
 #include <netinet/tcp.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -37,6 +38,11 @@ System &system()
 void set_system(System &system)
 {
   s_system = &system;
+}
+
+void name_thread(const std::string &name)
+{
+  prctl(PR_SET_NAME, name.c_str());
 }
 
 static NtStatus last_status()

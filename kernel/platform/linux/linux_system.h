@@ -6,7 +6,7 @@
 
 namespace httpsys::platform {
 
-class LinuxSystem final : public System {
+class LinuxSystem : public System {
 public:
   LinuxSystem();
   Milliseconds now() override;
