@@ -54,6 +54,7 @@ NtStatus status_from_errno(int error)
     return NtStatus::ObjectNameInvalid;
   case ENOSPC:
   case EDQUOT:
+  case EFBIG:
     return NtStatus::DiskFull;
   case EBADF:
   case ENOTSOCK:

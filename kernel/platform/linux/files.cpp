@@ -3,6 +3,7 @@
 #include "kernel/base/log.h"
 #include "kernel/base/text.h"
 #include "kernel/limits.h"
+#include "kernel/platform/linux/errno_map.h"
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
@@ -40,38 +41,10 @@ private:
   int m_number;
 };
 
-NtStatus status_of(int error)
-{
-  switch (error) {
-  case ENOENT:
-    return NtStatus::ObjectNameNotFound;
-  case EACCES:
-  case EPERM:
-  case EROFS:
-    return NtStatus::AccessDenied;
-  case ENOSPC:
-  case EDQUOT:
-  case EFBIG:
-    return NtStatus::DiskFull;
-  case EMFILE:
-  case ENFILE:
-    return NtStatus::TooManyOpenedFiles;
-  case ENOMEM:
-    return NtStatus::NoMemory;
-  case ELOOP:
-  case ENOTDIR:
-  case EISDIR:
-  case ENAMETOOLONG:
-    return NtStatus::InvalidParameter;
-  default:
-    return NtStatus::IoDeviceError;
-  }
-}
-
 NtStatus failed(std::string &reason, const char *what, const std::string &path, int error)
 {
   reason = fmt::format("cannot {} {}: {}", what, quoted(path), strerrordesc_np(error));
-  return status_of(error);
+  return status_from_errno(error);
 }
 
 Result<void> make_folders(const std::string &path, std::string &reason)
