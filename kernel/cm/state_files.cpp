@@ -161,6 +161,21 @@ Result<void> StateFiles::save(Kind kind, const std::string &name, std::string_vi
   return m_folders[index(kind)].write(file_name(kind, name), contents, reason);
 }
 
+Result<void> StateFiles::save_new(Kind kind, const std::map<std::string, std::string> &contents, std::string &reason)
+{
+  for (auto next = contents.begin(); next != contents.end(); ++next) {
+    auto saved = save(kind, next->first, next->second, reason);
+    if (!saved.is_error())
+      continue;
+    std::string why;
+    for (auto done = contents.begin(); done != next; ++done)
+      if (remove(kind, done->first, why).is_error())
+        log("a file of a command that failed stays: {}", why);
+    return saved;
+  }
+  return {};
+}
+
 Result<void> StateFiles::remove(Kind kind, const std::string &name, std::string &reason)
 {
   TRY(set_aside_if_damaged(kind, name, reason));

@@ -27,6 +27,8 @@ public:
 
   // Each returns one of the errors of platform::StateFolder with a reason; then nothing has changed.
   Result<void> save(Kind kind, const std::string &name, std::string_view contents, std::string &reason);
+  // Several of one kind, by name, all or none. None of them may be there yet.
+  Result<void> save_new(Kind kind, const std::map<std::string, std::string> &contents, std::string &reason);
   // A file that is not there is no error.
   Result<void> remove(Kind kind, const std::string &name, std::string &reason);
   // The private key's PEM block of a stored certificate. The caller wipes it.

@@ -5,7 +5,7 @@
 #include "kernel/cm/show.h"
 #include "kernel/cm/store.h"
 #include "kernel/tls/pem.h"
-#include <algorithm>
+#include <map>
 #include <vector>
 
 namespace httpsys::cm {
@@ -40,6 +40,17 @@ std::optional<std::vector<const typename Entries::mapped_type *>> select(const E
   if (selected.empty() && !hash.empty())
     return std::nullopt;
   return selected;
+}
+
+// The PEM texts of what is in `next` and not in `present`.
+template <typename Entries>
+std::map<std::string, std::string> new_texts(const Entries &next, const Entries &present)
+{
+  std::map<std::string, std::string> texts;
+  for (const auto &[name, entry] : next)
+    if (!present.count(name))
+      texts[name] = entry.pem;
+  return texts;
 }
 
 // The hash that a command names, "" if it names none. False: `answer` says what is wrong with it.
@@ -124,18 +135,8 @@ AdminAnswer Store::import_authorities(const Command &command, const AdminCommand
   auto contexts = build_contexts(next, {touches_all}, reason);
   if (!contexts)
     return refuse(win32::kInvalidParameter, reason);
-  std::vector<std::string> written;
-  for (const auto &[thumbprint, authority] : next.authorities) {
-    if (m_state.authorities.count(thumbprint))
-      continue;
-    if (m_files.save(Kind::Authorities, thumbprint, authority.pem, reason).is_error()) {
-      std::string ignored;
-      for (const std::string &name : written)
-        (void)m_files.remove(Kind::Authorities, name, ignored).is_error();
-      return not_written(reason);
-    }
-    written.push_back(thumbprint);
-  }
+  if (m_files.save_new(Kind::Authorities, new_texts(next.authorities, m_state.authorities), reason).is_error())
+    return not_written(reason);
   commit(std::move(next), std::move(*contexts));
   return {win32::kSuccess, kExitDone, text};
 }
@@ -184,9 +185,8 @@ AdminAnswer Store::import_revocations(const Command &command, const AdminCommand
   auto contexts = build_contexts(next, {touches_all}, reason);
   if (!contexts)
     return refuse(win32::kInvalidParameter, reason);
-  for (const auto &[hash, list] : next.revocations)
-    if (!m_state.revocations.count(hash) && m_files.save(Kind::Revocations, hash, list.pem, reason).is_error())
-      return not_written(reason);
+  if (m_files.save_new(Kind::Revocations, new_texts(next.revocations, m_state.revocations), reason).is_error())
+    return not_written(reason);
   remove_old_revocations(next);
   commit(std::move(next), std::move(*contexts));
   return {win32::kSuccess, kExitDone, text};

@@ -32,11 +32,12 @@ public:
   // Names of what is in the folder, sorted; temporary files are not.
   Result<std::vector<std::string>> list(std::string &reason) const;
   // A regular file of ours or of uid 0 that nobody else may write, at most limits::kMaxStateFileBytes. May hold a
-  // secret: the caller wipes it. Errors: ObjectNameNotFound, AccessDenied (somebody else's), InvalidParameter (no
-  // regular file, too long), IoDeviceError.
+  // secret: the caller wipes it. Errors: ObjectNameNotFound, AccessDenied (somebody else's), ObjectPathNotFound (a
+  // symbolic link), InvalidParameter (no regular file, too long), IoDeviceError.
   Result<std::string> read(const std::string &name, std::string &reason) const;
   // Afterwards the file (0600) holds the new contents and a crash cannot bring the old ones back; after an error, or a
-  // crash on the way, it is as before.
+  // crash on the way, it is as before. (One error may come too late for that: the disk does not say whether it has
+  // the new name. Then the file is new, and a crash may bring the old one back.)
   Result<void> write(const std::string &name, std::string_view contents, std::string &reason);
   // ObjectNameNotFound: there is none. A crash cannot bring it back.
   Result<void> remove(const std::string &name, std::string &reason);

@@ -194,6 +194,22 @@ TEST_CASE("a command that the disk refuses changes nothing")
   CHECK(full.all_lists() == lists);
 }
 
+TEST_CASE("of several files all are written or none")
+{
+  Fixture fixture;
+  fixture.good("import ca certfile=a", {{"certfile", pki("root.crt")}});
+  std::string lists = fixture.all_lists();
+  // The second in order of names cannot be written: a folder is in its place.
+  std::vector<std::string> names = {tls::certificate_thumbprint(tls::test::pki_leaf("other")),
+                                    tls::certificate_thumbprint(tls::test::pki_leaf("oldroot"))};
+  std::sort(names.begin(), names.end());
+  std::filesystem::create_directory(fixture.path("authorities/" + names[1] + ".pem"));
+  AdminAnswer answer = fixture.bad("import ca certfile=a", {{"certfile", pki("other.crt") + pki("oldroot.crt")}});
+  CHECK(answer.win32_code == win32::kWriteFault);
+  CHECK(!std::filesystem::exists(fixture.path("authorities/" + names[0] + ".pem")));
+  CHECK(fixture.all_lists() == lists);
+}
+
 TEST_CASE("a binding that works is not broken by another command")
 {
   Full full;

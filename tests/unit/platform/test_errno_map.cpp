@@ -28,6 +28,7 @@ TEST_CASE("errno becomes the status that the layers above ask for")
     {ENFILE, NtStatus::TooManyOpenedFiles},
     {ENOMEM, NtStatus::NoMemory},
     {ENOSPC, NtStatus::DiskFull},
+    {EFBIG, NtStatus::DiskFull},
     {EFAULT, NtStatus::InvalidParameter},
     {ENOSYS, NtStatus::NotSupported},
     {99999, NtStatus::IoDeviceError},
