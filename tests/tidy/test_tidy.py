@@ -11,6 +11,7 @@ import tempfile
 import unittest
 from unittest import mock
 
+import document_rules
 import function_rules
 import tidy
 from source import Source
@@ -242,6 +243,30 @@ class Functions(Case):
         ('~A', 3)])
         self.assertEqual(self.lengths('template <typename T>\nrequires(X<T>)\nvoid h(T &&)\n{\n}\n')[0][1], 5)
         self.assertEqual(self.lengths('auto f = [](int a) {\n  return a;\n};\nint g()\n{\n}\n'), [('g', 3)])
+
+
+class Documents(unittest.TestCase):
+    HEADER = 'HTTPAPI_LINKAGE ULONG WINAPI HttpOne(ULONG A);\nHTTPAPI_LINKAGE BOOL WINAPI HttpTwo(ULONG A,\n'
+    README = 'tools/demo, tools/test, [a](kernel/a.cpp#x), [b](https://example.org)\n| `HttpOne` | works |\n| `HttpTwo` | not yet |\n'
+
+    def check(self, readme):
+        files = {'README.md': readme, 'lib/include/http.h': self.HEADER, 'kernel/a.cpp': ''}
+        return [text for _path, _line, text in document_rules.check({path: Source(path, text) for path, text in files.items()})]
+
+    def test_clean(self):
+        self.assertEqual(self.check(self.README), [])
+
+    def test_fires(self):
+        for old, new, words in [
+                ('tools/demo', 'tools/deno', 'first commands'),
+                ('tools/demo, tools/test', 'tools/test, tools/demo', 'in this order'),
+                ('kernel/a.cpp', 'kernel/b.cpp', 'which is no file'),
+                ('| `HttpTwo` | not yet |\n', '', 'HttpTwo has 0 rows'),
+                ('`HttpTwo` | not yet |', '`HttpTwo` | soon |', 'not "soon"'),
+                ('works |\n', 'works |\n| `HttpThree` | works |\n', 'HttpThree is no')]:
+            found = self.check(self.README.replace(old, new))
+            self.assertEqual(len(found), 1, found)
+            self.assertIn(words, found[0])
 
 
 class Walk(unittest.TestCase):

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+import document_rules
 import function_rules
 import include_rules
 import text_rules
@@ -41,17 +42,16 @@ def findings(source, exists):
 
 def main():
     root = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else '.')
-    paths = files_of(root)
-    known = set(paths)
-    count = 0
-    for path in paths:
+    sources = {}
+    for path in files_of(root):
         with open(os.path.join(root, path), 'rb') as file:
-            source = Source(path, file.read())
-        for line, text in findings(source, known.__contains__):
-            print(f'{path}:{line}: {text}')
-            count += 1
-    print(f'{len(paths)} files, {count} findings')
-    return 1 if count or not paths else 0
+            sources[path] = Source(path, file.read())
+    found = [(path, *finding) for path, source in sources.items() for finding in findings(source, sources.__contains__)]
+    found += document_rules.check(sources)
+    for path, line, text in sorted(found):
+        print(f'{path}:{line}: {text}')
+    print(f'{len(sources)} files, {len(found)} findings')
+    return 1 if found or not sources else 0
 
 
 if __name__ == '__main__':
