@@ -2,9 +2,11 @@
 // The loop of one core, stepped over an engine that records what it is asked for.
 #include "kernel/ke/core.h"
 #include "kernel/platform/linux/linux_system.h"
+#include "tests/unit/spin.h"
 #include <doctest/doctest.h>
 #include <functional>
 #include <string>
+#include <thread>
 
 using namespace httpsys;
 using namespace httpsys::ke;
@@ -25,7 +27,7 @@ struct FakeSystem : platform::LinuxSystem {
 
 struct FakeEngine final : platform::IoEngine {
   std::vector<Milliseconds> deadlines;
-  int wakes = 0;
+  std::atomic<int> wakes{0};
   std::function<uint32_t(Milliseconds)> inside;
   void accept_multishot(int, platform::IoOperation &) override {}
   void receive_multishot(int, platform::IoOperation &) override {}
@@ -338,6 +340,41 @@ TEST_CASE_FIXTURE(TwoCores, "stepped helper jobs run at once, and their results 
   CHECK(log == "job asked ");
   core(0).turn(false);
   CHECK(log == "job asked result ");
+}
+
+TEST_CASE_FIXTURE(TwoCores, "a core that falls asleep while a task is sent to it is woken")
+{
+  constexpr uint32_t kRounds = 100'000;
+  for (int i = 0; i < 3; i++)
+    core(0).turn(true);
+  std::atomic<uint32_t> began{0}, sent{0};
+  uint32_t round = 0, lost = 0, runs = 0, slept = 0;
+  std::thread sender([&] {
+    Core::Scope scope(core(1));
+    for (uint32_t i = 1; i <= kRounds; i++) {
+      spin_until([&] { return began.load() == i; });
+      spin(i % 97);
+      cores->post(0, [&] { runs++; });
+      sent.store(i);
+    }
+  });
+  // The engine's wait: when the task is on its way, somebody must have called wake().
+  engine(0).inside = [&](Milliseconds deadline) {
+    spin_until([&] { return sent.load() == round; });
+    slept += deadline != 0;
+    lost += deadline != 0 && engine(0).wakes == 0;
+    return 0u;
+  };
+  for (round = 1; round <= kRounds; round++) {
+    engine(0).wakes = 0;
+    began.store(round);
+    spin(round % 1009); // the sender hears of it late
+    core(0).turn(true);
+  }
+  sender.join();
+  CHECK(runs == kRounds);
+  CHECK(slept > 0);
+  CHECK(lost == 0);
 }
 
 TEST_CASE("tasks that never run are destroyed, also those that the destroyed ones send")

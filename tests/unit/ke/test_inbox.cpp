@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/ke/inbox.h"
+#include "tests/unit/spin.h"
 #include <atomic>
 #include <doctest/doctest.h>
 #include <memory>
@@ -86,6 +87,53 @@ TEST_CASE("tasks sent from a task are for the next time")
   CHECK(runs == 1);
   CHECK(inbox.drain(wake_sender) == 1);
   CHECK(runs == 2);
+}
+
+// Lets two threads do something at the same moment, again and again, with a little jitter.
+struct Together {
+  explicit Together(uint32_t count) : rounds(count) {}
+  template <typename Action>
+  void each_round(uint32_t party, Action action)
+  {
+    for (uint32_t round = 1; round <= rounds; round++) {
+      arrived.fetch_add(1);
+      spin_until([&] { return arrived.load() >= 2 * round; });
+      spin(round * (7 + 4 * party) % 509);
+      action(round);
+    }
+  }
+  const uint32_t rounds;
+  std::atomic<uint32_t> arrived{0};
+};
+
+TEST_CASE("of a sender that publishes and a receiver that falls asleep at the same moment one sees the other")
+{
+  Together together(100'000);
+  Inbox inbox;
+  std::atomic<bool> sleeping{false};
+  std::atomic<uint32_t> checked{0};
+  uint32_t lost = 0;
+  bool sender_saw = false;
+  std::thread sender([&] {
+    together.each_round(0, [&](uint32_t round) {
+      inbox.send([] {});
+      sender_saw = sleeping.load();
+      checked.store(2 * round - 1);
+      spin_until([&] { return checked.load() == 2 * round; });
+    });
+  });
+  together.each_round(1, [&](uint32_t round) {
+    sleeping.store(true);
+    const bool receiver_saw = !inbox.is_empty();
+    spin_until([&] { return checked.load() == 2 * round - 1; });
+    lost += !sender_saw && !receiver_saw;
+    bool wake_sender = false;
+    inbox.drain(wake_sender);
+    sleeping.store(false);
+    checked.store(2 * round);
+  });
+  sender.join();
+  CHECK(lost == 0);
 }
 
 TEST_CASE("a million tasks from one thread to another, in order, with no wake-up lost")
