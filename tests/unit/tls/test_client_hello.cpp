@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "kernel/tls/client_hello.h"
+#include "tests/unit/tls/hello_builder.h"
+#include <doctest/doctest.h>
+
+using namespace httpsys::tls;
+using namespace httpsys::tls::test;
+
+static ClientHello parse(const std::string &body)
+{
+  return ClientHello::parse({reinterpret_cast<const uint8_t *>(body.data()), body.size()});
+}
+
+TEST_CASE("what a hello says")
+{
+  ClientHello plain = parse(hello_body(""));
+  CHECK(plain.server_name == "");
+  CHECK(!plain.offers_tls13);
+  CHECK(!plain.names_groups);
+  CHECK(!plain.has_early_data);
+  CHECK(plain.fault == nullptr);
+  ClientHello full = parse(hello_body(server_name("www.example.test") + versions({0x0a0a, 0x0304, 0x0303}) + groups({0x0a0a, 29}) +
+                                      key_share(29, 32) + extension(42, "")));
+  CHECK(full.server_name == "www.example.test");
+  CHECK(full.offers_tls13);
+  CHECK(full.names_groups);
+  CHECK(full.names_group_of_ours);
+  CHECK(full.has_early_data);
+  CHECK(full.fault == nullptr);
+  CHECK(!parse(hello_body(versions({0x0303}))).offers_tls13);
+  CHECK(!parse(hello_body(groups({30, 256, 1}))).names_group_of_ours);
+}
+
+TEST_CASE("faults")
+{
+  struct Row {
+    std::string extensions;
+    const char *fault;
+  };
+  const Row rows[] = {
+    {key_share(29, 31), "a key share of the wrong length in the hello"},
+    {key_share(29, 33), "a key share of the wrong length in the hello"},
+    {key_share(23, 64), "a key share of the wrong length in the hello"},
+    {key_share(0x11ec, 1215), "a key share of the wrong length in the hello"},
+    {key_share(23, 65), nullptr},
+    {key_share(24, 97), nullptr},
+    {key_share(25, 133), nullptr},
+    {key_share(0x11eb, 1249), nullptr},
+    {key_share(0x11ec, 1216), nullptr},
+    {key_share(0x11ed, 1665), nullptr},
+    {key_share(0x0a0a, 1), nullptr}, // a group that nobody knows may be of any length (GREASE)
+    {extension(0, vector_of(std::string(1, '\0') + vector_of("a", 2) + std::string(1, '\0') + vector_of("b", 2), 2)),
+     "two host names in the hello"},
+    {server_name("a b"), "a host name in the hello that is no name"},
+    {server_name(std::string("a\0b", 3)), "a host name in the hello that is no name"},
+    {server_name("caf\xc3\xa9"), "a host name in the hello that is no name"},
+    {server_name("x\x7f"), "a host name in the hello that is no name"},
+    {server_name("a.b"), nullptr},
+  };
+  for (const Row &row : rows) {
+    CAPTURE(&row - rows);
+    ClientHello hello = parse(hello_body(row.extensions));
+    CHECK((hello.fault == nullptr) == (row.fault == nullptr));
+    if (row.fault && hello.fault)
+      CHECK(std::string(hello.fault) == row.fault);
+  }
+}
+
+TEST_CASE("cut short or torn anywhere, a hello is survived")
+{
+  std::string body = hello_body(server_name("www.example.test") + versions({0x0304}) + groups({29}) + key_share(29, 32));
+  for (size_t size = 0; size < body.size(); size++)
+    (void)parse(body.substr(0, size));
+  for (size_t i = 0; i < body.size(); i++) {
+    std::string torn = body;
+    torn[i] = static_cast<char>(torn[i] ^ 0xff);
+    (void)parse(torn);
+  }
+  CHECK(parse("").server_name == "");
+}

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The stream against wolfSSL's own client, in memory. Other peers, which are the harder test, are in tests/tls.
+#include "kernel/tls/tls_stream.h"
+#include "kernel/tls/wolfssl_library.h"
+#include "tests/unit/tls/hello_builder.h"
+#include "tests/unit/tls/pki.h"
+#include <algorithm>
+#include <doctest/doctest.h>
+
+using namespace httpsys;
+using namespace httpsys::tls;
+using namespace httpsys::tls::test;
+
+namespace {
+
+// A wolfSSL client and a TlsStream that exchange their bytes.
+class Pair {
+public:
+  explicit Pair(bool tls13, RefPtr<TlsContext> context = make_context(), const char *certificate = "good")
+    : m_context(wolfSSL_CTX_new(tls13 ? wolfTLSv1_3_client_method() : wolfTLSv1_2_client_method()))
+    , stream([this, context](std::string_view name) {
+      asked_name = name;
+      return context;
+    })
+  {
+    wolfSSL_CTX_set_verify(m_context.get(), WOLFSSL_VERIFY_NONE, nullptr);
+    wolfSSL_CTX_SetIORecv(m_context.get(), [](WOLFSSL *, char *buffer, int size, void *self) {
+      Bytes &input = static_cast<Pair *>(self)->m_to_client;
+      size_t count = std::min(input.size(), static_cast<size_t>(size));
+      std::copy_n(input.begin(), count, buffer);
+      input.erase(input.begin(), input.begin() + static_cast<long>(count));
+      return count > 0 ? static_cast<int>(count) : static_cast<int>(WOLFSSL_CBIO_ERR_WANT_READ);
+    });
+    wolfSSL_CTX_SetIOSend(m_context.get(), [](WOLFSSL *, char *buffer, int size, void *self) {
+      static_cast<Pair *>(self)->stream.receive({reinterpret_cast<uint8_t *>(buffer), static_cast<size_t>(size)});
+      return size;
+    });
+    if (certificate) {
+      std::string chain = pki(std::string(certificate) + ".pem"), key = pki(std::string(certificate) + ".key");
+      REQUIRE(wolfSSL_CTX_use_certificate_chain_buffer(m_context.get(), reinterpret_cast<const uint8_t *>(chain.data()),
+                                                       static_cast<long>(chain.size())) == WOLFSSL_SUCCESS);
+      REQUIRE(wolfSSL_CTX_use_PrivateKey_buffer(m_context.get(), reinterpret_cast<const uint8_t *>(key.data()),
+                                                static_cast<long>(key.size()), WOLFSSL_FILETYPE_PEM) == WOLFSSL_SUCCESS);
+    }
+    wolfSSL_CTX_UseSecureRenegotiation(m_context.get());
+    if (tls13)
+      wolfSSL_CTX_allow_post_handshake_auth(m_context.get());
+    client.reset(wolfSSL_new(m_context.get()));
+    wolfSSL_SetIOReadCtx(client.get(), this);
+    wolfSSL_SetIOWriteCtx(client.get(), this);
+    wolfSSL_UseSNI(client.get(), WOLFSSL_SNI_HOST_NAME, "localhost", 9);
+  }
+  // Both sides go on until nothing moves.
+  bool connect()
+  {
+    for (int i = 0; i < 10; i++) {
+      int result = wolfSSL_connect(client.get());
+      stream.advance();
+      deliver();
+      if (result == WOLFSSL_SUCCESS && stream.state() != TlsStream::State::Handshake)
+        return stream.state() == TlsStream::State::Open;
+    }
+    return false;
+  }
+  void deliver()
+  {
+    m_to_client.insert(m_to_client.end(), stream.output().begin(), stream.output().end());
+    stream.consume_output(stream.output().size());
+  }
+  std::string server_read()
+  {
+    std::string text;
+    uint8_t buffer[100];
+    while (size_t count = stream.read(buffer))
+      text.append(reinterpret_cast<char *>(buffer), count);
+    deliver();
+    return text;
+  }
+  std::string client_read()
+  {
+    deliver();
+    std::string text;
+    char buffer[100];
+    for (int count; (count = wolfSSL_read(client.get(), buffer, sizeof buffer)) > 0;)
+      text.append(buffer, static_cast<size_t>(count));
+    return text;
+  }
+  void client_write(const std::string &text)
+  {
+    REQUIRE(wolfSSL_write(client.get(), text.data(), static_cast<int>(text.size())) == static_cast<int>(text.size()));
+  }
+  size_t server_write(const std::string &text)
+  {
+    return stream.write({reinterpret_cast<const uint8_t *>(text.data()), text.size()});
+  }
+
+private:
+  ContextPointer m_context; // both before the stream: it reads the client's pointers in its destructor's callbacks
+  Bytes m_to_client;
+
+public:
+  std::string asked_name;
+  TlsStream stream;
+  SessionPointer client;
+};
+
+}
+
+TEST_CASE("data in both directions")
+{
+  initialize_library();
+  for (bool tls13 : {false, true}) {
+    CAPTURE(tls13);
+    Pair pair(tls13);
+    CHECK(!pair.stream.can_write());
+    REQUIRE(pair.connect());
+    CHECK(pair.asked_name == "localhost");
+    CHECK(pair.stream.server_name() == "localhost");
+    CHECK(pair.stream.facts().protocol == (tls13 ? 0x1000 : 0x400));
+    CHECK(pair.stream.facts().cipher_type == 0x660e);
+    CHECK(pair.stream.facts().cipher_strength == 128);
+    CHECK(pair.stream.facts().key_exchange_type == 0xae06);
+    CHECK(pair.stream.facts().key_exchange_strength == 256);
+    CHECK(pair.stream.facts().cipher_suite_name == (tls13 ? "TLS_AES_128_GCM_SHA256" : "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"));
+    pair.client_write("hello");
+    CHECK(pair.server_read() == "hello");
+    CHECK(pair.server_write("answer") == 6);
+    CHECK(pair.client_read() == "answer");
+    std::string large(20000, 'x');
+    CHECK(pair.server_write(large) == 16384);
+    CHECK(pair.server_write(large.substr(16384)) == 3616);
+    CHECK(pair.client_read() == large);
+    CHECK(pair.stream.client_certificate() == nullptr);
+    CHECK(pair.stream.is_truncated() == false);
+  }
+}
+
+TEST_CASE("after the client's close_notify bytes before it are read and an answer can still be written")
+{
+  initialize_library();
+  for (bool tls13 : {false, true}) {
+    CAPTURE(tls13);
+    Pair pair(tls13);
+    REQUIRE(pair.connect());
+    pair.client_write("request");
+    wolfSSL_shutdown(pair.client.get());
+    CHECK(pair.server_read() == "request");
+    CHECK(pair.stream.state() == TlsStream::State::PeerClosed);
+    CHECK(!pair.stream.is_truncated());
+    CHECK(!pair.stream.wants_input());
+    CHECK(pair.server_write("late answer") == 11);
+    size_t before = pair.stream.output().size();
+    pair.stream.shutdown();
+    CHECK(pair.stream.output().size() > before);
+    CHECK(!pair.stream.can_write());
+    CHECK(pair.server_write("x") == 0);
+  }
+}
+
+TEST_CASE("the end of the socket without close_notify")
+{
+  initialize_library();
+  for (bool tls13 : {false, true}) {
+    CAPTURE(tls13);
+    Pair pair(tls13);
+    REQUIRE(pair.connect());
+    pair.client_write("request");
+    pair.stream.receive_eof();
+    CHECK(pair.server_read() == "request");
+    CHECK(pair.stream.state() == TlsStream::State::PeerClosed);
+    CHECK(pair.stream.is_truncated());
+    CHECK(pair.server_write("answer") == 6);
+    CHECK(pair.client_read() == "answer");
+  }
+  Pair early(true);
+  wolfSSL_connect(early.client.get());
+  early.stream.advance();
+  early.stream.receive_eof();
+  early.stream.advance();
+  CHECK(early.stream.state() == TlsStream::State::Failed);
+  CHECK(early.stream.failure().reason == "the client closed the connection in the handshake");
+  CHECK(!early.stream.failure().alert_sent);
+}
+
+TEST_CASE("no context: the handshake ends with an alert in clear")
+{
+  for (bool named : {false, true}) {
+    TlsStream stream([](std::string_view) -> RefPtr<TlsContext> { return nullptr; });
+    stream.receive(record(22, message(1, hello_body(named ? server_name("a.test") : ""))));
+    stream.advance();
+    CHECK(stream.state() == TlsStream::State::Failed);
+    Bytes output(stream.output().begin(), stream.output().end());
+    CHECK(output == Bytes{21, 3, 3, 0, 2, 2, static_cast<uint8_t>(named ? 112 : 40)});
+    CHECK(stream.failure().reason == "no TLS record serves this address and name");
+    CHECK(stream.ask_certificate().ask == TlsStream::Ask::CannotAsk);
+    stream.shutdown();
+    CHECK(stream.output().size() == 7);
+  }
+}
+
+TEST_CASE("asking on demand")
+{
+  initialize_library();
+  for (bool tls13 : {false, true}) {
+    for (const char *name : {"good", "chain4", "selfsigned"}) {
+      CAPTURE(tls13);
+      CAPTURE(name);
+      Pair pair(tls13, make_context(), name);
+      REQUIRE(pair.connect());
+      CHECK(pair.stream.ask_certificate().ask == TlsStream::Ask::Started);
+      CHECK(pair.stream.is_asking());
+      CHECK(pair.stream.ask_certificate().ask == TlsStream::Ask::Started); // one exchange
+      CHECK(pair.stream.can_write() == tls13);
+      CHECK((pair.server_write("meanwhile") > 0) == tls13);
+      for (int i = 0; i < 6 && pair.stream.is_asking(); i++) {
+        CHECK(pair.client_read() == (i == 0 && tls13 ? "meanwhile" : ""));
+        CHECK(pair.server_read() == "");
+      }
+      auto event = pair.stream.take_event();
+      REQUIRE(event);
+      CHECK(event->outcome == TlsStream::Outcome::Certificate);
+      CHECK(!pair.stream.take_event());
+      const ClientCertificate *certificate = pair.stream.client_certificate();
+      REQUIRE(certificate);
+      std::vector<Der> sent = pki_chain(name);
+      CHECK(certificate->leaf == sent[0]);
+      CHECK(certificate->chain == std::vector<Der>(sent.begin() + 1, sent.end()));
+      CHECK(certificate->origin == (tls13 ? CertificateOrigin::PostHandshake : CertificateOrigin::Renegotiation));
+      CHECK(certificate->flags == (std::string(name) == "selfsigned" ? 0x800B0109 : 0));
+      CHECK(pair.stream.ask_certificate().ask == TlsStream::Ask::AlreadyKnown);
+      CHECK(pair.server_write("afterwards") == 10);
+      CHECK(pair.client_read() == "afterwards");
+      pair.client_write("still here");
+      CHECK(pair.server_read() == "still here");
+    }
+  }
+}
+
+TEST_CASE("a client without a certificate")
+{
+  initialize_library();
+  for (bool tls13 : {false, true}) {
+    CAPTURE(tls13);
+    Pair pair(tls13, make_context(), nullptr);
+    REQUIRE(pair.connect());
+    CHECK(pair.stream.ask_certificate().ask == TlsStream::Ask::Started);
+    for (int i = 0; i < 6 && pair.stream.is_asking(); i++) {
+      pair.client_read();
+      pair.server_read();
+    }
+    auto event = pair.stream.take_event();
+    REQUIRE(event);
+    CHECK(event->outcome == TlsStream::Outcome::None);
+    CHECK(pair.stream.ask_certificate().ask == TlsStream::Ask::KnownAbsent);
+    CHECK(pair.stream.ask_certificate().reason == "the client was asked and sent no certificate");
+    CHECK(pair.server_write("afterwards") == 10);
+    CHECK(pair.client_read() == "afterwards");
+  }
+}
+
+TEST_CASE("a client that leaves instead of answering")
+{
+  initialize_library();
+  for (bool tls13 : {false, true}) {
+    CAPTURE(tls13);
+    Pair pair(tls13);
+    REQUIRE(pair.connect());
+    CHECK(pair.stream.ask_certificate().ask == TlsStream::Ask::Started);
+    CHECK(pair.server_read() == "");
+    CHECK(!pair.stream.take_event());
+    pair.stream.receive_eof();
+    CHECK(pair.server_read() == "");
+    auto event = pair.stream.take_event();
+    REQUIRE(event);
+    CHECK(event->outcome == TlsStream::Outcome::Failed);
+    CHECK(event->reason == "the client closed the connection instead of answering");
+    CHECK(pair.stream.ask_certificate().ask == TlsStream::Ask::CannotAsk);
+  }
+}
+
+TEST_CASE("a certificate list over the limit ends the connection with our words")
+{
+  initialize_library();
+  ContextSettings settings = pki_settings();
+  settings.max_client_certificate_bytes = 1000;
+  for (bool tls13 : {false, true}) {
+    CAPTURE(tls13);
+    Pair pair(tls13, make_context(settings), "chain4");
+    REQUIRE(pair.connect());
+    CHECK(pair.stream.ask_certificate().ask == TlsStream::Ask::Started);
+    for (int i = 0; i < 6 && pair.stream.is_asking(); i++) {
+      pair.client_read();
+      pair.server_read();
+    }
+    auto event = pair.stream.take_event();
+    REQUIRE(event);
+    CHECK(event->outcome == TlsStream::Outcome::Failed);
+    CHECK(event->reason.find("more than the 1000 of MaxClientCertificateBytes") != std::string::npos);
+    CHECK(pair.stream.state() == TlsStream::State::Failed);
+    CHECK(pair.stream.failure().alert_sent.value_or(0) == (tls13 ? 42 : 40));
+    CHECK(pair.stream.client_certificate() == nullptr);
+  }
+}
+
+TEST_CASE("asked in the handshake")
+{
+  initialize_library();
+  ContextSettings settings = pki_settings();
+  settings.ask_in_handshake = true;
+  for (bool tls13 : {false, true}) {
+    CAPTURE(tls13);
+    Pair pair(tls13, make_context(settings));
+    REQUIRE(pair.connect());
+    CHECK(pair.stream.ask_certificate().ask == TlsStream::Ask::AlreadyKnown);
+    CHECK(pair.stream.client_certificate()->origin == CertificateOrigin::Handshake);
+    CHECK(pair.stream.client_certificate()->flags == 0);
+    CHECK(!pair.stream.take_event());
+    Pair without(tls13, make_context(settings), nullptr);
+    REQUIRE(without.connect());
+    CHECK(without.stream.ask_certificate().ask == TlsStream::Ask::KnownAbsent);
+  }
+}
+
+TEST_CASE("output and input have their limits")
+{
+  initialize_library();
+  Pair pair(true);
+  REQUIRE(pair.connect());
+  std::string block(16384, 'x');
+  size_t written = 0;
+  while (size_t count = pair.server_write(block))
+    written += count;
+  CHECK(pair.stream.output().size() >= limits::kTlsOutputBytes);
+  CHECK(pair.stream.output().size() < limits::kTlsOutputBytes + 17000);
+  CHECK(pair.client_read().size() == written);
+  CHECK(pair.stream.can_write());
+  for (int i = 0; i < 3; i++)
+    pair.client_write(block);
+  CHECK(pair.stream.wants_input());
+  pair.client_write(block);
+  CHECK(!pair.stream.wants_input());
+  CHECK(pair.server_read().size() == 4 * block.size());
+  CHECK(pair.stream.wants_input());
+}
