@@ -93,8 +93,11 @@ void parse_extension(uint32_t type, Bytes extension, ClientHello &hello)
     hello.has_early_data = true;
   } else if (type == kSupportedVersions) {
     Reader versions(Reader(extension).vector(1).value_or(Bytes()));
-    while (auto version = versions.number(2))
+    hello.offers_tls12 = false;
+    while (auto version = versions.number(2)) {
       hello.offers_tls13 |= *version == 0x0304;
+      hello.offers_tls12 |= *version == 0x0303;
+    }
   } else if (type == kKeyShare) {
     Reader shares(Reader(extension).vector(2).value_or(Bytes()));
     while (auto number = shares.number(2)) {

@@ -11,6 +11,7 @@ namespace httpsys::tls {
 struct ClientHello {
   std::string server_name; // as sent, RFC 6066 host_name; "" without one
   bool offers_tls13 = false;
+  bool offers_tls12 = true; // by legacy_version when there is no supported_versions
   bool has_early_data = false;
   bool names_groups = false;        // has supported_groups
   bool names_group_of_ours = false; // and one of them is compiled in

@@ -4,10 +4,14 @@
 #include "kernel/tls/session_callbacks.h"
 #include "kernel/tls/tls_stream.h"
 #include "kernel/tls/wolfssl_library.h"
-#include <fmt/format.h>
+#include <algorithm>
+#include <iterator>
+#include <utility>
 #include <httpsys_wolfssl.h>
 
 namespace httpsys::tls {
+
+static constexpr size_t kMaxRecordText = 16384;
 
 TlsStream::AskAnswer TlsStream::ask_certificate()
 {
@@ -57,6 +61,9 @@ TlsStream::AskAnswer TlsStream::ask_renegotiation()
   prepare_question();
   httpsys_wolfssl_forget_hello_answers(m_session);
   m_exchange = Exchange::Renegotiation; // before the first call: the callbacks ask for it
+  m_has_new_input = true;               // whatever lies in the input has not been looked at by a renegotiation
+  if (wolfSSL_pending(m_session) > 0)
+    return {Ask::Started, ""}; // read() begins when these bytes are out: wolfSSL would put the next ones in their place
   m_output_mark = m_output.size();
   int result = wolfSSL_Rehandshake(m_session); // sends HelloRequest and waits
   int code = result == WOLFSSL_SUCCESS ? 0 : wolfSSL_get_error(m_session, result);
@@ -65,13 +72,17 @@ TlsStream::AskAnswer TlsStream::ask_renegotiation()
     m_event.reset();
     return {Ask::CannotAsk, m_failure.reason};
   }
-  m_has_new_input = true; // whatever lies in the input has not been looked at by a renegotiation
   return {Ask::Started, ""};
 }
 
 // Never called in a loop without new bytes: a library that has given up would begin anew with every call.
 size_t TlsStream::read_while_renegotiating(std::span<uint8_t> buffer)
 {
+  if (wolfSSL_pending(m_session) > 0) { // the rest of a record of which a part has been read
+    int count = wolfSSL_read(m_session, buffer.data(), static_cast<int>(std::min(buffer.size(), kMaxRecordText)));
+    if (count > 0)
+      return static_cast<size_t>(count);
+  }
   if (!m_has_new_input)
     return 0;
   m_has_new_input = false;
@@ -91,7 +102,7 @@ size_t TlsStream::read_while_renegotiating(std::span<uint8_t> buffer)
     return 0;
   }
   if (code == WC_NO_ERR_TRACE(APP_DATA_READY)) {
-    int count = wolfSSL_read(m_session, buffer.data(), static_cast<int>(buffer.size()));
+    int count = wolfSSL_read(m_session, buffer.data(), static_cast<int>(std::min(buffer.size(), kMaxRecordText)));
     m_has_new_input = true; // more may lie behind these bytes
     if (count > 0)
       return static_cast<size_t>(count);

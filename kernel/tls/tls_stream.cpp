@@ -81,6 +81,10 @@ bool TlsStream::begin()
     fail("no TLS record serves this address and name", named ? Alert::UnrecognizedName : Alert::HandshakeFailure);
     return false;
   }
+  if (m_context->tls13_disabled() && m_check.hello().offers_tls13 && !m_check.hello().offers_tls12) {
+    fail("the client speaks TLS 1.3 only, which is disabled here", Alert::ProtocolVersion); // wolfSSL: no suite in common
+    return false;
+  }
   return create_session();
 }
 

@@ -115,7 +115,7 @@ public:
   bool is_truncated() const { return m_truncated; }
 
   // Asks for the client's certificate: TLS 1.3 post-handshake authentication or TLS 1.2 renegotiation. One exchange at a time; its result
-  // is kept for the life of the connection, also when nobody waits for it any more.
+  // is kept for the life of the connection, also when nobody waits for it any more. After Started: read() until it gives 0, send output().
   AskAnswer ask_certificate();
   // Whether a question is open.
   bool is_asking() const { return m_exchange != Exchange::None; }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Makes the certificates that the TLS tests use: make_pki.py DIRECTORY STAMP. Each NAME.pem holds a leaf and the issuers that its owner
-sends, NAME.key its key. Times are relative to the day of the build. Needs openssl only; about a second."""
+sends, NAME.key its key, NAME.chain the issuers alone. Times are relative to the day of the build. Needs openssl only; about a second."""
 import datetime
 import os
 import pathlib
@@ -110,10 +110,10 @@ def issue(name, issuer, extensions, subject=None, kind="P-256", first=-1, last=3
 
 
 def bundle(name, chain):
-    text = pathlib.Path(name + ".crt").read_text()
-    for other in chain:
-        text += pathlib.Path(other + ".crt").read_text()
-    pathlib.Path(name + ".pem").write_text(text)
+    issuers = "".join(pathlib.Path(other + ".crt").read_text() for other in chain)
+    pathlib.Path(name + ".pem").write_text(pathlib.Path(name + ".crt").read_text() + issuers)
+    if issuers:
+        pathlib.Path(name + ".chain").write_text(issuers)
 
 
 def authorities():

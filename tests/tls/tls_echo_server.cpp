@@ -90,6 +90,9 @@ private:
   };
   bool read_socket();
   void work();
+  void read_plain();
+  bool handle_event();
+  void report();
   bool take_request();
   void parse_request(const std::string &head);
   void run();
@@ -102,6 +105,7 @@ private:
   TlsStream m_stream;
   std::string m_plain_in, m_plain_out;
   Request m_request;
+  size_t m_body_left = 0; // bytes of the last request's body that have not been thrown away
   bool m_has_request = false, m_waits = false, m_ended = false, m_lingers = false, m_closes = false, m_reported = false;
 };
 
@@ -136,9 +140,9 @@ bool Connection::read_socket()
 {
   uint8_t buffer[16384];
   ssize_t count = recv(m_fd, buffer, sizeof buffer, 0);
-  if (count < 0)
-    return errno == EAGAIN;
-  if (count == 0) {
+  if (count < 0 && errno == EAGAIN)
+    return true;
+  if (count <= 0) { // a reset ends the stream like a FIN
     m_ended = true;
     m_stream.receive_eof();
   } else {
@@ -153,19 +157,32 @@ void Connection::work()
   m_stream.advance();
   if (!was_open && m_stream.state() == TlsStream::State::Open)
     say("open " + facts_text());
-  uint8_t buffer[5000];
-  while (size_t count = m_stream.read(buffer))
-    m_plain_in.append(reinterpret_cast<char *>(buffer), count);
-  if (auto event = m_stream.take_event()) {
+  do {
+    read_plain();
+    handle_event();
+    while (!m_waits && !m_closes && take_request())
+      run();
+    read_plain(); // ask_certificate() wants it
+  } while (handle_event());
+  flush_plain();
+  report();
+}
+
+bool Connection::handle_event()
+{
+  auto event = m_stream.take_event();
+  if (event) {
     const char *names[] = {"certificate", "none", "failed"};
     say(fmt::format("event {} {}", names[static_cast<int>(event->outcome)], event->reason));
     if (m_waits)
       answer(event->outcome == TlsStream::Outcome::Certificate ? certificate_text() : "none: " + event->reason);
     m_waits = false;
   }
-  while (!m_waits && !m_closes && take_request())
-    run();
-  flush_plain();
+  return event.has_value();
+}
+
+void Connection::report()
+{
   if (m_stream.state() == TlsStream::State::Failed && !m_reported) {
     const TlsStream::Failure &failure = m_stream.failure();
     say(fmt::format("failed {} [sent {}] [received {}]", failure.reason, failure.alert_sent ? std::to_string(*failure.alert_sent) : "-",
@@ -178,9 +195,19 @@ void Connection::work()
   }
 }
 
+void Connection::read_plain()
+{
+  uint8_t buffer[5000]; // less than a record, so that one is read in parts
+  while (size_t count = m_stream.read(buffer))
+    m_plain_in.append(reinterpret_cast<char *>(buffer), count);
+}
+
 bool Connection::take_request()
 {
   if (!m_has_request) {
+    size_t skipped = std::min(m_body_left, m_plain_in.size()); // the body of a POST is not looked at
+    m_plain_in.erase(0, skipped);
+    m_body_left -= skipped;
     size_t end = m_plain_in.find('\n');
     if (end == std::string::npos)
       return false;
@@ -257,8 +284,7 @@ void Connection::answer(const std::string &text)
   } else {
     m_plain_out += text + '\n';
   }
-  // The body of a POST is not looked at; it must have come before the next request begins.
-  m_plain_in.erase(0, std::min(m_request.body, m_plain_in.size()));
+  m_body_left = m_request.body;
   m_has_request = false;
 }
 

@@ -16,6 +16,7 @@ TEST_CASE("what a hello says")
   ClientHello plain = parse(hello_body(""));
   CHECK(plain.server_name == "");
   CHECK(!plain.offers_tls13);
+  CHECK(plain.offers_tls12);
   CHECK(!plain.names_groups);
   CHECK(!plain.has_early_data);
   CHECK(plain.fault == nullptr);
@@ -28,6 +29,8 @@ TEST_CASE("what a hello says")
   CHECK(full.has_early_data);
   CHECK(full.fault == nullptr);
   CHECK(!parse(hello_body(versions({0x0303}))).offers_tls13);
+  CHECK(parse(hello_body(versions({0x0303}))).offers_tls12);
+  CHECK(!parse(hello_body(versions({0x0304}))).offers_tls12);
   CHECK(!parse(hello_body(groups({30, 256, 1}))).names_group_of_ours);
 }
 
