@@ -13,7 +13,9 @@ inline constexpr size_t kMaxQuotedText = 200; // bytes of a value shown in a mes
 inline constexpr size_t kMaxStateFileBytes = 1 << 20;  // bytes of one state file; a chain of 256 certificates has about half of it
 inline constexpr uint32_t kMaxFilesSetAside = 100;      // damaged files kept under one name; beyond, somebody has to look at them
 inline constexpr uint32_t kSubmissionEntries = 1024;     // of a core's ring; a full one is submitted early, so it limits nothing
-inline constexpr uint32_t kCompletionEntries = 16384;    // of a core's ring; past it the kernel keeps a list and ends multishot operations
+// Of a core's ring; past it the kernel keeps a list and ends multishot operations. Without CAP_IPC_LOCK a ring's memory (200 KiB with these
+// numbers) counts against RLIMIT_MEMLOCK, 8 MiB by default.
+inline constexpr uint32_t kCompletionEntries = 8192;
 inline constexpr uint32_t kReceiveBuffers = 256;         // of a core; each is in use only until its bytes are handled
 inline constexpr uint32_t kReceiveBufferBytes = 16384;   // of one buffer: a TLS record, a request with all its header fields
 inline constexpr int kListenBacklog = 4096;              // connections that wait for accept; net.core.somaxconn caps it

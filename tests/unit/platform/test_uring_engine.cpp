@@ -52,7 +52,7 @@ struct Fixture {
   std::unique_ptr<IoEngine> engine;
   std::vector<int> descriptors;
 
-  explicit Fixture(UringSettings settings = {})
+  explicit Fixture(UringSettings settings = {.submission_entries = 256, .completion_entries = 2048})
   {
     auto made = make_uring_engine(settings, reason);
     REQUIRE_MESSAGE(made, reason);
