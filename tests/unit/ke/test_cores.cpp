@@ -19,8 +19,8 @@ Result<std::unique_ptr<platform::IoEngine>> make_engine(CoreId)
 {
   std::string reason;
   // Small, because the kernel gives an ended ring's locked memory back late, and only root has more than RLIMIT_MEMLOCK.
-  const platform::UringSettings settings{.submission_entries = 16, .completion_entries = 64, .receive_buffers = 8, .receive_buffer_bytes = 4096};
-  return platform::make_uring_engine(settings, reason);
+  return platform::make_uring_engine(
+    {.submission_entries = 16, .completion_entries = 64, .receive_buffers = 8, .receive_buffer_bytes = 4096}, reason);
 }
 
 // Opened once, from any thread.
