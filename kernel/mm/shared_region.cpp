@@ -4,9 +4,9 @@
 
 namespace httpsys::mm {
 
-Result<RefPtr<SharedRegion>> SharedRegion::create(const char *name, uint64_t bytes, Writer writer)
+Result<RefPtr<SharedRegion>> SharedRegion::create(const char *name, uint64_t bytes, Writer writer, std::span<const uint8_t> contents)
 {
-  auto memory = TRY(platform::create_shared_memory(name, bytes, writer));
+  auto memory = TRY(platform::create_shared_memory(name, bytes, writer, contents));
   return RefPtr<SharedRegion>::adopt(new SharedRegion(memory, writer));
 }
 

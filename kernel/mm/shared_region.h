@@ -16,8 +16,8 @@ public:
   // Daemon: ktou, sealed with F_SEAL_FUTURE_WRITE, clients can only ever map it read-only. Client: utok, size sealed only; the daemon
   // maps it read-only.
   using Writer = platform::SharedWriter;
-  // bytes: multiple of the page size. NoMemory, TooManyOpenedFiles.
-  static Result<RefPtr<SharedRegion>> create(const char *name, uint64_t bytes, Writer writer);
+  // bytes: multiple of the page size. contents: what it begins with, the rest is zero. NoMemory, TooManyOpenedFiles.
+  static Result<RefPtr<SharedRegion>> create(const char *name, uint64_t bytes, Writer writer, std::span<const uint8_t> contents = {});
   // Makes, seals and tries to map writable what a client must not be able to: NotSupported when the kernel allows it.
   // The daemon refuses to run then.
   static Result<void> self_test();

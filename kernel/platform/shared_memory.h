@@ -4,6 +4,7 @@
 #pragma once
 #include "kernel/base/result.h"
 #include <cstdint>
+#include <span>
 
 namespace httpsys::platform {
 
@@ -15,10 +16,10 @@ struct SharedMemory {
   uint64_t bytes = 0;
 };
 
-// A whole number of pages, zeroed and populated; its size can never change. Daemon: mapped writable here, nobody can
-// ever map it writable again (or write, or remove pages). Client: mapped read-only here. Not in core files, not in
-// children. NoMemory, TooManyOpenedFiles.
-Result<SharedMemory> create_shared_memory(const char *name, uint64_t bytes, SharedWriter writer);
+// A whole number of pages that begin with `contents` and are otherwise zero, populated; its size can never change.
+// Daemon: mapped writable here, nobody can ever map it writable again (or write, or remove pages). Client: mapped
+// read-only here. Not in core files, not in children. NoMemory, TooManyOpenedFiles.
+Result<SharedMemory> create_shared_memory(const char *name, uint64_t bytes, SharedWriter writer, std::span<const uint8_t> contents);
 void release_shared_memory(const SharedMemory &memory);
 uint64_t shared_page_bytes();
 

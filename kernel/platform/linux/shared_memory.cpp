@@ -42,14 +42,15 @@ static void *map_region(int descriptor, uint64_t bytes, SharedWriter writer)
   return base;
 }
 
-Result<SharedMemory> create_shared_memory(const char *name, uint64_t bytes, SharedWriter writer)
+Result<SharedMemory> create_shared_memory(const char *name, uint64_t bytes, SharedWriter writer, std::span<const uint8_t> contents)
 {
-  VERIFY(bytes > 0 && bytes % shared_page_bytes() == 0);
+  VERIFY(bytes > 0 && bytes % shared_page_bytes() == 0 && contents.size() <= bytes);
   int descriptor = create_memfd(name);
   if (descriptor < 0)
     return status_of(errno);
   // fallocate takes the pages now: MAP_POPULATE alone would not say that there are none, and a later touch would be SIGBUS.
-  if (ftruncate(descriptor, static_cast<off_t>(bytes)) != 0 || fallocate(descriptor, 0, 0, static_cast<off_t>(bytes)) != 0) {
+  if (ftruncate(descriptor, static_cast<off_t>(bytes)) != 0 || fallocate(descriptor, 0, 0, static_cast<off_t>(bytes)) != 0 ||
+      pwrite(descriptor, contents.data(), contents.size(), 0) != static_cast<ssize_t>(contents.size())) {
     NtStatus status = status_of(errno);
     ::close(descriptor);
     return status;
