@@ -23,10 +23,28 @@ inline constexpr size_t kControlDescriptorsMax = 8;      // descriptors in one c
 inline constexpr size_t kSocketPathMax = 107;            // bytes of the control socket's path: sockaddr_un without the final NUL
 
 // ke
+inline constexpr uint32_t kCores = 256;       // core threads: an id has 8 bits for its core
 inline constexpr uint32_t kStopRounds = 1000; // times that an ending core looks for more tasks: some tasks send the next
 
 // net
 inline constexpr uint64_t kAcceptRetryMilliseconds = 100; // pause after accept failed, for example without descriptors
+
+// io
+inline constexpr uint64_t kHelloMilliseconds = 5000;         // a connection of the control socket that says no HELLO by then is closed
+inline constexpr uint32_t kSessions = 1024;                  // processes connected at a time; each costs five descriptors and its arenas
+inline constexpr uint32_t kSessionsPerUid = 256;             // of them by one uid, so that no user locks the others out
+inline constexpr uint32_t kSessionsReserved = 16;            // beyond kSessions, for uid 0 and the daemon's own: httpsysctl always gets in
+inline constexpr uint64_t kChannelBytesPerUid = 1ull << 30;  // shared memory of all channels of one uid: it is charged to the daemon
+inline constexpr uint32_t kControlMessagesPerTurn = 16;      // of one session, then the others have their turn
+inline constexpr uint32_t kHandlesPerSession = 1024;         // request queue handles
+inline constexpr uint32_t kEntriesPerTurn = 64;              // submission entries of one channel in one turn of the loop
+inline constexpr uint32_t kReturnsPerTurn = 1024;            // block numbers taken back from one channel in one turn of the loop
+inline constexpr uint32_t kEmptyPollsUntilCold = 8;          // polls without work after which a channel waits for its kick
+inline constexpr uint64_t kCreditVisitMilliseconds = 10;     // an entry without completion credit: nothing tells when the client reaps
+inline constexpr uint32_t kUnaskedKicksPerSecond = 1000;     // above it the kick is no longer listened to ...
+inline constexpr uint64_t kKickPenaltyMilliseconds = 1000;   // ... for so long
+inline constexpr uint64_t kKickVisitMilliseconds = 10;       // and the channel is visited so often instead
+inline constexpr uint64_t kRundownWarningMilliseconds = 10000; // an ended session whose operations have not come back by then is logged
 
 // se
 inline constexpr uint16_t kFirstUnprivilegedPort = 1024;

@@ -113,11 +113,14 @@ struct hsys_sqe {
   uint8_t op;         /* enum hsys_op */
   uint8_t flags;      /* 0 */
   uint16_t reserved0; /* 0 */
-  uint32_t irp_id;    /* slot in the low half, sequence in the high half; chosen by the client */
+  /* Slot in the low half, below cq_entries; sequence in the high half; chosen by the client. A slot is free again when the
+   * published cq_head has passed its completion entry. */
+  uint32_t irp_id;
   uint64_t user_data; /* comes back untouched */
   uint64_t handle;    /* see ops.def; 0 = none */
   uint64_t object_id; /* see ops.def; 0 = none */
-  uint32_t in_offset, in_length; /* parameter block in the send arena */
+  /* Parameter block in the send arena. All blocks in flight together are at most as long as the arena (else INSUFFICIENT_RESOURCES). */
+  uint32_t in_offset, in_length;
   uint32_t out_length;           /* size of the caller's buffer in bytes */
   uint32_t op_flags;
   uint64_t reserved1, reserved2; /* 0 */

@@ -15,15 +15,18 @@ class ChannelExtension {
 public:
   virtual ~ChannelExtension() = default;
   // The completion that delivers this request (IrpCompletion::delivers_request) was published as entry cq_index;
-  // has_output: its block holds the image.
+  // has_output: its block holds the image. Maybe called from inside complete().
   virtual void on_delivery_published(uint64_t request_id, uint32_t cq_index, bool has_output) = 0;
-  // The session has ended; received_up_to: the last cq_head. Entries at or beyond it were not received. Called before handles are closed.
+  // The session has ended; received_up_to: the last cq_head. Entries at or beyond it were not received. Called after
+  // its operations were told to cancel, before its handles are closed.
   virtual void on_session_end(uint32_t received_up_to) = 0;
 };
 
 class Channel {
 public:
-  // The channel of that address, on the current core; null when it has ended.
+  ~Channel();
+  Channel(const Channel &) = delete;
+  // The channel of that number, on the current core; null when it has ended.
   static Channel *find(uint32_t number);
 
   ChannelAddress address() const;
@@ -35,19 +38,21 @@ public:
   // Made by the factory that the upper layer registered (dispatch.h), at the channel's birth.
   ChannelExtension &extension();
 
-  // Sends the operation to another core (or runs at once on this one) and remembers where it is, so that CANCEL finds
-  // it. handler runs there and owns it.
+  // Sends the operation to another core (or runs at once on this one). handler runs there and owns it. CANCEL finds it
+  // wherever it is parked.
   void forward(IrpPtr irp, ke::CoreId core, void (*handler)(IrpPtr));
   bool is_ending() const;
-  // Cancels every operation of this channel on that handle for which wanted(operation) is true, wherever it is parked (wanted null: all).
+  // Cancels every operation of this channel on that handle for which wanted(operation) is true, wherever it is parked
+  // (wanted null: all).
   void cancel_operations(uint64_t handle, bool (*wanted)(hsys_op operation));
   // The last valid cq_head of the client: completion entries below it have been received.
   uint32_t received_up_to();
 
+  struct Impl; // channel_impl.h, for io itself
+
 private:
-  friend void complete(IrpPtr irp, IrpCompletion completion);
-  struct Impl;
-  friend struct Impl;
+  friend struct ChannelRegistry;
+  explicit Channel(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> m_impl;
 };
 

@@ -17,10 +17,25 @@ void register_handle_closed(void (*closed)(Channel &channel, uint64_t handle, co
 void register_session_ended(void (*ended)(SessionId session));
 // Administration commands: runs on core 0; answer is called once, on core 0, with (win32_code, exit_code, text).
 using AdminAnswer = std::function<void(uint32_t win32_code, uint32_t exit_code, std::string text)>;
+// A file that the client has read, a private key perhaps: its contents are wiped when it is destroyed.
 struct AdminFile {
   std::string tag, contents;
+  AdminFile(std::string file_tag, std::string file_contents);
+  AdminFile(AdminFile &&) = default;
+  AdminFile &operator=(AdminFile &&other);
+  ~AdminFile();
 };
 void register_admin(void (*execute)(std::vector<std::string> words, std::vector<AdminFile> files, AdminAnswer answer));
+
+// What has been registered; for io itself. Null where nothing is.
+struct Registrations {
+  DispatchFunction operations[HSYS_OP_COUNT_MAX];
+  std::unique_ptr<ChannelExtension> (*make_extension)(Channel &channel);
+  void (*handle_closed)(Channel &channel, uint64_t handle, const ob::HandleTarget &target);
+  void (*session_ended)(SessionId session);
+  void (*execute_admin)(std::vector<std::string> words, std::vector<AdminFile> files, AdminAnswer answer);
+};
+const Registrations &registrations();
 
 // Name, sizes, flags and kinds of an operation (ops.def); null for a number that is not defined.
 struct OperationRow {
@@ -30,5 +45,9 @@ struct OperationRow {
   enum class Object : uint8_t { None, Optional, Session, Group, Request, Connection, Irp } object;
 };
 const OperationRow *operation_row(uint8_t op);
+
+// Whether an entry obeys its row, its handle left aside: InvalidParameter, with the reason. `row` is set when the
+// operation is known. tx_bytes: size of the send arena, in which the parameter block must lie.
+NtStatus check_entry(const hsys_sqe &entry, uint64_t tx_bytes, const OperationRow *&row, std::string &reason);
 
 }

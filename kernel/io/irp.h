@@ -10,6 +10,7 @@
 #include "kernel/ob/handle_table.h"
 #include "uapi/ops.h"
 #include "uapi/ring.h"
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -32,11 +33,11 @@ using IrpPtr = std::unique_ptr<Irp>;
 
 struct IrpCompletion {
   NtStatus status = NtStatus::Success;
-  uint64_t information = 0; // cqe.information
-  uint64_t object_id = 0;   // cqe.object_id
-  uint64_t aux = 0;         // cqe.aux
-  std::vector<uint8_t> output; // goes into a lent block (HSYS_CQE_BLOCK); at most HSYS_BLOCK_MAX bytes
-  std::string reason;          // in words, on failure: lent as HSYS_CQE_REASON, cut to HSYS_REASON_MAX; for httpsys_last_error_text()
+  uint64_t information = 0;      // cqe.information
+  uint64_t object_id = 0;        // cqe.object_id
+  uint64_t aux = 0;              // cqe.aux
+  std::vector<uint8_t> output{}; // goes into a lent block (HSYS_CQE_BLOCK); at most HSYS_BLOCK_MAX bytes
+  std::string reason{};          // in words, on failure: lent as HSYS_CQE_REASON, cut to HSYS_REASON_MAX; for httpsys_last_error_text()
   bool delivers_request = false; // tell the channel's extension where the entry lies
 };
 
@@ -47,6 +48,32 @@ inline IrpCompletion completion_with_id(uint64_t id)
   completion.object_id = id;
   return completion;
 }
+
+// Makes operations and takes them back on its core, when they are completed: a channel, or a test that stands in for
+// one. It must outlive them.
+class IrpOwner {
+public:
+  struct Origin {
+    SessionId session = 0;
+    ChannelAddress channel;
+    uint32_t uid = 0;
+  };
+  // The part of the client's memory that extents may name.
+  struct SendArena {
+    mm::UserMemory memory;
+    uint64_t offset = 0, bytes = 0;
+  };
+  // On the core of irp->channel(); the irp is to be destroyed.
+  virtual void take_back(IrpPtr irp, IrpCompletion completion) = 0;
+
+protected:
+  IrpOwner() = default;
+  ~IrpOwner() = default;
+  IrpOwner(const IrpOwner &) = delete;
+  IrpOwner &operator=(const IrpOwner &) = delete;
+  IrpPtr make_irp(const Origin &origin, const hsys_sqe &entry, std::vector<uint8_t> parameters, const ob::HandleTarget &target,
+                  const SendArena &arena);
+};
 
 class Irp : public ListLink<Irp> {
 public:
@@ -62,13 +89,19 @@ public:
   uint32_t uid() const { return m_uid; }
   // What the handle named when the operation was admitted; all zero for operations without one.
   const ob::HandleTarget &target() const { return m_target; }
-  // Bytes of the send arena that an extent names; nullopt when it lies outside. Valid while the Irp lives.
+  // Bytes of the send arena that an extent names; nullopt when it lies outside, or when the operation has no extents
+  // (HSYS_OP_EXTENTS). Valid while the Irp lives.
   std::optional<std::span<const uint8_t>> extent(uint32_t offset, uint32_t length) const;
+  // The client, its CLOSE or its end has asked for the end of this operation, and nobody has been told yet. Parking
+  // takes notice by itself; this is for owners that do not park.
+  bool is_cancel_requested() const { return m_cancel_requested.load(std::memory_order_seq_cst); }
 
 private:
+  friend class IrpOwner;
   friend class Channel;
   friend class IrpQueue;
   friend void complete(IrpPtr irp, IrpCompletion completion);
+  static constexpr ke::CoreId kNotParked = UINT32_MAX;
   Irp() = default;
   hsys_sqe m_entry{};
   std::vector<uint8_t> m_parameters;
@@ -76,13 +109,20 @@ private:
   ChannelAddress m_channel;
   uint32_t m_uid = 0;
   ob::HandleTarget m_target;
-  mm::UserMemory m_memory;
-  uint64_t m_tx_offset = 0, m_tx_bytes = 0;
-  IrpQueue *m_queue = nullptr; // where it is parked
+  IrpOwner::SendArena m_arena;
+  IrpOwner *m_owner = nullptr;
+  IrpCompletion m_completion; // on its way back
   bool m_completed = false;
+  IrpQueue *m_queue = nullptr; // where it is parked; of the parking core alone
+  // The channel sets the flag and then reads the core, park() sets the core and then reads the flag, all sequentially
+  // consistent: one of the two sees the other's store, so a cancellation reaches an operation that is on its way to a
+  // queue.
+  std::atomic<bool> m_cancel_requested{false};
+  std::atomic<ke::CoreId> m_parked_core{kNotParked};
 };
 
-// Ends the operation, from any core. The completion goes back to the channel, if that still lives.
+// Ends the operation, from any core. The completion goes back to the channel, which lives until all its operations have
+// come back.
 void complete(IrpPtr irp, IrpCompletion completion);
 void complete(IrpPtr irp, NtStatus status, std::string reason = {});
 

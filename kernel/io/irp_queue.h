@@ -27,6 +27,7 @@ public:
   size_t size() const { return m_irps.size(); }
   Irp *first() { return m_irps.first(); }
   Irp *next(Irp &irp) { return m_irps.next(irp); }
+  // An operation whose cancellation was asked for on its way here is cancelled by a message, after the caller's turn.
   void park(IrpPtr irp);
   void park_first(IrpPtr irp);
   // Oldest; null when empty.
@@ -35,10 +36,14 @@ public:
   // Completes all with the status.
   void complete_all(NtStatus status, const std::string &reason = {});
 
-  // Cancels an operation that is parked on the current core, wherever it is parked; false when there is none of that name.
+  // Cancels an operation that is parked on the current core, wherever it is parked; false when there is none of that
+  // name.
   static bool cancel_parked(ChannelAddress channel, uint32_t irp_id);
+  // How many operations are parked on the current core, for STATS.
+  static size_t parked_here();
 
 private:
+  void enter(Irp &irp);
   IrpPtr unlink(Irp &irp);
   IntrusiveList<Irp> m_irps;
   CancelHandler *m_handler;
