@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Channel::Impl: see channel.h. For io's own files; session.cpp makes channels and ends them, on their core, through
+// this header.
+#pragma once
+#include "kernel/io/channel_layout.h"
+#include "kernel/io/doorbell.h"
+#include "kernel/io/ring_consumer.h"
+#include "kernel/io/ring_producer.h"
+#include "kernel/io/slot_table.h"
+#include <deque>
+
+namespace httpsys::io {
+
+// Everything that a new channel takes over.
+struct ChannelBirth {
+  ChannelAddress address;
+  SessionId session = 0;
+  platform::PeerCredentials peer;
+  hsys_geometry geometry{};
+  uint32_t first_index = 0;
+  uint32_t first_handle_generation = 0;
+  RefPtr<mm::SharedRegion> ktou, utok;
+  int kick = -1, bell = -1; // bell: the write end
+};
+
+// What channels tell the sessions, on core 0.
+struct ChannelEvents {
+  void (*revoked)(SessionId session, hsys_revocation reason) = nullptr; // the session is to end
+  void (*gone)(SessionId session) = nullptr;                            // after end(): nothing of the channel is left
+};
+
+// The channels of the current core. A channel that has gone is not an error.
+struct ChannelRegistry {
+  // Once, before there are channels.
+  static void set_events(const ChannelEvents &events);
+  static void create(ChannelBirth birth);
+  static void end(uint32_t number);
+  static void drain(uint32_t number);
+  // Nothing of it is in flight any more.
+  static void destroy(uint32_t number);
+  // Adds this core's numbers.
+  static void add_stats(hsys_control_stats &stats);
+};
+
+struct Channel::Impl final : IrpOwner, ke::Poller, ke::Flushable, ke::Timer, Doorbell::Listener {
+  explicit Impl(ChannelBirth birth);
+  ~Impl();
+  void start(Channel &own_channel);
+  // Operations that channels of the current core ever admitted.
+  static uint64_t operations_here();
+
+  // channel.cpp: the loop.
+  bool poll() override;
+  bool before_sleep() override;
+  void flush() override;
+  void on_timer() override;
+  void on_kick() override { poll_soon(); }
+  void make_hot();
+  void poll_soon();
+  void go_cold();
+  bool arm();
+  void disarm();
+  void revoke(hsys_revocation reason, std::string detail);
+
+  // channel_submit.cpp: from an entry to a running operation.
+  uint32_t take_entries();
+  bool admit_first(hsys_sqe &entry);
+  void start_operation(const hsys_sqe &entry);
+  void dispatch(const OperationRow &row, const hsys_sqe &entry, const ob::HandleTarget &target);
+  Result<std::vector<uint8_t>> copy_parameters(const hsys_sqe &entry, std::string &reason);
+  IrpPtr new_irp(const OperationRow &row, const hsys_sqe &entry, const ob::HandleTarget &target, std::vector<uint8_t> parameters);
+  void answer(const hsys_sqe &entry, NtStatus status, std::string reason = {});
+  void cancel_by_id(const hsys_sqe &entry);
+  void close_handle(const hsys_sqe &entry);
+
+  // channel_complete.cpp: from a completion to an entry.
+  struct Waiting {
+    uint64_t user_data;
+    uint32_t irp_id;
+    IrpCompletion completion;
+  };
+  void take_back(IrpPtr irp, IrpCompletion completion) override;
+  void finish(Waiting done);
+  void write_entry(const Waiting &done, const mm::BlockArena::Block *block, uint32_t length, uint32_t flags);
+  std::optional<mm::BlockArena::Block> lend(std::span<const uint8_t> bytes);
+  uint32_t take_returned_blocks();
+  void serve_waiting();
+
+  // channel_rundown.cpp: cancellation and the end.
+  struct Closing;
+  void cancel(Irp &irp);
+  std::vector<ke::CoreId> cancel_matching(uint64_t handle, bool (*wanted)(hsys_op operation));
+  void cancel_all();
+  void drain();
+  void end();
+  void close_handles();
+  void finish_if_empty();
+  void on_doorbell_idle() override { finish_if_empty(); }
+
+  ChannelAddress address;
+  SessionId session;
+  platform::PeerCredentials peer;
+  hsys_geometry geometry; // private: never read again from ktou
+  RefPtr<mm::SharedRegion> ktou;
+  mm::UserMemory utok;
+  hsys_kpage &kpage;
+  Doorbell doorbell;
+  RingConsumer submissions, returns;
+  RingProducer completions;
+  SlotTable slots;
+  mm::BlockArena arena;
+  ob::HandleTable handles;
+  std::deque<Waiting> waiting; // for a block; oldest first
+  std::unique_ptr<ChannelExtension> extension;
+  Channel *channel = nullptr;
+  uint64_t parameter_bytes = 0; // private copies of parameter blocks
+  uint32_t empty_polls = 0;
+  bool bell_wanted = false;
+  bool lacks_credit = false; // the oldest entry stays in the ring
+  bool is_revoked = false;   // nothing is read from the rings any more
+  bool is_draining = false;
+  bool is_ending = false;
+  bool is_run_down = false; // end() is through; the last operation destroys the channel
+};
+
+}

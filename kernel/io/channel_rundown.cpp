@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "kernel/io/channel_impl.h"
+#include "kernel/io/irp_queue.h"
+#include <algorithm>
+
+namespace httpsys::io {
+
+// Asks for the end of an operation: at once when it is parked here, by a message when it is parked elsewhere. On its
+// way between cores it takes notice when it is parked; otherwise it is about to come back by itself.
+void Channel::Impl::cancel(Irp &irp)
+{
+  irp.m_cancel_requested.store(true, std::memory_order_seq_cst);
+  ke::CoreId core = irp.m_parked_core.load(std::memory_order_seq_cst);
+  if (core == Irp::kNotParked)
+    return;
+  ke::Cores::instance().run_on(core, [owner = address, id = irp.entry().irp_id] { IrpQueue::cancel_parked(owner, id); });
+}
+
+// Returns the other cores that were sent messages.
+std::vector<ke::CoreId> Channel::Impl::cancel_matching(uint64_t handle, bool (*wanted)(hsys_op operation))
+{
+  std::vector<ke::CoreId> cores;
+  slots.for_each_irp([&](Irp &irp) {
+    if (irp.entry().handle != handle || (wanted && !wanted(irp.operation())))
+      return;
+    ke::CoreId core = irp.m_parked_core.load(std::memory_order_seq_cst);
+    if (core != Irp::kNotParked && core != address.core && std::ranges::find(cores, core) == cores.end())
+      cores.push_back(core);
+    cancel(irp);
+  });
+  return cores;
+}
+
+void Channel::Impl::cancel_all()
+{
+  slots.for_each_irp([&](Irp &irp) { cancel(irp); });
+}
+
+// A CLOSE_HANDLE that waits until the operations of its handle that were parked have come back.
+struct Channel::Impl::Closing {
+  IrpPtr irp;
+  ob::HandleTarget target;
+  size_t cores_to_answer;
+
+  void core_answered(Channel::Impl &impl)
+  {
+    if (--cores_to_answer > 0)
+      return;
+    uint64_t handle = irp->entry().handle;
+    if (auto closed = registrations().handle_closed)
+      closed(*impl.channel, handle, target);
+    complete(std::move(irp), NtStatus::Success);
+  }
+};
+
+void Channel::Impl::close_handle(const hsys_sqe &entry)
+{
+  ob::HandleTarget target = MUST(handles.remove(entry.handle));
+  auto closing = std::make_shared<Closing>();
+  closing->target = target;
+  // It names the handle too, and must not cancel itself.
+  auto cores = cancel_matching(entry.handle, nullptr);
+  closing->irp = new_irp(*operation_row(entry.op), entry, target, {});
+  closing->cores_to_answer = cores.size() + 1;
+  // Messages between two cores keep their order: behind the cancellations, and their completions come before the
+  // answer.
+  for (ke::CoreId core : cores) {
+    ke::Cores::instance().run_on(core, [this, closing, home = address.core] {
+      ke::Cores::instance().run_on(home, [this, closing] { closing->core_answered(*this); });
+    });
+  }
+  closing->core_answered(*this);
+}
+
+void Channel::Impl::drain()
+{
+  if (is_draining || is_ending)
+    return;
+  is_draining = true;
+  if (!is_revoked)
+    __atomic_store_n(&kpage.state, static_cast<uint32_t>(HSYS_CHANNEL_DRAINING), __ATOMIC_RELEASE);
+  bell_wanted = true;
+  ke::Core::current().request_flush(*this);
+  slots.for_each_irp([&](Irp &irp) {
+    if (irp.operation() == HSYS_OP_RECEIVE_REQUEST)
+      cancel(irp);
+  });
+}
+
+// The session has ended: its process is gone, or was cut off.
+void Channel::Impl::end()
+{
+  if (is_ending)
+    return;
+  if (!is_revoked)
+    completions.refresh_head(); // what is not possible is not believed: the last valid one stays
+  is_ending = true;
+  auto &core = ke::Core::current();
+  if (Poller::is_linked())
+    core.remove_poller(*this);
+  if (Flushable::is_linked())
+    core.cancel_flush(*this);
+  core.timers().cancel(*this);
+  doorbell.stop();
+  cancel_all();
+  for (auto &done : waiting) {
+    slots.drop(done.irp_id);
+    completions.admission().drop();
+  }
+  waiting.clear();
+  extension->on_session_end(completions.admission().head());
+  close_handles();
+  core.timers().set(*this, core.now() + limits::kRundownWarningMilliseconds);
+  is_run_down = true;
+  finish_if_empty();
+}
+
+void Channel::Impl::close_handles()
+{
+  std::vector<uint64_t> open;
+  handles.for_each([&](uint64_t handle, ob::HandleTarget &) { open.push_back(handle); });
+  for (uint64_t handle : open) {
+    ob::HandleTarget target = MUST(handles.remove(handle));
+    if (auto closed = registrations().handle_closed)
+      closed(*channel, handle, target);
+  }
+}
+
+void Channel::Impl::finish_if_empty()
+{
+  if (!is_run_down || completions.admission().in_flight() > 0 || !doorbell.is_idle())
+    return;
+  is_run_down = false; // once
+  ke::Core::current().timers().cancel(*this);
+  // The caller may be one of our own functions.
+  ke::Cores::instance().post(address.core, [number = address.number] { ChannelRegistry::destroy(number); });
+}
+
+}
