@@ -7,19 +7,23 @@
 
 namespace httpsys::io {
 
-// Listens on the control socket (a descriptor of System::listen_control) on core 0: HELLO, CHANNEL_OPEN, ADMIN, STATS, death.
+// Listens on the control socket (a descriptor of System::listen_control) on core 0: HELLO, CHANNEL_OPEN, ADMIN, STATS,
+// death.
 class SessionManager {
 public:
   struct Settings {
     uint64_t epoch = 0;
     uint32_t daemon_uid = 0;
     uint32_t daemon_pid = 0;
-    void (*fill_stats)(hsys_control_stats &stats) = nullptr; // adds the numbers of the layers above
+    // Fills in the numbers of the layers above, for each STATS message, on core 0.
+    void (*fill_stats)(hsys_control_stats &stats) = nullptr;
+    uint32_t first_index = 0; // of every ring; tests let indices wrap early
   };
-  // On core 0.
+  // On core 0, as everything here.
   static SessionManager &instance();
+  // Takes the listener over.
   void start(int listener, const Settings &settings);
-  // GOODBYE to all, state = draining; new sessions are refused.
+  // GOODBYE to all, state = draining, pending receives are cancelled; new sessions are refused.
   void drain();
   // Ends every session; `done` runs on core 0 when the last channel has gone.
   void stop(std::function<void()> done);
@@ -27,9 +31,10 @@ public:
   // "pid 4242 (shopd, uid 1000)" for texts; "an ended session" when it has gone.
   std::string describe(SessionId session) const;
 
+  struct Impl; // session_manager.h, for io itself
+
 private:
   SessionManager() = default;
-  struct Impl;
   std::unique_ptr<Impl> m_impl;
 };
 

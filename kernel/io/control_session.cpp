@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "kernel/io/control_session.h"
+#include "kernel/base/log.h"
+#include "kernel/io/session_manager.h"
+#include "kernel/se/access.h"
+
+namespace httpsys::io {
+
+ChannelParts::~ChannelParts()
+{
+  for (int descriptor : {kick, bell_read, bell_write})
+    if (descriptor >= 0)
+      platform::system().close(descriptor);
+}
+
+// Slow: it populates both regions.
+void ChannelParts::make()
+{
+  using Writer = mm::SharedRegion::Writer;
+  auto made = [&]() -> Result<void> {
+    ktou = TRY(mm::SharedRegion::create("httpsys-ktou", geometry.ktou_bytes, Writer::Daemon, initial_kpage(geometry, first_index)));
+    utok = TRY(mm::SharedRegion::create("httpsys-utok", geometry.utok_bytes, Writer::Client, initial_upage(first_index)));
+    kick = TRY(platform::system().create_event());
+    auto bell = TRY(platform::system().create_bell());
+    bell_read = bell.first;
+    bell_write = bell.second;
+    return {};
+  }();
+  status = made.error();
+}
+
+ControlSession::ControlSession(SessionManager::Impl &manager, SessionId id, int socket, platform::PeerCredentials peer)
+    : m_manager(manager), m_id(id), m_socket(socket), m_peer(std::move(peer))
+{
+}
+
+ControlSession::~ControlSession()
+{
+  VERIFY(m_is_finished && !is_in_flight() && !is_set());
+}
+
+std::string ControlSession::describe() const
+{
+  return fmt::format("pid {} ({}, uid {})", m_peer.pid, m_peer.program, m_peer.uid);
+}
+
+void ControlSession::start()
+{
+  auto &core = ke::Core::current();
+  core.timers().set(*this, core.now() + limits::kHelloMilliseconds);
+  core.io().poll_multishot(m_socket, *this);
+}
+
+void ControlSession::on_timer()
+{
+  log("{} is cut off: it said no HELLO for {} s", describe(), limits::kHelloMilliseconds / 1000);
+  revoke(HSYS_REVOKED_HELLO_TIMEOUT);
+}
+
+void ControlSession::on_complete(const platform::IoResult &result)
+{
+  if (m_has_ended) {
+    if (!result.more)
+      finish_if_empty();
+    return;
+  }
+  if (result.status != NtStatus::Success) {
+    log("{}: its control socket can't be watched ({})", describe(), status_name(result.status));
+    return end();
+  }
+  // Before reading: the poll is edge-triggered, and what comes in between must not be missed.
+  if (!result.more)
+    ke::Core::current().io().poll_multishot(m_socket, *this);
+  read_messages();
+}
+
+void ControlSession::read_messages()
+{
+  for (uint32_t count = 0; count < limits::kControlMessagesPerTurn; count++) {
+    if (m_has_ended || m_admin_is_running)
+      return;
+    auto packet = platform::system().receive_control(m_socket, m_was_welcomed ? HSYS_ADMIN_MESSAGE_MAX : HSYS_CONTROL_MESSAGE_MAX);
+    if (packet.is_error()) {
+      if (packet.error() != NtStatus::NotFound)
+        end();
+      return;
+    }
+    handle(*packet);
+  }
+  m_manager.read_later(m_id);
+}
+
+void ControlSession::break_protocol(const char *how)
+{
+  log("{} is cut off: {}", describe(), how);
+  revoke(HSYS_REVOKED_CONTROL);
+}
+
+void ControlSession::handle(const platform::ControlPacket &packet)
+{
+  if (packet.had_descriptors)
+    return break_protocol("it sent descriptors on the control socket");
+  auto request = packet.truncated ? std::nullopt : parse_control(packet.bytes);
+  if (!request)
+    return break_protocol("it sent a malformed control message");
+  if ((request->type == HSYS_CONTROL_HELLO) == m_was_welcomed)
+    return break_protocol(m_was_welcomed ? "it said HELLO twice" : "its first control message was not HELLO");
+  if (request->type == HSYS_CONTROL_HELLO)
+    greet(request->sequence, request->hello);
+  else if (request->type == HSYS_CONTROL_CHANNEL_OPEN)
+    open_channel(request->sequence, request->open);
+  else if (request->type == HSYS_CONTROL_PING)
+    send(build_pong(request->sequence));
+  else if (request->type == HSYS_CONTROL_STATS)
+    tell_stats(request->sequence);
+  else
+    administer(request->sequence, request->admin, packet.bytes);
+}
+
+void ControlSession::greet(uint32_t sequence, const HelloRequest &hello)
+{
+  auto negotiated = negotiate(hello);
+  if (!hello.program.empty())
+    m_peer.program = hello.program;
+  ke::Core::current().timers().cancel(*this);
+  m_was_welcomed = negotiated.status == NtStatus::Success;
+  send(build_welcome(sequence, negotiated, m_manager.facts_for(m_id)));
+  if (m_was_welcomed)
+    return;
+  log("{} speaks ring ABI {}.{} to {}.{}, this daemon {}.{} ({})", describe(), hello.abi_major, hello.minor_min, hello.abi_major,
+      hello.minor_max, HSYS_ABI_MAJOR, HSYS_ABI_MINOR, status_name(negotiated.status));
+  end();
+}
+
+void ControlSession::tell_stats(uint32_t sequence)
+{
+  if (!se::may_administer(m_peer.uid))
+    return send(build_stats_answer(sequence, NtStatus::AccessDenied, {}));
+  m_manager.gather_stats(m_id, sequence);
+}
+
+void ControlSession::open_channel(uint32_t sequence, const ChannelOpenRequest &open)
+{
+  if (m_channel_state != ChannelState::None)
+    return send(build_channel_opened(sequence, NtStatus::NotSupported, 0, 0));
+  auto parts = std::make_unique<ChannelParts>();
+  parts->session = m_id;
+  parts->sequence = sequence;
+  parts->first_index = m_manager.settings().first_index;
+  parts->geometry = make_geometry(choose_sizes(open), m_manager.settings().epoch, m_id);
+  uint64_t bytes = parts->geometry.ktou_bytes + parts->geometry.utok_bytes;
+  if (!m_manager.take_channel_bytes(m_peer.uid, bytes)) {
+    log("{} gets no channel: uid {} has as much channel memory as it may have", describe(), m_peer.uid);
+    return send(build_channel_opened(sequence, NtStatus::InsufficientResources, 0, 0));
+  }
+  m_channel_bytes = bytes;
+  m_channel_state = ChannelState::Making;
+  ke::Cores::instance().run_on_helper([parts = std::move(parts)]() mutable {
+    parts->make();
+    ke::Cores::instance().run_on(0, [parts = std::move(parts)]() mutable { SessionManager::Impl::parts_made(std::move(parts)); });
+  });
+}
+
+void ControlSession::parts_made(std::unique_ptr<ChannelParts> parts)
+{
+  if (m_has_ended || parts->status != NtStatus::Success) {
+    m_manager.give_channel_bytes(m_peer.uid, std::exchange(m_channel_bytes, 0));
+    m_channel_state = ChannelState::None;
+    if (m_has_ended)
+      return finish_if_empty();
+    log("{} gets no channel: its memory could not be made ({})", describe(), status_name(parts->status));
+    return send(build_channel_opened(parts->sequence, parts->status, 0, 0));
+  }
+  m_channel_state = ChannelState::Born;
+  m_channel = m_manager.place_channel();
+  auto birth = std::make_unique<ChannelBirth>();
+  birth->address = m_channel;
+  birth->session = m_id;
+  birth->peer = m_peer;
+  birth->geometry = parts->geometry;
+  birth->first_index = parts->first_index;
+  platform::system().fill_random({reinterpret_cast<uint8_t *>(&birth->first_handle_generation), sizeof birth->first_handle_generation});
+  birth->ktou = parts->ktou;
+  birth->utok = parts->utok;
+  birth->kick = parts->kick;
+  birth->bell = std::exchange(parts->bell_write, -1);
+  ke::Cores::instance().run_on(m_channel.core, [birth = std::move(birth), parts = std::move(parts)]() mutable {
+    ChannelRegistry::create(std::move(*birth));
+    ke::Cores::instance().run_on(0, [parts = std::move(parts)]() mutable { SessionManager::Impl::channel_born(std::move(parts)); });
+  });
+  if (m_is_draining)
+    ke::Cores::instance().run_on(m_channel.core, [number = m_channel.number] { ChannelRegistry::drain(number); });
+}
+
+void ControlSession::channel_born(std::unique_ptr<ChannelParts> parts)
+{
+  // The channel's now: this message's sender has made it, and it lives at least until we end it.
+  int kick = std::exchange(parts->kick, -1);
+  if (m_has_ended)
+    return;
+  const int descriptors[] = {parts->ktou->descriptor(), parts->utok->descriptor(), kick, parts->bell_read};
+  send(build_channel_opened(parts->sequence, NtStatus::Success, parts->geometry.ktou_bytes, parts->geometry.utok_bytes), descriptors);
+}
+
+void ControlSession::administer(uint32_t sequence, const AdminRequest &admin, std::span<const uint8_t> packet)
+{
+  // Win32 codes and exit codes of httpsysctl: design.md 6.
+  static constexpr uint32_t kAccessDenied = 5, kNotSupported = 50, kExitRefused = 1, kExitNotPermitted = 4;
+  if (!se::may_administer(m_peer.uid))
+    return send(build_admin_answer(sequence, kAccessDenied, kExitNotPermitted,
+                                   fmt::format("uid {} may not administer this daemon, only root and its own user may", m_peer.uid)));
+  auto command = parse_admin(packet, admin);
+  if (!command)
+    return break_protocol("it sent a malformed administration command");
+  auto execute = registrations().execute_admin;
+  if (!execute)
+    return send(build_admin_answer(sequence, kNotSupported, kExitRefused, "this daemon has no administration commands"));
+  m_admin_is_running = true;
+  execute(std::move(command->words), std::move(command->files),
+          [id = m_id, sequence](uint32_t win32_code, uint32_t exit_code, const std::string &text) {
+            if (ControlSession *session = SessionManager::Impl::find(id))
+              session->admin_answered(sequence, win32_code, exit_code, text);
+          });
+}
+
+void ControlSession::admin_answered(uint32_t sequence, uint32_t win32_code, uint32_t exit_code, const std::string &text)
+{
+  m_admin_is_running = false;
+  send(build_admin_answer(sequence, win32_code, exit_code, text));
+  m_manager.read_later(m_id);
+}
+
+// Never waits (trust rule T7).
+void ControlSession::send(const ControlBytes &bytes, std::span<const int> descriptors)
+{
+  if (m_has_ended)
+    return;
+  NtStatus status = platform::system().send_control(m_socket, bytes, descriptors);
+  if (status == NtStatus::Success)
+    return;
+  if (status == NtStatus::InsufficientResources)
+    log("{} is cut off: it does not read its control socket", describe());
+  end();
+}
+
+void ControlSession::drain()
+{
+  m_is_draining = true;
+  send(build_goodbye());
+  if (!m_has_ended && m_channel_state == ChannelState::Born)
+    ke::Cores::instance().run_on(m_channel.core, [number = m_channel.number] { ChannelRegistry::drain(number); });
+}
+
+void ControlSession::revoke(hsys_revocation reason)
+{
+  if (m_has_ended)
+    return;
+  (void)platform::system().send_control(m_socket, build_revoked(reason), {});
+  // Closing with messages unread would make the client's next receive fail with ECONNRESET before it sees ours.
+  for (uint32_t count = 0; count < limits::kControlMessagesPerTurn; count++)
+    if (platform::system().receive_control(m_socket, HSYS_CONTROL_MESSAGE_MAX).is_error())
+      break;
+  end();
+}
+
+void ControlSession::end()
+{
+  if (std::exchange(m_has_ended, true))
+    return;
+  auto &core = ke::Core::current();
+  core.timers().cancel(*this);
+  if (is_in_flight())
+    core.io().cancel(*this);
+  platform::system().close(m_socket);
+  if (m_channel_state == ChannelState::Born)
+    ke::Cores::instance().run_on(m_channel.core, [number = m_channel.number] { ChannelRegistry::end(number); });
+  finish_if_empty();
+}
+
+void ControlSession::channel_gone()
+{
+  m_channel_state = ChannelState::Gone;
+  m_manager.give_channel_bytes(m_peer.uid, std::exchange(m_channel_bytes, 0));
+  m_manager.channel_left(m_channel.core);
+  finish_if_empty();
+}
+
+void ControlSession::finish_if_empty()
+{
+  bool has_channel = m_channel_state == ChannelState::Making || m_channel_state == ChannelState::Born;
+  if (!m_has_ended || is_in_flight() || has_channel || m_is_finished)
+    return;
+  m_is_finished = true;
+  m_manager.forget_later(m_id);
+}
+
+}

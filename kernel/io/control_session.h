@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// ControlSession: one connection of the control socket and what belongs to it: the process's credentials, taken once
+// when it connected, and its channel. On core 0; ends with the socket, or when the client breaks the protocol, and goes
+// when its channel has gone.
+#pragma once
+#include "kernel/io/channel_impl.h"
+#include "kernel/io/control_protocol.h"
+#include "kernel/io/session.h"
+
+namespace httpsys::io {
+
+// Regions and descriptors of a channel, made on the helper thread.
+struct ChannelParts {
+  SessionId session = 0;
+  uint32_t sequence = 0; // of CHANNEL_OPEN
+  NtStatus status = NtStatus::Success;
+  hsys_geometry geometry{};
+  uint32_t first_index = 0;
+  RefPtr<mm::SharedRegion> ktou, utok;
+  int kick = -1, bell_read = -1, bell_write = -1;
+
+  ChannelParts() = default;
+  ChannelParts(const ChannelParts &) = delete;
+  ~ChannelParts(); // closes what nobody has taken over
+  void make();
+};
+
+class ControlSession final : platform::IoOperation, ke::Timer {
+public:
+  ControlSession(SessionManager::Impl &manager, SessionId id, int socket, platform::PeerCredentials peer);
+  ControlSession(const ControlSession &) = delete;
+  ~ControlSession();
+
+  SessionId id() const { return m_id; }
+  uint32_t uid() const { return m_peer.uid; }
+  uint64_t channel_bytes() const { return m_channel_bytes; } // counted for its uid
+  bool was_welcomed() const { return m_was_welcomed; }
+  std::string describe() const;
+
+  void start();
+  // Reads what is there, a bounded number of messages.
+  void read_messages();
+  void drain();
+  // The client broke the protocol.
+  void revoke(hsys_revocation reason);
+  // No effect when it has ended.
+  void end();
+  void parts_made(std::unique_ptr<ChannelParts> parts);
+  // The channel lives on its core.
+  void channel_born(std::unique_ptr<ChannelParts> parts);
+  void channel_gone();
+  void admin_answered(uint32_t sequence, uint32_t win32_code, uint32_t exit_code, const std::string &text);
+  // Ends the session when the client does not take it.
+  void send(const ControlBytes &bytes, std::span<const int> descriptors = {});
+
+private:
+  enum class ChannelState { None, Making, Born, Gone };
+  void on_complete(const platform::IoResult &result) override;
+  void on_timer() override;
+  void handle(const platform::ControlPacket &packet);
+  void greet(uint32_t sequence, const HelloRequest &hello);
+  void open_channel(uint32_t sequence, const ChannelOpenRequest &open);
+  void tell_stats(uint32_t sequence);
+  void administer(uint32_t sequence, const AdminRequest &admin, std::span<const uint8_t> packet);
+  void break_protocol(const char *how);
+  void finish_if_empty();
+
+  SessionManager::Impl &m_manager;
+  SessionId m_id;
+  int m_socket;
+  platform::PeerCredentials m_peer;
+  ChannelState m_channel_state = ChannelState::None;
+  ChannelAddress m_channel;
+  uint64_t m_channel_bytes = 0;
+  bool m_was_welcomed = false;
+  bool m_admin_is_running = false; // nothing is read meanwhile
+  bool m_is_draining = false;
+  bool m_has_ended = false;
+  bool m_is_finished = false;
+};
+
+}
