@@ -151,9 +151,7 @@ void Connection::begin_request()
   const http1::RequestHead &head = m_parser.head();
   m_request = std::make_unique<Request>(*this, head);
   m_phase = Phase::Response;
-  bool is_routed = route(head, input());
-  if (is_routed)
-    consume_input(head.head_bytes);
+  route(head, input());
 }
 
 struct RoutedUrl {
@@ -187,20 +185,24 @@ static http1::Refusal find_route(const http1::RequestHead &head, std::string_vie
   return {};
 }
 
-bool Connection::route(const http1::RequestHead &head, std::string_view bytes)
+void Connection::route(const http1::RequestHead &head, std::string_view bytes)
 {
   static thread_local RoutedUrl routed;
   std::string detail;
   if (auto refusal = find_route(head, bytes, m_local, m_transport.is_tls(), routed, detail)) {
-    refuse(refusal, detail);
-    return false;
+    return refuse(refusal, detail);
   }
-  if (!m_request->assign_id()) {
-    refuse({503, http1::Reason::QueueFull, "the core has as many requests as it may have"}, {});
-    return false;
-  }
-  submit(head, bytes, routed);
-  return true;
+  if (!m_request->assign_id())
+    return refuse({503, http1::Reason::QueueFull, "the core has as many requests as it may have"}, {});
+  // The body bytes that are here already, so that a receive which wants them finds them.
+  bool ok = true;
+  size_t body_bytes = m_request->take_body_bytes(bytes.substr(head.head_bytes), ok);
+  if (!ok)
+    return refuse(m_request->chunk_refusal(), {});
+  auto queued = build_queued_request(head, bytes, routed, body_bytes);
+  consume_input(head.head_bytes + body_bytes);
+  // Last: on one core the whole way to the worker, and even a refusal, happens inside this call.
+  queue::submit_request(std::move(queued));
 }
 
 static void describe_tls(const tls::TlsStream &stream, ImageFacts &facts)
@@ -220,14 +222,15 @@ static void describe_tls(const tls::TlsStream &stream, ImageFacts &facts)
   }
 }
 
-void Connection::submit(const http1::RequestHead &head, std::string_view bytes, const RoutedUrl &routed)
+queue::QueuedRequest Connection::build_queued_request(const http1::RequestHead &head, std::string_view bytes,
+                                                      const RoutedUrl &routed, size_t body_bytes)
 {
   ImageFacts facts;
   facts.connection_id = m_id;
   facts.raw_connection_id = m_id;
   facts.request_id = m_request->id();
   facts.url_context = routed.route.url_context;
-  facts.bytes_received = head.head_bytes;
+  facts.bytes_received = head.head_bytes + body_bytes;
   facts.is_ip_routed = routed.route.is_ip_routed;
   facts.local = m_local;
   facts.remote = m_remote;
@@ -239,8 +242,7 @@ void Connection::submit(const http1::RequestHead &head, std::string_view bytes, 
   queued.queue_id = routed.route.queue_id;
   queued.image = build_request_image(head, bytes, routed.cooked, facts);
   m_request->set_queue_id(queued.queue_id);
-  // Last: on one core the whole way to the worker, and even a refusal, happens inside this call.
-  queue::submit_request(std::move(queued));
+  return queued;
 }
 
 // Body bytes of the current request; what follows them stays for the next one.
@@ -252,7 +254,7 @@ bool Connection::process_body()
   size_t consumed = m_request->take_body_bytes(input(), ok);
   consume_input(consumed);
   if (!ok) {
-    const http1::Refusal refusal = m_request->chunk_refusal();
+    http1::Refusal refusal = m_request->chunk_refusal();
     if (m_phase == Phase::Response && !m_request->is_delivered()) {
       refuse(refusal, {});
       return false;

@@ -77,8 +77,9 @@ private:
   bool process_head();
   bool process_body();
   void begin_request();
-  bool route(const http1::RequestHead &head, std::string_view bytes);
-  void submit(const http1::RequestHead &head, std::string_view bytes, const RoutedUrl &routed);
+  void route(const http1::RequestHead &head, std::string_view bytes);
+  queue::QueuedRequest build_queued_request(const http1::RequestHead &head, std::string_view bytes, const RoutedUrl &routed,
+                                            size_t body_bytes);
   void next_request();
   void finish_request();
   void update_reading();

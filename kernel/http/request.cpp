@@ -11,8 +11,8 @@
 namespace httpsys::http {
 
 Request::Request(Connection &connection, const http1::RequestHead &head)
-  : m_connection(connection), m_expects_continue(head.expect_continue && head.has_body()), m_framing(head.framing),
-    m_content_left(head.content_length), m_response(*this)
+  : m_connection(connection), m_head_bytes(head.head_bytes), m_expects_continue(head.expect_continue && head.has_body()),
+    m_framing(head.framing), m_content_left(head.content_length), m_response(*this)
 {
   m_facts.is_head = head.verb == http1::Verb::Head;
   m_facts.version_minor = head.version_minor;
@@ -146,7 +146,7 @@ void Request::finish_attaching()
   m_body.take(m_attach_room, delivery->request.image);
   head.size = static_cast<uint32_t>(delivery->request.image.size());
   head.body = {offset, head.size - offset};
-  head.bytes_received += m_body.received();
+  head.bytes_received = m_head_bytes + m_body.received();
   if (m_body.is_consumed())
     head.flags &= ~HSYS_REQUEST_MORE_BODY;
   std::memcpy(delivery->request.image.data(), &head, sizeof head);

@@ -57,6 +57,7 @@ private:
   uint64_t m_id = 0;
   uint64_t m_queue_id = 0;
   RequestFacts m_facts;
+  uint32_t m_head_bytes;
   bool m_expects_continue;
   bool m_sent_continue = false;
   bool m_is_counted = false;

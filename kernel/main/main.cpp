@@ -1,2 +1,33 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-int main() { return 0; }
+#include "kernel/main/config.h"
+#include "kernel/main/daemon.h"
+#include "kernel/main/options.h"
+#include <cstdio>
+#include <cstdlib>
+
+int main(int argc, char **argv)
+{
+  using namespace httpsys;
+  auto parsed = main::parse_options(argc, argv, std::getenv("HTTPSYS_SOCKET"));
+  std::fputs(parsed.out.c_str(), stdout);
+  if (!parsed.options) {
+    if (!parsed.error.empty())
+      std::fprintf(stderr, "httpsysd: %s\n", parsed.error.c_str());
+    return parsed.exit_code;
+  }
+  std::string reason;
+  auto loaded = main::load_config(parsed.options->config_path, parsed.options->config_is_named, reason);
+  if (loaded.is_error()) {
+    std::fprintf(stderr, "httpsysd: %s\n", reason.c_str());
+    return 1;
+  }
+  if (parsed.options->check_config) {
+    std::fputs(main::config_text(*loaded).c_str(), stdout);
+    return 0;
+  }
+  main::Daemon daemon(*parsed.options, loaded->config);
+  int status = daemon.run(reason);
+  if (status != 0)
+    std::fprintf(stderr, "httpsysd: %s\n", reason.c_str());
+  return status;
+}

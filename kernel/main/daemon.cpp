@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "kernel/main/daemon.h"
+#include "kernel/base/log.h"
+#include "kernel/http/connection.h"
+#include "kernel/http/counters.h"
+#include "kernel/http/settings.h"
+#include "kernel/http/tls_bindings.h"
+#include "kernel/io/session.h"
+#include "kernel/main/boot.h"
+#include "kernel/main/statistics.h"
+#include "kernel/mm/shared_region.h"
+#include "kernel/net/listener_set.h"
+#include "kernel/platform/linux/linux_system.h"
+#include "kernel/platform/linux/process.h"
+#include "kernel/platform/linux/process_info.h"
+#include "kernel/platform/linux/uring_engine.h"
+#include "kernel/se/access.h"
+#include <cstdio>
+
+namespace httpsys::main {
+
+static Daemon *s_daemon = nullptr;
+static std::mutex s_engine_reason_mutex;
+static std::string s_engine_reason;
+
+// SIGTERM and SIGINT, on core 0.
+class Daemon::SignalWatch final : platform::IoOperation {
+public:
+  SignalWatch(Daemon &daemon, int descriptor) : m_daemon(daemon), m_descriptor(descriptor) {}
+  void start() { ke::Core::current().io().poll_multishot(m_descriptor, *this); }
+  void stop()
+  {
+    if (is_in_flight())
+      ke::Core::current().io().cancel(*this);
+  }
+
+private:
+  void on_complete(const platform::IoResult &result) override
+  {
+    if (result.status == NtStatus::Cancelled)
+      return;
+    if (platform::take_signal(m_descriptor))
+      m_daemon.begin_shutdown();
+    if (!result.more)
+      start();
+  }
+  Daemon &m_daemon;
+  int m_descriptor;
+};
+
+// While the daemon drains: looks now and then whether requests are left.
+class Daemon::DrainTimer final : ke::Timer {
+public:
+  DrainTimer(Daemon &daemon, platform::Milliseconds deadline) : m_daemon(daemon), m_deadline(deadline) { on_timer(); }
+  ~DrainTimer() { ke::Core::current().timers().cancel(*this); }
+
+private:
+  void on_timer() override
+  {
+    auto now = ke::Core::current().now();
+    if (http::counters().requests.load(std::memory_order_relaxed) == 0 || now >= m_deadline)
+      return m_daemon.finish_shutdown();
+    ke::Core::current().timers().set(*this, now + limits::kDrainCheckMilliseconds);
+  }
+  Daemon &m_daemon;
+  platform::Milliseconds m_deadline;
+};
+
+Daemon::Daemon(const Options &options, const Config &config) : m_options(options), m_config(config), m_store(config) {}
+
+Daemon::~Daemon() = default;
+
+static http::Settings http_settings(const Config &config)
+{
+  http::Settings settings;
+  settings.parser.max_request_line = config.limits.max_request_line;
+  settings.parser.max_request_bytes = config.limits.max_request_bytes;
+  settings.parser.max_field_length = config.limits.max_field_length;
+  settings.parser.max_header_count = config.limits.max_header_count;
+  settings.parser.accept_bare_lf = config.compat.accept_bare_lf;
+  settings.parser.accept_obs_fold = config.compat.accept_obs_fold;
+  settings.parser.accept_transfer_encoding_with_content_length = config.compat.accept_transfer_encoding_with_content_length;
+  settings.path.segment_max_length = config.limits.url_segment_max_length;
+  settings.path.segment_max_count = config.limits.url_segment_max_count;
+  settings.handshake = config.timeouts.handshake;
+  settings.idle_connection = config.timeouts.idle_connection;
+  settings.header_wait = config.timeouts.header_wait;
+  settings.entity_body = config.timeouts.entity_body;
+  settings.drain_entity_body = config.timeouts.drain_entity_body;
+  settings.ssl_renegotiation = config.timeouts.ssl_renegotiation;
+  settings.certificate_wait_body_bytes = config.limits.certificate_wait_body_bytes;
+  settings.certificate_wait_body_bytes_total = config.limits.certificate_wait_body_bytes_total;
+  return settings;
+}
+
+Result<void> Daemon::prepare(std::string &reason)
+{
+  TRY(platform::check_socket_path(m_options.socket_path, reason));
+  TRY(platform::make_folder(platform::parent_folder(m_options.socket_path), 0755, reason));
+  TRY(platform::make_folder(m_options.state_folder, 0700, reason));
+  TRY(platform::lock_socket(m_options.socket_path, reason)); // held until the process ends
+  auto seals = mm::SharedRegion::self_test();
+  if (seals.is_error())
+    reason = "the kernel lets a client write what memfd seals should protect; Linux 6.1 or later is needed";
+  TRY(seals);
+  int signals = TRY(platform::make_signal_descriptor(reason));
+  m_signals = std::make_unique<SignalWatch>(*this, signals);
+  platform::raise_descriptor_limit();
+  return {};
+}
+
+Result<void> Daemon::start_cores(std::string &reason)
+{
+  uint32_t count = m_options.cores;
+  if (count == 0)
+    count = platform::usable_cpus();
+  // The process's only one, and it must outlive every static object that cores use: never freed.
+  m_cores = new ke::Cores(count);
+  auto started = m_cores->start([](ke::CoreId) -> Result<std::unique_ptr<platform::IoEngine>> {
+    std::string why;
+    auto engine = platform::make_uring_engine({}, why);
+    if (engine.is_error()) {
+      std::lock_guard lock(s_engine_reason_mutex);
+      s_engine_reason = why;
+    }
+    return engine;
+  });
+  if (started.is_error())
+    reason = s_engine_reason;
+  return started;
+}
+
+int Daemon::run(std::string &reason)
+{
+  s_daemon = this;
+  static platform::LinuxSystem system;
+  platform::set_system(system);
+  platform::make_undumpable();
+  se::set_daemon_uid(platform::user_id());
+  http::set_settings(http_settings(m_config));
+  register_layers();
+  io::register_admin([](std::vector<std::string> words, std::vector<io::AdminFile> files, io::AdminAnswer answer) {
+    s_daemon->administrate(std::move(words), std::move(files), std::move(answer));
+  });
+  if (prepare(reason).is_error() || start_cores(reason).is_error())
+    return 1;
+  set_log_sink([](std::string line) {
+    ke::Cores::instance().run_on_helper([line = std::make_unique<std::string>(std::move(line))] {
+      std::string text = format_log_line(*line);
+      std::fwrite(text.data(), 1, text.size(), stderr);
+    });
+  });
+  m_cores->run_on_helper([this] { load_store(); });
+  std::unique_lock lock(m_mutex);
+  m_condition.wait(lock, [this] { return m_finished; });
+  lock.unlock();
+  m_cores->stop_and_join();
+  set_log_sink(nullptr);
+  platform::remove_control_socket(m_options.socket_path);
+  reason = m_reason;
+  return m_status;
+}
+
+void Daemon::load_store()
+{
+  std::string reason;
+  if (m_store.load(m_options.state_folder, reason).is_error())
+    return finished(1, reason);
+  auto bindings = m_store.bindings();
+  m_cores->run_on(0, [this, bindings] { http::publish_tls_bindings(bindings, [this] { open_for_clients(); }); });
+}
+
+void Daemon::open_for_clients()
+{
+  auto listener = platform::system().listen_control(m_options.socket_path);
+  if (listener.is_error())
+    return finished(1, "cannot listen on " + m_options.socket_path + ": " + status_name(listener.error()));
+  m_signals->start();
+  net::ListenerSet::instance().start(http::Connection::accept);
+  io::SessionManager::Settings settings;
+  platform::system().fill_random({reinterpret_cast<uint8_t *>(&settings.epoch), sizeof settings.epoch});
+  settings.daemon_uid = platform::user_id();
+  settings.daemon_pid = platform::process_id();
+  settings.fill_stats = fill_stats;
+  io::SessionManager::instance().start(*listener, settings);
+  std::string reason;
+  if (platform::publish_control_socket(m_options.socket_path, reason).is_error())
+    return finished(1, reason);
+  log("ready: {} cores, control socket {}, state in {}", m_cores->count(), m_options.socket_path, m_options.state_folder);
+  platform::notify_service_manager("READY=1");
+}
+
+void Daemon::administrate(std::vector<std::string> words, std::vector<io::AdminFile> files, io::AdminAnswer answer)
+{
+  auto command = std::make_unique<cm::AdminCommand>();
+  command->words = std::move(words);
+  for (auto &file : files)
+    command->files[file.tag] = std::move(file.contents);
+  auto reply = std::make_unique<io::AdminAnswer>(std::move(answer));
+  m_cores->run_on_helper([this, command = std::move(command), reply = std::move(reply)]() mutable {
+    auto said = std::make_unique<cm::AdminAnswer>(m_store.execute(*command));
+    m_cores->run_on(0, [bindings = m_store.bindings(), said = std::move(said), reply = std::move(reply)]() mutable {
+      // The answer goes out when every core uses the new bindings: a handshake after it sees them.
+      std::shared_ptr<cm::AdminAnswer> shared(std::move(said));
+      std::shared_ptr<io::AdminAnswer> send(std::move(reply));
+      http::publish_tls_bindings(bindings, [shared, send] { (*send)(shared->win32_code, shared->exit_code, shared->text); });
+    });
+  });
+}
+
+void Daemon::begin_shutdown()
+{
+  if (m_is_ending)
+    return;
+  m_is_ending = true;
+  log("ending: no new connections and sessions, up to {} s for requests under way",
+      static_cast<double>(m_config.timeouts.shutdown) / 1000);
+  platform::notify_service_manager("STOPPING=1");
+  net::ListenerSet::instance().close_all([] {});
+  io::SessionManager::instance().drain();
+  for (ke::CoreId core = 0; core < m_cores->count(); core++)
+    m_cores->run_on(core, [] { http::Connection::drain_this_core(); });
+  // Not from inside the constructor's call: finish_shutdown() deletes the timer.
+  m_cores->post(0,
+                [this] { m_drain = std::make_unique<DrainTimer>(*this, ke::Core::current().now() + m_config.timeouts.shutdown); });
+}
+
+void Daemon::finish_shutdown()
+{
+  m_cores->post(0, [this] {
+    m_drain.reset();
+    m_signals->stop();
+    for (ke::CoreId core = 0; core < m_cores->count(); core++)
+      m_cores->run_on(core, [] { http::Connection::abort_this_core(); });
+    io::SessionManager::instance().stop([this] { finished(0, {}); });
+  });
+}
+
+void Daemon::finished(int status, std::string reason)
+{
+  std::lock_guard lock(m_mutex);
+  m_finished = true;
+  m_status = status;
+  m_reason = std::move(reason);
+  m_condition.notify_one();
+}
+
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Daemon: the driver from start to end, above everything: puts the layers up in order, serves until SIGTERM or SIGINT, drains,
+// takes them down. One per process, on the main thread; its steps between run on core 0 and on the helper thread.
+#pragma once
+#include "kernel/cm/store.h"
+#include "kernel/io/dispatch.h"
+#include "kernel/ke/core.h"
+#include "kernel/main/config.h"
+#include "kernel/main/options.h"
+#include <condition_variable>
+#include <mutex>
+#include <string>
+
+namespace httpsys::main {
+
+class Daemon {
+public:
+  Daemon(const Options &options, const Config &config);
+  ~Daemon();
+
+  // The exit status. reason: a sentence for stderr when it is not 0.
+  int run(std::string &reason);
+
+private:
+  class SignalWatch;
+  class DrainTimer;
+  Result<void> prepare(std::string &reason);
+  Result<void> start_cores(std::string &reason);
+  // Helper thread: the configuration store; then core 0: sessions and ports; then the socket gets its name.
+  void load_store();
+  void open_for_clients();
+  void begin_shutdown();
+  void finish_shutdown();
+  void finished(int status, std::string reason);
+  void administrate(std::vector<std::string> words, std::vector<io::AdminFile> files, io::AdminAnswer answer);
+
+  const Options &m_options;
+  const Config &m_config;
+  ke::Cores *m_cores = nullptr;
+  cm::Store m_store; // helper thread
+  std::unique_ptr<SignalWatch> m_signals;
+  std::unique_ptr<DrainTimer> m_drain;
+  bool m_is_ending = false;
+  std::mutex m_mutex; // of the following: how core 0 wakes the main thread
+  std::condition_variable m_condition;
+  bool m_finished = false;
+  int m_status = 0;
+  std::string m_reason;
+};
+
+}
