@@ -12,7 +12,7 @@ class RingAnswer(harness.SystemTest):
         server = self.application('tests/abi/ring_answer', self.daemon.socket, f'https://localhost:{port}/x/', 4)
         server.expect('^ready$')
         for version in ('1.2', '1.3'):
-            for path, status, body in (('x/a', 200, b'answered in C\n'), ('x', 200, b'answered in C\n'), ('y', 404, None)):
+            for path, status, body in (('y', 404, None), ('x/a', 200, b'answered in C\n'), ('x', 200, b'answered in C\n')):
                 with self.subTest(version=version, path=path):
                     process = self.curl(f'https://localhost:{port}/{path}', '--resolve', f'localhost:{port}:127.0.0.1', version=version)
                     self.assertEqual(process.status, 0, process.stderr.text())
