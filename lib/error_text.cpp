@@ -25,7 +25,8 @@ void ErrorText::append(std::string_view text)
 {
   size_t length = strlen(m_text);
   size_t copied = std::min(text.size(), kCapacity - 1 - length);
-  memcpy(m_text + length, text.data(), copied);
+  if (copied)
+    memcpy(m_text + length, text.data(), copied);
   m_text[length + copied] = 0;
 }
 

@@ -56,6 +56,8 @@ public:
     reference.m_object = object;
     return reference;
   }
+  // Gives the reference to the caller, who must adopt() it again.
+  T *leak() { return std::exchange(m_object, nullptr); }
   T *get() const { return m_object; }
   T *operator->() const { return m_object; }
   T &operator*() const { return *m_object; }

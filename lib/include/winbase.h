@@ -94,7 +94,8 @@ WINBASEAPI BOOL WINAPI GetOverlappedResultEx(HANDLE file, LPOVERLAPPED overlappe
 WINBASEAPI BOOL WINAPI httpsys_has_overlapped_io_completed(const OVERLAPPED *overlapped);
 #define HasOverlappedIoCompleted(overlapped) httpsys_has_overlapped_io_completed(overlapped)
 
-/* Cancel operations on a queue: those of this thread; one, or all (NULL) of this process. ERROR_NOT_FOUND when there is none. */
+/* Cancel operations on a queue: those that this thread began (TRUE even when there is none); one, or all (NULL) of this process
+ * (ERROR_NOT_FOUND when there is none). A cancelled operation completes as ever, with ERROR_OPERATION_ABORTED if it was in time. */
 WINBASEAPI BOOL WINAPI CancelIo(HANDLE file);
 WINBASEAPI BOOL WINAPI CancelIoEx(HANDLE file, LPOVERLAPPED overlapped);
 
