@@ -234,8 +234,10 @@ queue::QueuedRequest Connection::build_queued_request(const http1::RequestHead &
   facts.is_ip_routed = routed.route.is_ip_routed;
   facts.local = m_local;
   facts.remote = m_remote;
-  if (m_transport.is_tls())
+  if (m_transport.is_tls()) {
+    m_transport.tls().refresh_verdict();
     describe_tls(m_transport.tls(), facts);
+  }
   queue::QueuedRequest queued;
   queued.request_id = m_request->id();
   queued.connection_id = m_id;

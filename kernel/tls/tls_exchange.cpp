@@ -148,15 +148,32 @@ bool TlsStream::accept_collected(CertificateOrigin origin)
     fail("the client did not prove that it has the key of its certificate", Alert::HandshakeFailure);
     return false;
   }
-  TrustVerdict verdict = m_context->client_trust().judge(m_collected);
   m_certificate = std::make_unique<ClientCertificate>();
   m_certificate->leaf = std::move(m_collected.front());
   m_certificate->chain.assign(std::make_move_iterator(m_collected.begin() + 1), std::make_move_iterator(m_collected.end()));
-  m_certificate->flags = verdict.flags;
-  m_certificate->reason = std::move(verdict.reason);
   m_certificate->origin = origin;
   m_collected.clear();
+  m_judge = nullptr;
+  refresh_verdict();
   return true;
+}
+
+// Authorities and revocation lists are valid for new requests at once (design: httpsysctl), so an old connection asks the binding of today.
+void TlsStream::refresh_verdict()
+{
+  if (!m_certificate)
+    return;
+  RefPtr<TlsContext> judge = m_selector(server_name());
+  if (!judge)
+    judge = m_context;
+  if (judge == m_judge)
+    return;
+  m_judge = judge;
+  std::vector<Der> list{m_certificate->leaf};
+  list.insert(list.end(), m_certificate->chain.begin(), m_certificate->chain.end());
+  TrustVerdict verdict = judge->client_trust().judge(list);
+  m_certificate->flags = verdict.flags;
+  m_certificate->reason = std::move(verdict.reason);
 }
 
 void TlsStream::end_exchange(Outcome outcome, std::string reason)

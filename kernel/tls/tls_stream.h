@@ -51,8 +51,8 @@ struct ConnectionFacts {
 
 class TlsStream final : private RecordSession {
 public:
-  // The server name of the hello ("" without one) to the context that serves it; null: there is none, the connection must end. Called once,
-  // from inside advance().
+  // The server name of the hello ("" without one) to the context that serves it now; null: there is none. Called from inside advance(), where
+  // null ends the connection, and for each refresh_verdict().
   using ContextSelector = std::function<RefPtr<TlsContext>(std::string_view server_name)>;
 
   enum class State : uint8_t {
@@ -121,6 +121,8 @@ public:
   bool is_asking() const { return m_exchange != Exchange::None; }
   // The end of an exchange, once.
   std::optional<Event> take_event();
+  // Judges a known certificate anew when the binding's authorities or lists have changed. Costs a look-up when they have not.
+  void refresh_verdict();
   // Null: none known (yet).
   const ClientCertificate *client_certificate() const { return m_certificate.get(); }
 
@@ -199,6 +201,7 @@ private:
   std::vector<uint8_t> m_finished_before; // the client's Finished when the open request went out
   std::vector<Der> m_collected;           // the list of the client's last Certificate message
   std::unique_ptr<ClientCertificate> m_certificate;
+  RefPtr<TlsContext> m_judge; // whose authorities the verdict on it is from
   std::optional<Event> m_event;
   Failure m_failure;
   std::string m_application_protocol;
