@@ -158,7 +158,7 @@ bool TlsStream::accept_collected(CertificateOrigin origin)
   return true;
 }
 
-// Authorities and revocation lists are valid for new requests at once (design: httpsysctl), so an old connection asks the binding of today.
+// Authorities and revocation lists are valid for new requests at once (design: httpsysctl): an old connection asks today's binding.
 void TlsStream::refresh_verdict()
 {
   if (!m_certificate)
