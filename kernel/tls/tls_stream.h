@@ -51,8 +51,8 @@ struct ConnectionFacts {
 
 class TlsStream final : private RecordSession {
 public:
-  // The server name of the hello ("" without one) to the context that serves it now; null: there is none. Called from inside advance(), where
-  // null ends the connection, and for each refresh_verdict().
+  // The server name of the hello ("" without one) to the context that serves it now; null: there is none. Called from inside
+  // advance(), where null ends the connection, and for each refresh_verdict().
   using ContextSelector = std::function<RefPtr<TlsContext>(std::string_view server_name)>;
 
   enum class State : uint8_t {
