@@ -83,9 +83,10 @@ ListenerSet &ListenerSet::instance()
 void ListenerSet::start(void (*accepted)(int socket))
 {
   m_accepted = accepted;
+  m_is_closed = false;
 }
 
-Result<std::vector<RefPtr<ListenerSet::Listener>>> ListenerSet::listen(uint16_t port, Scope scope)
+Result<std::vector<RefPtr<ListenerSet::Listener>>> ListenerSet::make_listeners(uint16_t port, Scope scope)
 {
   std::vector<RefPtr<Listener>> listeners;
   for (bool v6 : {false, true}) {
@@ -117,34 +118,63 @@ void ListenerSet::close_listeners(std::vector<RefPtr<Listener>> listeners, std::
   }
 }
 
+NtStatus ListenerSet::listen(uint16_t port, Scope scope, bool accepts)
+{
+  if (m_is_closed)
+    return NtStatus::Cancelled;
+  auto listeners = make_listeners(port, scope);
+  if (listeners.is_error())
+    return listeners.error();
+  for (auto &listener : *listeners)
+    if (accepts)
+      listener->start();
+  if (!accepts)
+    m_new_ports.push_back(port);
+  m_ports[port] = {scope, listeners.release_value()};
+  return NtStatus::Success;
+}
+
 void ListenerSet::open(uint16_t port, Scope scope, Done done)
 {
   auto found = m_ports.find(port);
-  if (found != m_ports.end() && (found->second.scope == Scope::Everywhere || scope == Scope::Loopback))
+  if (found == m_ports.end())
+    return done(listen(port, scope, false));
+  if (found->second.scope == Scope::Everywhere || scope == Scope::Loopback)
     return done(NtStatus::Success);
-  auto old = found == m_ports.end() ? Port{} : std::move(found->second);
-  bool widening = found != m_ports.end();
-  if (widening)
-    m_ports.erase(found);
-  // Loopback sockets would be in the way of the wildcard ones.
-  close_listeners(std::move(old.listeners), [this, port, scope, widening, done = std::move(done)] {
-    auto listeners = listen(port, scope);
-    NtStatus status = listeners.error();
-    Scope opened = scope;
-    if (listeners.is_error() && widening) {
-      opened = Scope::Loopback;
-      listeners = listen(port, opened);
-      if (listeners.is_error())
-        log("port {} could not be widened ({}), nor opened again on loopback ({})", port,
-            status_name(status), status_name(listeners.error()));
-    }
-    if (!listeners.is_error()) {
-      for (auto &listener : *listeners)
-        listener->start();
-      m_ports[port] = {opened, listeners.release_value()};
+  reopen(port, scope, std::move(done));
+}
+
+void ListenerSet::narrow(uint16_t port, Done done)
+{
+  auto found = m_ports.find(port);
+  if (found == m_ports.end() || found->second.scope == Scope::Loopback)
+    return done(NtStatus::Success);
+  reopen(port, Scope::Loopback, std::move(done));
+}
+
+// Loopback sockets and wildcard ones are in each other's way.
+void ListenerSet::reopen(uint16_t port, Scope scope, Done done)
+{
+  auto node = m_ports.extract(port);
+  Scope before = node.mapped().scope;
+  bool accepts = std::erase(m_new_ports, port) == 0;
+  close_listeners(std::move(node.mapped().listeners), [this, port, scope, before, accepts, done = std::move(done)] {
+    NtStatus status = listen(port, scope, accepts);
+    if (!is_success(status) && status != NtStatus::Cancelled) {
+      NtStatus again = listen(port, before, accepts);
+      if (!is_success(again))
+        log("port {} could not be opened in another scope ({}), nor again in the one it had ({})", port, status_name(status),
+            status_name(again));
     }
     done(status);
   });
+}
+
+void ListenerSet::accept_on_new_ports()
+{
+  for (uint16_t port : std::exchange(m_new_ports, {}))
+    for (auto &listener : m_ports.at(port).listeners)
+      listener->start();
 }
 
 void ListenerSet::close(uint16_t port, Done done)
@@ -154,11 +184,14 @@ void ListenerSet::close(uint16_t port, Done done)
     return done(NtStatus::Success);
   auto listeners = std::move(found->second.listeners);
   m_ports.erase(found);
+  std::erase(m_new_ports, port);
   close_listeners(std::move(listeners), [done = std::move(done)] { done(NtStatus::Success); });
 }
 
 void ListenerSet::close_all(std::function<void()> done)
 {
+  m_is_closed = true;
+  m_new_ports.clear();
   std::vector<RefPtr<Listener>> all;
   for (auto &[port, entry] : m_ports)
     all.insert(all.end(), entry.listeners.begin(), entry.listeners.end());

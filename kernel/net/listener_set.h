@@ -14,17 +14,22 @@ enum class Scope { Loopback, Everywhere };
 
 class ListenerSet {
 public:
-  // accepted(socket) runs on the core that shall own the connection.
   static ListenerSet &instance();
+  // accepted(socket) runs on the core that shall own the connection.
   void start(void (*accepted)(int socket));
 
   // Makes the port listen at least in this scope. done runs on core 0, maybe at once: Success; SharingViolation,
-  // AccessDenied, ... when it can't, and then the port listens as before. One call at a time: the namespace serialises
-  // its changes.
+  // AccessDenied, ... when it can't, and then the port listens as before; Cancelled after close_all(). One call at a time
+  // for a port: the namespace serialises its changes. A port that is new accepts from accept_on_new_ports() on: how its
+  // connections begin is decided by what is registered for it, which all cores must know by then.
   using Done = std::function<void(NtStatus)>;
   void open(uint16_t port, Scope scope, Done done);
+  void accept_on_new_ports();
+  // Listens on loopback alone from now on, where the port was open to all.
+  void narrow(uint16_t port, Done done);
   // Stops listening; done runs when the port is free again. No effect on connections.
   void close(uint16_t port, Done done);
+  // For good.
   void close_all(std::function<void()> done);
   size_t descriptor_count() const;
 
@@ -34,10 +39,14 @@ private:
     Scope scope = Scope::Loopback;
     std::vector<RefPtr<Listener>> listeners;
   };
-  Result<std::vector<RefPtr<Listener>>> listen(uint16_t port, Scope scope);
+  void reopen(uint16_t port, Scope scope, Done done);
+  NtStatus listen(uint16_t port, Scope scope, bool accepts);
+  Result<std::vector<RefPtr<Listener>>> make_listeners(uint16_t port, Scope scope);
   void close_listeners(std::vector<RefPtr<Listener>> listeners, std::function<void()> closed);
   void hand_on(int socket);
   std::map<uint16_t, Port> m_ports;
+  std::vector<uint16_t> m_new_ports; // that do not accept yet
+  bool m_is_closed = false;
   void (*m_accepted)(int socket) = nullptr;
   ke::CoreId m_next_core = 0;
 };

@@ -5,6 +5,7 @@
 #include "kernel/limits.h"
 #include "kernel/net/listener_set.h"
 #include "kernel/se/access.h"
+#include <algorithm>
 #include <cstring>
 
 namespace httpsys::ns {
@@ -48,23 +49,28 @@ void Namespace::register_operations()
 void Namespace::exclusively(ke::Task change)
 {
   m_changes.push_back(std::move(change));
-  if (!m_changing)
-    start_next_change();
+  run_changes();
 }
 
-void Namespace::start_next_change()
+// A loop, not a recursion: clients decide how many changes wait.
+void Namespace::run_changes()
 {
-  m_changing = true;
-  ke::Task change = std::move(m_changes.front());
-  m_changes.pop_front();
-  change.run();
+  if (m_runs_changes)
+    return;
+  m_runs_changes = true;
+  while (!m_is_changing && !m_changes.empty()) {
+    m_is_changing = true;
+    ke::Task change = std::move(m_changes.front());
+    m_changes.pop_front();
+    change.run();
+  }
+  m_runs_changes = false;
 }
 
 void Namespace::finish_change()
 {
-  m_changing = false;
-  if (!m_changes.empty())
-    start_next_change();
+  m_is_changing = false;
+  run_changes();
 }
 
 Namespace::ServerSession *Namespace::server_session_of(const io::Irp &irp)
@@ -130,7 +136,8 @@ void Namespace::close_server_session(io::IrpPtr irp)
       drop_group(*group);
     m_sessions.remove(id);
     m_session_objects.erase(id);
-    publish_and_complete(std::move(irp), NtStatus::Success);
+    complete_when_published(std::move(irp));
+    finish_change();
   });
 }
 
@@ -143,20 +150,33 @@ void Namespace::close_url_group(io::IrpPtr irp)
       return finish_change();
     }
     drop_group(*group);
-    publish_and_complete(std::move(irp), NtStatus::Success);
+    complete_when_published(std::move(irp));
+    finish_change();
   });
 }
 
-template <typename Matches>
-bool Namespace::erase_urls(Matches matches)
+void Namespace::erase_url(Urls::iterator url)
 {
-  return std::erase_if(m_urls, [&](const auto &entry) { return matches(entry.second); }) > 0;
+  // Most often the last one.
+  auto forget = [url](std::vector<Urls::iterator> &urls) {
+    auto found = std::find(urls.rbegin(), urls.rend(), url);
+    VERIFY(found != urls.rend());
+    urls.erase(found.base() - 1);
+  };
+  const url::UrlPrefix &prefix = url->second.registration.prefix;
+  forget(m_groups.find(url->second.group)->urls);
+  Port &port = m_ports.at(prefix.port());
+  forget(port.urls);
+  port.public_urls -= prefix.is_loopback_only() ? 0 : 1;
+  m_unpublished_ports.insert(prefix.port());
+  m_urls.erase(url);
 }
 
 void Namespace::drop_group(UrlGroup &group)
 {
   uint64_t id = group.id;
-  erase_urls([id](const Url &url) { return url.group == id; });
+  while (!group.urls.empty())
+    erase_url(group.urls.back());
   m_groups.remove(id);
   m_group_objects.erase(id);
 }
@@ -181,14 +201,16 @@ void Namespace::add_url(io::IrpPtr irp)
 NtStatus Namespace::check_new_url(const io::Irp &irp, const url::UrlPrefix &prefix, std::string &reason)
 {
   std::string text = '"' + prefix.text_utf8() + '"';
-  for (const auto &[key, url] : m_urls) {
-    const url::UrlPrefix &other = url.registration.prefix;
-    if (other.port() != prefix.port() || other.is_https() == prefix.is_https())
-      continue;
-    reason = text + " can't be registered: port " + std::to_string(prefix.port()) + " carries " +
-             (other.is_https() ? "https" : "http") + " (\"" + other.text_utf8() +
-             "\"), and one port has one scheme; use another port";
-    return NtStatus::ObjectNameCollision;
+  auto port = m_ports.find(prefix.port());
+  // All registrations of a port have one scheme.
+  if (port != m_ports.end() && !port->second.urls.empty()) {
+    const url::UrlPrefix &other = port->second.urls.front()->second.registration.prefix;
+    if (other.is_https() != prefix.is_https()) {
+      reason = text + " can't be registered: port " + std::to_string(prefix.port()) + " carries " +
+               (other.is_https() ? "https" : "http") + " (\"" + other.text_utf8() +
+               "\"), and one port has one scheme; use another port";
+      return NtStatus::ObjectNameCollision;
+    }
   }
   if (auto found = m_urls.find(prefix.key()); found != m_urls.end()) {
     reason = text + " is registered by " + io::SessionManager::instance().describe(found->second.owner) +
@@ -230,10 +252,10 @@ void Namespace::add_url_now(io::IrpPtr irp)
     if (is_success(opened))
       return insert_url(std::move(waiting->first), std::move(waiting->second), context);
     std::string why = "cannot listen for \"" + waiting->second.text_utf8() + "\": ";
-    why += opened == NtStatus::SharingViolation
-               ? "port " + std::to_string(waiting->second.port()) +
-                     " is in use by a program outside httpsysd; stop it or use another port"
-               : std::string("the system answers ") + status_name(opened);
+    if (opened == NtStatus::SharingViolation)
+      why += "port " + std::to_string(waiting->second.port()) + " is in use by a program outside httpsysd; stop it or use another port";
+    else
+      why += opened == NtStatus::Cancelled ? "the daemon is ending" : std::string("the system answers ") + status_name(opened);
     io::complete(std::move(waiting->first), opened, std::move(why));
     finish_change();
   });
@@ -241,15 +263,19 @@ void Namespace::add_url_now(io::IrpPtr irp)
 
 void Namespace::insert_url(io::IrpPtr irp, url::UrlPrefix prefix, uint64_t url_context)
 {
-  m_open_ports[prefix.port()] = true;
   UrlGroup *group = group_of(*irp);
-  // The session may have ended while the port was opened.
-  if (!group)
-    return publish_and_complete(std::move(irp), NtStatus::InvalidParameter);
-  Route route{url_context, group->queue_id, false};
+  VERIFY(group); // no other change ran while the port was opened
+  Port &port = m_ports[prefix.port()];
+  port.public_urls += prefix.is_loopback_only() ? 0 : 1;
+  m_unpublished_ports.insert(prefix.port());
   std::u16string key = prefix.key();
-  m_urls.emplace(std::move(key), Url{{std::move(prefix), route}, group->id, group->owner});
-  publish_and_complete(std::move(irp), NtStatus::Success);
+  Route route{url_context, group->queue_id, false};
+  auto [url, is_new] = m_urls.emplace(std::move(key), Url{{std::move(prefix), route}, group->id, group->owner});
+  VERIFY(is_new);
+  port.urls.push_back(url);
+  group->urls.push_back(url);
+  complete_when_published(std::move(irp));
+  finish_change();
 }
 
 void Namespace::remove_url(io::IrpPtr irp)
@@ -267,10 +293,11 @@ void Namespace::remove_url_now(io::IrpPtr irp)
     complete_unknown(std::move(irp), "URL group");
     return finish_change();
   }
-  uint64_t id = group->id;
   if (all) {
-    erase_urls([id](const Url &url) { return url.group == id; });
-    return publish_and_complete(std::move(irp), NtStatus::Success);
+    while (!group->urls.empty())
+      erase_url(group->urls.back());
+    complete_when_published(std::move(irp));
+    return finish_change();
   }
   std::string reason;
   auto prefix = url::UrlPrefix::parse(*text, reason);
@@ -279,17 +306,27 @@ void Namespace::remove_url_now(io::IrpPtr irp)
     return finish_change();
   }
   auto found = m_urls.find(prefix->key());
-  if (found == m_urls.end() || found->second.group != id) {
+  if (found == m_urls.end() || found->second.group != group->id) {
     io::complete(std::move(irp), NtStatus::ObjectNameNotFound, '"' + prefix->text_utf8() + "\" is not registered in this URL group");
     return finish_change();
   }
-  m_urls.erase(found);
-  publish_and_complete(std::move(irp), NtStatus::Success);
+  erase_url(found);
+  complete_when_published(std::move(irp));
+  finish_change();
 }
 
 void Namespace::bind(io::IrpPtr irp)
 {
   exclusively([this, irp = std::move(irp)]() mutable { bind_now(std::move(irp)); });
+}
+
+void Namespace::bind_group(UrlGroup &group, uint64_t queue_id)
+{
+  group.queue_id = queue_id;
+  for (auto url : group.urls) {
+    url->second.registration.route.queue_id = queue_id;
+    m_unpublished_ports.insert(url->second.registration.prefix.port());
+  }
 }
 
 void Namespace::bind_now(io::IrpPtr irp)
@@ -299,11 +336,9 @@ void Namespace::bind_now(io::IrpPtr irp)
     complete_unknown(std::move(irp), "URL group");
     return finish_change();
   }
-  group->queue_id = irp->target().queue;
-  for (auto &[key, url] : m_urls)
-    if (url.group == group->id)
-      url.registration.route.queue_id = group->queue_id;
-  publish_and_complete(std::move(irp), NtStatus::Success);
+  bind_group(*group, irp->target().queue);
+  complete_when_published(std::move(irp));
+  finish_change();
 }
 
 void Namespace::queue_gone(uint64_t queue_id)
@@ -311,83 +346,124 @@ void Namespace::queue_gone(uint64_t queue_id)
   exclusively([this, queue_id] {
     m_groups.for_each([&](UrlGroup &group) {
       if (group.queue_id == queue_id)
-        group.queue_id = 0;
+        bind_group(group, 0);
     });
-    for (auto &[key, url] : m_urls)
-      if (url.registration.route.queue_id == queue_id)
-        url.registration.route.queue_id = 0;
-    publish([] {});
+    publish_later();
+    finish_change();
   });
 }
 
 void Namespace::session_ended(io::SessionId session)
 {
-  exclusively([this, session] {
-    std::vector<UrlGroup *> groups;
-    m_groups.for_each([&](UrlGroup &group) {
-      if (group.owner == session)
-        groups.push_back(&group);
-    });
-    for (UrlGroup *group : groups)
-      drop_group(*group);
-    std::vector<uint64_t> sessions;
-    m_sessions.for_each([&](ServerSession &one) {
-      if (one.owner == session)
-        sessions.push_back(one.id);
-    });
-    for (uint64_t id : sessions) {
-      m_sessions.remove(id);
-      m_session_objects.erase(id);
-    }
-    if (groups.empty())
-      return finish_change();
-    publish([] {});
+  exclusively([this, session] { end_session_now(session); });
+}
+
+void Namespace::end_session_now(io::SessionId session)
+{
+  std::vector<UrlGroup *> groups;
+  m_groups.for_each([&](UrlGroup &group) {
+    if (group.owner == session)
+      groups.push_back(&group);
+  });
+  for (UrlGroup *group : groups)
+    drop_group(*group);
+  std::vector<uint64_t> sessions;
+  m_sessions.for_each([&](ServerSession &one) {
+    if (one.owner == session)
+      sessions.push_back(one.id);
+  });
+  for (uint64_t id : sessions) {
+    m_sessions.remove(id);
+    m_session_objects.erase(id);
+  }
+  publish_later();
+  finish_change();
+}
+
+void Namespace::complete_when_published(io::IrpPtr irp)
+{
+  m_unpublished.push_back(std::move(irp));
+  publish_later();
+}
+
+void Namespace::publish_later()
+{
+  if (m_publication != Publication::None || (m_unpublished.empty() && m_unpublished_ports.empty()))
+    return;
+  m_publication = Publication::Due;
+  ke::Cores::instance().post(0, [this] {
+    // Opening and closing ports must not meet: a change that opens one comes first.
+    exclusively([this] { publish(); });
   });
 }
 
-void Namespace::publish_and_complete(io::IrpPtr irp, NtStatus status, std::string reason)
+void Namespace::publish()
 {
-  auto waiting = std::make_shared<std::pair<io::IrpPtr, std::string>>(std::move(irp), std::move(reason));
-  publish([waiting, status] { io::complete(std::move(waiting->first), status, std::move(waiting->second)); });
+  m_publication = Publication::Running;
+  close_unused_ports([this] {
+    hand_out();
+    finish_change();
+  });
 }
 
+// And narrows those whose last URLs are for loopback alone.
 void Namespace::close_unused_ports(std::function<void()> done)
 {
-  for (auto &[port, open] : m_open_ports) {
-    bool used = false;
-    for (const auto &[key, url] : m_urls)
-      used = used || url.registration.prefix.port() == port;
-    if (used)
+  auto &listeners = net::ListenerSet::instance();
+  auto waiting = std::make_shared<size_t>(1);
+  auto settled = [waiting, done = std::move(done)](NtStatus) {
+    if (--*waiting == 0)
+      done();
+  };
+  for (uint16_t number : m_unpublished_ports) {
+    Port &port = m_ports.at(number);
+    if (port.public_urls > 0)
       continue;
-    uint16_t unused = port;
-    m_open_ports.erase(unused);
-    return net::ListenerSet::instance().close(unused, [this, done = std::move(done)](NtStatus) { close_unused_ports(done); });
+    ++*waiting;
+    if (!port.urls.empty()) {
+      listeners.narrow(number, settled);
+      continue;
+    }
+    m_ports.erase(number);
+    listeners.close(number, settled);
   }
-  done();
+  settled(NtStatus::Success);
 }
 
-void Namespace::publish(std::function<void()> done)
+void Namespace::hand_out()
 {
-  close_unused_ports([this, done = std::move(done)] {
-    std::vector<const Registration *> registrations;
-    for (const auto &[key, url] : m_urls)
-      registrations.push_back(&url.registration);
-    auto tree = UrlTree::build(registrations);
-    auto &cores = ke::Cores::instance();
-    auto waiting = std::make_shared<uint32_t>(cores.count());
-    auto acknowledged = std::make_shared<std::function<void()>>([this, waiting, done] {
-      if (--*waiting > 0)
-        return;
-      done();
-      finish_change();
-    });
-    for (ke::CoreId core = 0; core < cores.count(); core++) {
-      cores.run_on(core, [tree, acknowledged] {
-        UrlTree::set_current(tree);
-        ke::Cores::instance().run_on(0, [acknowledged] { (*acknowledged)(); });
-      });
-    }
+  std::vector<UrlTree::PortChange> changes;
+  for (uint16_t number : std::exchange(m_unpublished_ports, {})) {
+    UrlTree::PortChange &change = changes.emplace_back();
+    change.port = number;
+    if (auto port = m_ports.find(number); port != m_ports.end())
+      for (auto url : port->second.urls)
+        change.registrations.push_back(&url->second.registration);
+  }
+  auto tree = UrlTree::change(UrlTree::current(), changes);
+  auto operations = std::make_shared<std::vector<io::IrpPtr>>(std::exchange(m_unpublished, {}));
+  auto &cores = ke::Cores::instance();
+  auto waiting = std::make_shared<uint32_t>(cores.count());
+  auto acknowledged = std::make_shared<std::function<void()>>([this, waiting, operations] {
+    if (--*waiting == 0)
+      handed_out(operations);
   });
+  for (ke::CoreId core = 0; core < cores.count(); core++) {
+    cores.run_on(core, [tree, acknowledged] {
+      UrlTree::set_current(tree);
+      ke::Cores::instance().run_on(0, [acknowledged] { (*acknowledged)(); });
+    });
+  }
+  // Behind the snapshot on the way to each core: a connection finds it there.
+  net::ListenerSet::instance().accept_on_new_ports();
+}
+
+void Namespace::handed_out(const std::shared_ptr<std::vector<io::IrpPtr>> &operations)
+{
+  for (auto &irp : *operations)
+    io::complete(std::move(irp), NtStatus::Success);
+  m_publication = Publication::None;
+  publish_later();
 }
 
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Namespace: server sessions, URL groups and their URLs, on core 0. Every change opens or closes ports where needed,
-// builds a new UrlTree and hands it to all cores; the operation completes when all have it. Changes run one at a time.
-// Objects belong to the session (process) that made them and end with it.
+// Namespace: server sessions, URL groups and their URLs, on core 0. Changes run one at a time, and those that come while a
+// publication is under way share the next one: it closes the ports that no URL needs any more and hands a new UrlTree to
+// all cores. An operation completes when all have its change. Objects belong to the session (process) that made them and
+// end with it.
 #pragma once
 #include "kernel/io/irp.h"
 #include "kernel/ns/url_tree.h"
@@ -9,6 +10,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <set>
 
 namespace httpsys::ns {
 
@@ -34,6 +36,8 @@ public:
   size_t group_count() const { return m_groups.count(); }
 
 private:
+  struct Url;
+  using Urls = std::map<std::u16string, Url>; // by UrlPrefix::key()
   struct ServerSession {
     uint64_t id = 0;
     io::SessionId owner = 0;
@@ -43,30 +47,42 @@ private:
     uint64_t server_session = 0;
     io::SessionId owner = 0;
     uint64_t queue_id = 0;
+    std::vector<Urls::iterator> urls;
   };
   struct Url {
     Registration registration;
     uint64_t group = 0;
     io::SessionId owner = 0;
   };
+  // A port that listens.
+  struct Port {
+    std::vector<Urls::iterator> urls;
+    size_t public_urls = 0; // of urls: those that are not for loopback alone
+  };
 
   Namespace();
   // Runs change when no other one is under way; change calls finish_change() when it is done.
   void exclusively(ke::Task change);
   void finish_change();
-  void start_next_change();
+  void run_changes();
   void add_url_now(io::IrpPtr irp);
   void remove_url_now(io::IrpPtr irp);
   void bind_now(io::IrpPtr irp);
+  void end_session_now(io::SessionId session);
   NtStatus check_new_url(const io::Irp &irp, const url::UrlPrefix &prefix, std::string &reason);
   void insert_url(io::IrpPtr irp, url::UrlPrefix prefix, uint64_t url_context);
-  template <typename Matches>
-  bool erase_urls(Matches matches);
+  void erase_url(Urls::iterator url);
+  void bind_group(UrlGroup &group, uint64_t queue_id);
   void drop_group(UrlGroup &group);
-  // Closes ports without URLs, publishes the tree, then calls done and finish_change().
-  void publish(std::function<void()> done);
-  void publish_and_complete(io::IrpPtr irp, NtStatus status, std::string reason = {});
+
+  // The change is done; the operation completes when all cores have it.
+  void complete_when_published(io::IrpPtr irp);
+  // Soon, so that the changes of one turn of the loop are published together.
+  void publish_later();
+  void publish();
   void close_unused_ports(std::function<void()> done);
+  void hand_out();
+  void handed_out(const std::shared_ptr<std::vector<io::IrpPtr>> &operations);
   ServerSession *server_session_of(const io::Irp &irp);
   UrlGroup *group_of(const io::Irp &irp);
 
@@ -74,10 +90,16 @@ private:
   ob::IdTable<UrlGroup> m_groups;
   std::map<uint64_t, std::unique_ptr<ServerSession>> m_session_objects;
   std::map<uint64_t, std::unique_ptr<UrlGroup>> m_group_objects;
-  std::map<std::u16string, Url> m_urls; // by UrlPrefix::key()
-  std::map<uint16_t, bool> m_open_ports;
+  Urls m_urls;
+  std::map<uint16_t, Port> m_ports;
+
   std::deque<ke::Task> m_changes;
-  bool m_changing = false;
+  bool m_is_changing = false; // a change waits for something
+  bool m_runs_changes = false;
+
+  enum class Publication { None, Due, Running } m_publication = Publication::None;
+  std::set<uint16_t> m_unpublished_ports; // differ from the snapshot that the cores have
+  std::vector<io::IrpPtr> m_unpublished;  // operations whose changes have been made
 };
 
 }

@@ -50,41 +50,70 @@ const Route *UrlTree::Paths::find(std::u16string_view path_key, std::u16string &
   return nullptr;
 }
 
-RefPtr<UrlTree> UrlTree::build(std::span<const Registration *const> registrations)
+std::shared_ptr<const UrlTree::Port> UrlTree::build_port(std::span<const Registration *const> registrations)
 {
-  auto tree = RefPtr<UrlTree>::adopt(new UrlTree);
+  auto port = std::make_shared<Port>();
   for (const Registration *registration : registrations) {
     const url::UrlPrefix &prefix = registration->prefix;
-    Port &port = tree->m_ports[prefix.port()];
-    port.is_https = prefix.is_https();
-    if (port.texts.size() < limits::kNearestUrlsLogged)
-      port.texts.push_back(prefix.text_utf8());
+    port->is_https = prefix.is_https();
+    if (port->texts.size() < limits::kNearestUrlsLogged)
+      port->texts.push_back(prefix.text_utf8());
     Route route = registration->route;
     switch (prefix.host()) {
     case url::PrefixHost::StrongWildcard:
-      port.strong.add(prefix.path_key(), route);
+      port->strong.add(prefix.path_key(), route);
       break;
     case url::PrefixHost::Name:
-      port.names[prefix.host_key()].add(prefix.path_key(), route);
+      port->names[prefix.host_key()].add(prefix.path_key(), route);
       break;
     case url::PrefixHost::IpLiteral:
       route.is_ip_routed = true;
-      port.addresses[prefix.address()].add(prefix.path_key(), route);
+      port->addresses[prefix.address()].add(prefix.path_key(), route);
       break;
     case url::PrefixHost::WeakWildcard:
-      port.weak.add(prefix.path_key(), route);
+      port->weak.add(prefix.path_key(), route);
       break;
     }
+  }
+  return port;
+}
+
+RefPtr<UrlTree> UrlTree::build(std::span<const Registration *const> registrations)
+{
+  std::map<uint16_t, PortChange> ports;
+  for (const Registration *registration : registrations)
+    ports[registration->prefix.port()].registrations.push_back(registration);
+  auto tree = RefPtr<UrlTree>::adopt(new UrlTree);
+  for (auto &[port, change] : ports)
+    tree->m_ports[port] = build_port(change.registrations);
+  return tree;
+}
+
+RefPtr<UrlTree> UrlTree::change(const UrlTree &before, std::span<const PortChange> changes)
+{
+  auto tree = RefPtr<UrlTree>::adopt(new UrlTree);
+  tree->m_ports = before.m_ports;
+  for (const PortChange &change : changes) {
+    if (change.registrations.empty())
+      tree->m_ports.erase(change.port);
+    else
+      tree->m_ports[change.port] = build_port(change.registrations);
   }
   return tree;
 }
 
+const UrlTree::Port *UrlTree::find_port(uint16_t port) const
+{
+  auto found = m_ports.find(port);
+  return found == m_ports.end() ? nullptr : found->second.get();
+}
+
 Lookup UrlTree::find(const Endpoint &local, const url::Host &host, std::u16string_view path_key, Route &route) const
 {
-  auto found = m_ports.find(local.port);
-  if (found == m_ports.end())
+  const Port *found = find_port(local.port);
+  if (!found)
     return Lookup::NoHost;
-  const Port &port = found->second;
+  const Port &port = *found;
   thread_local std::u16string scratch;
   bool host_is_served = false;
   auto take = [&](const Paths &paths) {
@@ -111,17 +140,17 @@ Lookup UrlTree::find(const Endpoint &local, const url::Host &host, std::u16strin
 
 bool UrlTree::is_https(uint16_t port) const
 {
-  auto found = m_ports.find(port);
-  return found != m_ports.end() && found->second.is_https;
+  const Port *found = find_port(port);
+  return found && found->is_https;
 }
 
 std::string UrlTree::nearest(uint16_t port) const
 {
-  auto found = m_ports.find(port);
-  if (found == m_ports.end())
+  const Port *found = find_port(port);
+  if (!found)
     return "no registration is left on this port";
   std::string text = "registered here:";
-  for (const auto &one : found->second.texts)
+  for (const auto &one : found->texts)
     text += " \"" + one + '"';
   return text;
 }

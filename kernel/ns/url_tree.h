@@ -6,6 +6,7 @@
 #include "kernel/url/host.h"
 #include "kernel/url/prefix.h"
 #include <map>
+#include <memory>
 #include <span>
 #include <unordered_map>
 #include <vector>
@@ -32,6 +33,14 @@ enum class Lookup {
 class UrlTree final : public AtomicRefCounted<UrlTree> {
 public:
   static RefPtr<UrlTree> build(std::span<const Registration *const> registrations);
+  // All that a port has now; nothing: it leaves the tree.
+  struct PortChange {
+    uint16_t port = 0;
+    std::vector<const Registration *> registrations;
+  };
+  // A snapshot that differs from `before` in these ports alone and shares the others with it, so that a change costs what
+  // its ports have.
+  static RefPtr<UrlTree> change(const UrlTree &before, std::span<const PortChange> changes);
   // The snapshot of the current core.
   static UrlTree &current();
   static void set_current(RefPtr<UrlTree> tree);
@@ -62,7 +71,9 @@ private:
     std::map<IpAddress, Paths> addresses;
     std::vector<std::string> texts;
   };
-  std::unordered_map<uint16_t, Port> m_ports;
+  static std::shared_ptr<const Port> build_port(std::span<const Registration *const> registrations);
+  const Port *find_port(uint16_t port) const;
+  std::unordered_map<uint16_t, std::shared_ptr<const Port>> m_ports; // several snapshots share them
 };
 
 }
