@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/http/id_tables.h"
 #include "kernel/http/counters.h"
-#include "kernel/ke/core.h"
+#include "kernel/io/per_core.h"
+#include <optional>
 
 namespace httpsys::http {
 
@@ -20,9 +21,12 @@ Counters &counters()
 
 IdTables &id_tables()
 {
-  static thread_local IdTables tables{{ob::IdType::Connection, ke::Core::current().id(), random_generation()},
-                                      {ob::IdType::Request, ke::Core::current().id(), random_generation()}};
-  return tables;
+  static io::PerCore<std::optional<IdTables>> all;
+  auto &tables = all.here();
+  ke::CoreId core = ke::Core::current().id();
+  if (!tables)
+    tables.emplace(IdTables{{ob::IdType::Connection, core, random_generation()}, {ob::IdType::Request, core, random_generation()}});
+  return *tables;
 }
 
 }

@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/http/tls_bindings.h"
-#include "kernel/ke/core.h"
+#include "kernel/io/per_core.h"
 #include <memory>
 
 namespace httpsys::http {
 
-static thread_local RefPtr<tls::BindingTable> t_bindings;
+static io::PerCore<RefPtr<tls::BindingTable>> s_bindings;
 
 tls::BindingTable &tls_bindings()
 {
-  if (!t_bindings)
-    t_bindings = tls::BindingTable::create({}, {});
-  return *t_bindings;
+  auto &bindings = s_bindings.here();
+  if (!bindings)
+    bindings = tls::BindingTable::create({}, {});
+  return *bindings;
 }
 
 void set_tls_bindings(RefPtr<tls::BindingTable> bindings)
 {
-  t_bindings = std::move(bindings);
+  s_bindings.here() = std::move(bindings);
 }
 
 void publish_tls_bindings(RefPtr<tls::BindingTable> bindings, std::function<void()> done)

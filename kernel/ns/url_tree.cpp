@@ -1,22 +1,24 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/ns/url_tree.h"
+#include "kernel/io/per_core.h"
 #include "kernel/limits.h"
 #include <algorithm>
 
 namespace httpsys::ns {
 
-static thread_local RefPtr<UrlTree> t_current;
+static io::PerCore<RefPtr<UrlTree>> s_current;
 
 UrlTree &UrlTree::current()
 {
-  if (!t_current)
-    t_current = build({});
-  return *t_current;
+  auto &tree = s_current.here();
+  if (!tree)
+    tree = build({});
+  return *tree;
 }
 
 void UrlTree::set_current(RefPtr<UrlTree> tree)
 {
-  t_current = std::move(tree);
+  s_current.here() = std::move(tree);
 }
 
 void UrlTree::Paths::add(const std::u16string &path_key, const Route &route)
