@@ -107,23 +107,22 @@ NtStatus ResponseSender::encode_head(const io::Irp &irp, std::string &reason)
   return NtStatus::Success;
 }
 
-void ResponseSender::begin_next(io::IrpPtr irp)
+void ResponseSender::begin(io::Irp &irp)
 {
-  Current current;
+  Current &current = m_current.emplace();
+  current.irp = &irp;
   bool continues;
   // Both blocks were checked when the operation was accepted; they are the daemon's own copies.
-  if (irp->operation() == HSYS_OP_SEND_RESPONSE) {
-    auto block = MUST(parse_response_block(irp->parameters()));
+  if (irp.operation() == HSYS_OP_SEND_RESPONSE) {
+    auto block = MUST(parse_response_block(irp.parameters()));
     continues = block.continues;
     current.extents = std::move(block.extents);
   } else {
-    auto block = MUST(parse_send_body_block(irp->parameters()));
+    auto block = MUST(parse_send_body_block(irp.parameters()));
     continues = block.continues;
     current.extents = std::move(block.extents);
   }
-  current.is_final = is_final(*irp, continues);
-  current.irp = std::move(irp);
-  m_current.emplace(std::move(current));
+  current.is_final = is_final(irp, continues);
 }
 
 // Puts one piece on the wire; false when the operation has no more.
@@ -158,11 +157,11 @@ bool ResponseSender::write_piece()
 
 void ResponseSender::complete_current()
 {
-  Current current = std::move(*m_current);
-  m_current.reset();
   io::IrpCompletion completion;
-  completion.information = current.wire_bytes;
-  io::complete(std::move(current.irp), std::move(completion));
+  completion.information = m_current->wire_bytes;
+  auto irp = m_sends.take(*m_current->irp);
+  m_current.reset();
+  io::complete(std::move(irp), std::move(completion));
 }
 
 void ResponseSender::pump()
@@ -171,10 +170,9 @@ void ResponseSender::pump()
   while (!m_finished && !transport.is_closing() && !transport.is_write_blocked() &&
          transport.backlog() < limits::kOutputBacklogBytes) {
     if (!m_current) {
-      auto irp = m_sends.take_first();
-      if (!irp)
+      if (m_sends.is_empty())
         return;
-      begin_next(std::move(irp));
+      begin(*m_sends.first());
     }
     if (write_piece())
       continue;
@@ -192,17 +190,15 @@ void ResponseSender::pump()
 
 void ResponseSender::fail(NtStatus status, const std::string &reason)
 {
-  if (m_current) {
-    auto irp = std::move(m_current->irp);
-    m_current.reset();
-    io::complete(std::move(irp), status, reason);
-  }
+  m_current.reset();
   m_sends.complete_all(status, reason);
 }
 
 // A send in the middle of a response can't be taken back: what follows would be garbled.
 void ResponseSender::on_irp_cancelled(io::IrpQueue &, io::IrpPtr irp)
 {
+  if (m_current && m_current->irp == irp.get())
+    m_current.reset();
   io::complete(std::move(irp), NtStatus::Cancelled);
   m_request.connection().abort(NtStatus::ConnectionAborted, "a send of the response was cancelled");
 }

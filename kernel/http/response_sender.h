@@ -38,8 +38,9 @@ public:
   bool keeps_connection() const { return m_keep_alive; }
 
 private:
+  // Of the first of m_sends. It stays there, so that CANCEL and the session's end find it while the client does not read.
   struct Current {
-    io::IrpPtr irp;
+    io::Irp *irp;
     std::vector<hsys_extent> extents;
     size_t extent = 0;
     uint32_t offset = 0; // in the extent
@@ -49,7 +50,7 @@ private:
 
   void on_irp_cancelled(io::IrpQueue &queue, io::IrpPtr irp) override;
   NtStatus encode_head(const io::Irp &irp, std::string &reason);
-  void begin_next(io::IrpPtr irp);
+  void begin(io::Irp &irp);
   bool write_piece();
   void complete_current();
   Request &m_request;
