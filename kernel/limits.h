@@ -66,12 +66,15 @@ inline constexpr size_t kOutputBacklogBytes = 262144;        // bytes waiting fo
 inline constexpr size_t kWritePieceBytes = 16384;            // of a response body at a time: one TLS record
 inline constexpr uint64_t kLingerMilliseconds = 2000;        // read-and-drop time of a closing connection
 inline constexpr size_t kLingerBytes = 65536;                // read-and-drop bytes of a closing connection
-inline constexpr uint64_t kDrainOutputMilliseconds = 10'000; // for a closing connection's last bytes to go out
+inline constexpr size_t kSendSliceBytes = 65536;             // given to the socket at a time
+inline constexpr uint64_t kSendMilliseconds = 120'000;       // for one slice to be taken: 546 bytes/s, of HTTP.sys' MinSendRate's order
+inline constexpr size_t kIdleBufferBytes = 4096;             // a connection's buffers that are larger are freed when they are empty
 inline constexpr uint32_t kConnectionsPerCore = 262144;      // below ob::IdTable's 2^20 slots
 
 // queue
 inline constexpr uint32_t kRequestQueues = 4096;      // of all processes together
 inline constexpr uint32_t kRequestQueueLength = 1000; // requests that wait in one queue (HttpServerQueueLengthProperty's default)
+inline constexpr size_t kUnreceivedSlack = 64;        // notes of ended requests that a channel keeps beside those of live ones
 
 // tls
 // bytes; a client's certificate list as sent, default of MaxClientCertificateBytes

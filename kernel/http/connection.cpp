@@ -16,7 +16,7 @@ namespace httpsys::http {
 static constexpr uint32_t kSchannelTls13 = 0x1000;
 
 Connection::Connection(int socket, const Endpoint &local, const Endpoint &remote)
-  : m_local(local), m_remote(remote), m_transport(*this, socket), m_parser(settings().parser), m_certificate(*this)
+  : m_local(local), m_remote(remote), m_transport(*this, socket, m_local, m_remote), m_parser(settings().parser), m_certificate(*this)
 {
 }
 
@@ -74,7 +74,7 @@ void Connection::start()
   counters().connections.fetch_add(1, std::memory_order_relaxed);
   counters().connections_total.fetch_add(1, std::memory_order_relaxed);
   if (ns::UrlTree::current().is_https(m_local.port)) {
-    m_transport.start_tls(m_local, m_remote);
+    m_transport.start_tls();
   } else {
     m_phase = Phase::Head;
     m_transport.start_plain();

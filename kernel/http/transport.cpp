@@ -17,7 +17,10 @@ private:
   TransportOwner &m_owner;
 };
 
-Transport::Transport(TransportOwner &owner, int socket) : m_owner(owner), m_socket(socket), m_receive(*this), m_send(*this) {}
+Transport::Transport(TransportOwner &owner, int socket, const Endpoint &local, const Endpoint &remote)
+  : m_owner(owner), m_socket(socket), m_receive(*this), m_send(*this), m_local(local), m_remote(remote)
+{
+}
 
 Transport::~Transport()
 {
@@ -30,17 +33,18 @@ void Transport::start_plain()
   start_receive();
 }
 
-void Transport::start_tls(const Endpoint &local, const Endpoint &remote)
+void Transport::start_tls()
 {
-  m_local = local;
-  m_remote = remote;
-  m_tls = std::make_unique<tls::TlsStream>([local](std::string_view name) { return tls_bindings().find(local, name); });
+  m_tls = std::make_unique<tls::TlsStream>([this](std::string_view name) { return tls_bindings().find(m_local, name); });
   start_plain();
 }
 
 void Transport::start_receive()
 {
-  if (m_receive.is_in_flight() || !m_wants_bytes || m_peer_ended || m_state == State::Closed || (m_tls && !m_tls->wants_input()))
+  if (m_receive.is_in_flight() || !m_wants_bytes || m_peer_ended || m_state == State::Closed)
+    return;
+  // What comes at the end is dropped unread.
+  if (m_state == State::Open && m_tls && !m_tls->wants_input())
     return;
   ke::Core::current().io().receive_multishot(m_socket, m_receive);
 }
@@ -118,7 +122,7 @@ void Transport::on_end_of_stream()
 void Transport::take_tls_output()
 {
   auto bytes = m_tls->output();
-  if (bytes.empty())
+  if (bytes.empty() || m_state == State::Closed)
     return;
   m_output.insert(m_output.end(), bytes.begin(), bytes.end());
   m_tls->consume_output(bytes.size());
@@ -147,8 +151,11 @@ void Transport::pump_tls()
     return;
   if (m_tls->state() == tls::TlsStream::State::Failed)
     return fail_tls();
-  if (auto event = m_tls->take_event(); event && event->outcome != tls::TlsStream::Outcome::Failed)
+  if (auto event = m_tls->take_event()) {
+    if (event->outcome == tls::TlsStream::Outcome::Failed)
+      return fail_exchange(event->reason);
     m_owner.on_certificate_outcome(*event);
+  }
   if (m_state == State::Open && m_tls->state() == tls::TlsStream::State::PeerClosed && !m_tls_ended) {
     m_tls_ended = true;
     m_owner.on_peer_end();
@@ -170,10 +177,21 @@ void Transport::fail_tls()
   tell_owner(NtStatus::ConnectionInvalid, reason);
 }
 
+// The client ended its side instead of answering: a failed exchange ends the connection.
+void Transport::fail_exchange(const std::string &reason)
+{
+  log("{} -> {}: no client certificate: {}", m_remote.to_string(), m_local.to_string(), reason);
+  m_tls->shutdown();
+  take_tls_output();
+  drain_output();
+  tell_owner(NtStatus::ConnectionInvalid, reason);
+}
+
 tls::TlsStream::AskAnswer Transport::ask_certificate()
 {
   auto answer = m_tls->ask_certificate();
   take_tls_output();
+  ke::Core::current().request_flush(*this); // looks whether TLS has failed over it
   return answer;
 }
 
@@ -188,7 +206,7 @@ void Transport::write(std::span<const uint8_t> bytes)
       size_t taken = m_tls->write(bytes.first(std::min(bytes.size(), limits::kWritePieceBytes)));
       take_tls_output();
       if (taken == 0)
-        break; // it has failed; the next pump says so
+        break; // it has failed; flush() looks
       bytes = bytes.subspan(taken);
     }
   }
@@ -198,26 +216,45 @@ void Transport::write(std::span<const uint8_t> bytes)
 
 void Transport::flush()
 {
+  Guard guard(m_owner);
+  if (m_state == State::Open && m_tls && m_tls->state() == tls::TlsStream::State::Failed)
+    fail_tls(); // in a write or a question, where nobody pumps
   if (m_send.is_in_flight() || m_state == State::Closed)
     return;
-  if (!m_output.empty()) {
+  if (m_sent == m_sending.size()) {
     m_sending.clear();
+    m_sent = 0;
     m_sending.swap(m_output);
-    ke::Core::current().io().send(m_socket, m_sending, m_send);
-    return;
   }
+  if (!m_sending.empty())
+    return send_slice();
+  // Idle connections are many.
+  for (auto *buffer : {&m_output, &m_sending})
+    if (buffer->capacity() > limits::kIdleBufferBytes)
+      *buffer = {};
   if (m_state == State::Draining)
     begin_lingering();
+}
+
+// A slice at a time shows whether the client goes on reading.
+void Transport::send_slice()
+{
+  auto rest = std::span<const uint8_t>(m_sending).subspan(m_sent);
+  m_slice = std::min(rest.size(), limits::kSendSliceBytes);
+  auto &core = ke::Core::current();
+  core.io().send(m_socket, rest.first(m_slice), m_send);
+  core.timers().set(*this, core.now() + limits::kSendMilliseconds);
 }
 
 void Transport::on_sent(const platform::IoResult &result)
 {
   Guard guard(m_owner);
-  m_sending.clear();
   if (m_state == State::Closed)
     return close_socket_when_idle();
+  ke::Core::current().timers().cancel(*this);
   if (!is_success(result.status))
     return finish(NtStatus::ConnectionAborted, "the client reset the connection");
+  m_sent += m_slice;
   if (m_state == State::Open && m_was_full && backlog() < limits::kOutputBacklogBytes) {
     m_was_full = false;
     m_owner.on_writable();
@@ -240,8 +277,6 @@ void Transport::close()
 void Transport::drain_output()
 {
   m_state = State::Draining;
-  // A peer that takes nothing must not hold the connection.
-  ke::Core::current().timers().set(*this, ke::Core::current().now() + limits::kDrainOutputMilliseconds);
   m_wants_bytes = true;
   start_receive();
   ke::Core::current().request_flush(*this);
@@ -256,10 +291,15 @@ void Transport::begin_lingering()
   ke::Core::current().timers().set(*this, ke::Core::current().now() + limits::kLingerMilliseconds);
 }
 
+// The lingering is over, or a send has not got through: a peer that does not read must not hold a connection.
 void Transport::on_timer()
 {
   Guard guard(m_owner);
-  finish(NtStatus::Success, {});
+  if (m_state == State::Lingering)
+    return finish(NtStatus::Success, {});
+  log("{} -> {}: reset, the client took less than {} bytes in {} s", m_remote.to_string(), m_local.to_string(), m_slice,
+      limits::kSendMilliseconds / 1000);
+  abort(NtStatus::ConnectionAborted, "the client does not read the response");
 }
 
 void Transport::abort(NtStatus status, const std::string &reason)
@@ -278,7 +318,7 @@ void Transport::finish(NtStatus status, const std::string &reason)
   Guard guard(m_owner);
   ke::Core::current().timers().cancel(*this);
   ke::Core::current().cancel_flush(*this);
-  m_output = {};
+  m_output = {}; // m_sending is the kernel's yet
   if (m_receive.is_in_flight())
     ke::Core::current().io().cancel(m_receive);
   if (m_send.is_in_flight())

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Transport: a connection's socket, with TLS on it or not: plaintext in, plaintext out, one receive and at most one send in flight,
-// back-pressure, orderly and abrupt ends. Part of a Connection, on its core; it keeps its owner alive while the kernel still works
-// for it.
+// back-pressure, a time for every send, orderly and abrupt ends. Part of a Connection, on its core; it keeps its owner alive while
+// the kernel still works for it.
 #pragma once
 #include "kernel/ke/core.h"
 #include "kernel/tls/tls_stream.h"
@@ -36,12 +36,12 @@ protected:
 
 class Transport final : ke::Flushable, ke::Timer {
 public:
-  Transport(TransportOwner &owner, int socket);
+  Transport(TransportOwner &owner, int socket, const Endpoint &local, const Endpoint &remote);
   ~Transport();
 
   void start_plain();
   // Contexts come from the current core's bindings (tls_bindings.h).
-  void start_tls(const Endpoint &local, const Endpoint &remote);
+  void start_tls();
 
   bool is_tls() const { return m_tls != nullptr; }
   tls::TlsStream &tls() { return *m_tls; }
@@ -49,7 +49,7 @@ public:
   // Appends to the output; goes out at the end of the loop turn. Not to be called while is_write_blocked().
   void write(std::span<const uint8_t> bytes);
   void write(std::string_view text) { write({reinterpret_cast<const uint8_t *>(text.data()), text.size()}); }
-  size_t backlog() const { return m_output.size() + m_sending.size(); }
+  size_t backlog() const { return m_output.size() + m_sending.size() - m_sent; }
   // A TLS 1.2 renegotiation is open: application data must wait.
   bool is_write_blocked() const { return m_tls && m_state == State::Open && m_handshake_done && !m_tls->can_write(); }
   // The client has not answered yet and may never do so: what waits goes out all the same.
@@ -90,7 +90,9 @@ private:
   void start_receive();
   void pump_tls();
   void fail_tls();
+  void fail_exchange(const std::string &reason);
   void take_tls_output();
+  void send_slice();
   void drain_output();
   void begin_lingering();
   void finish(NtStatus status, const std::string &reason);
@@ -103,8 +105,10 @@ private:
   Receive m_receive;
   Send m_send;
   std::unique_ptr<tls::TlsStream> m_tls;
-  Endpoint m_local, m_remote; // of TLS connections, for log lines
+  const Endpoint &m_local, &m_remote; // the owner's
   std::vector<uint8_t> m_output, m_sending;
+  size_t m_sent = 0;  // of m_sending
+  size_t m_slice = 0; // in flight
   size_t m_lingered = 0;
   bool m_wants_bytes = true;
   bool m_peer_ended = false;
