@@ -88,6 +88,8 @@ void ClientCertificateExchange::receive(io::IrpPtr irp)
   }
   if (!is_tls)
     return io::complete(std::move(irp), NtStatus::NotFound, "no certificate: the connection is plain HTTP");
+  if (m_connection.transport().is_closing())
+    return io::complete(std::move(irp), NtStatus::ConnectionInvalid, "the connection is about to end");
   if (irp->entry().out_length < HSYS_NATIVE_CLIENT_CERT_INFO)
     return io::complete(std::move(irp), NtStatus::BufferTooSmall);
   if (!m_is_open)
@@ -105,6 +107,8 @@ void ClientCertificateExchange::start(io::IrpPtr irp)
   case tls::TlsStream::Ask::AlreadyKnown: return complete_from_known(std::move(irp));
   case tls::TlsStream::Ask::KnownAbsent: return io::complete(std::move(irp), NtStatus::NotFound, asked.reason);
   case tls::TlsStream::Ask::CannotAsk:
+    if (m_connection.transport().tls().state() != tls::TlsStream::State::Open)
+      return io::complete(std::move(irp), NtStatus::ConnectionInvalid, "no client certificate: " + asked.reason);
     log("{} -> {}: no client certificate: {}", m_connection.remote().to_string(), m_connection.local().to_string(), asked.reason);
     return io::complete(std::move(irp), NtStatus::NotSupported, asked.reason);
   case tls::TlsStream::Ask::Started: break;
@@ -112,8 +116,11 @@ void ClientCertificateExchange::start(io::IrpPtr irp)
   m_is_open = true;
   m_waits.park(std::move(irp));
   ke::Core::current().timers().set(*this, ke::Core::current().now() + settings().ssl_renegotiation);
-  if (m_connection.request())
-    note_kept_bytes(m_connection.request()->body().buffered());
+}
+
+bool ClientCertificateExchange::needs_input() const
+{
+  return is_waiting() || (m_is_open && m_connection.transport().is_write_blocked());
 }
 
 void ClientCertificateExchange::on_outcome(const tls::TlsStream::Event &event)
@@ -127,6 +134,13 @@ void ClientCertificateExchange::on_outcome(const tls::TlsStream::Event &event)
       io::complete(std::move(irp), NtStatus::NotFound, event.reason);
   }
   m_connection.certificate_wait_ended();
+}
+
+// The others wait on. After the last one the connection goes by its usual window and times.
+void ClientCertificateExchange::on_irp_cancelled(io::IrpQueue &, io::IrpPtr irp)
+{
+  io::complete(std::move(irp), NtStatus::Cancelled);
+  m_connection.input_changed(false);
 }
 
 void ClientCertificateExchange::release_kept_bytes()
@@ -150,7 +164,7 @@ void ClientCertificateExchange::on_connection_closed(const std::string &reason)
 
 void ClientCertificateExchange::note_kept_bytes(size_t kept)
 {
-  if (!is_waiting())
+  if (!needs_input())
     return release_kept_bytes();
   s_kept_bytes.fetch_add(kept, std::memory_order_relaxed);
   uint64_t total = s_kept_bytes.fetch_sub(m_counted, std::memory_order_relaxed) - m_counted;
@@ -160,7 +174,7 @@ void ClientCertificateExchange::note_kept_bytes(size_t kept)
                                                                            : nullptr;
   if (!key)
     return;
-  std::string reason = fmt::format("no client certificate: {} bytes of the request body came before the client's answer, more than "
+  std::string reason = fmt::format("no client certificate: {} bytes of the request came before the client's answer, more than "
                                    "{} allows; read the body first",
                                    kept, key);
   log("{} -> {}: {}", m_connection.remote().to_string(), m_connection.local().to_string(), reason);
@@ -176,7 +190,7 @@ void ClientCertificateExchange::on_timer()
 {
   RefPtr<Connection> connection(m_connection);
   // All calls were cancelled: only TLS 1.2, whose responses wait for the answer, cannot go on without it.
-  if (!is_waiting() && !connection->transport().is_write_blocked())
+  if (!needs_input())
     return;
   std::string reason = fmt::format("the client did not answer the request for a certificate within {} s (SslRenegotiation)",
                                    static_cast<double>(settings().ssl_renegotiation) / 1000);

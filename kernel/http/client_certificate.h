@@ -11,7 +11,7 @@ namespace httpsys::http {
 
 class Connection;
 
-class ClientCertificateExchange final : ke::Timer {
+class ClientCertificateExchange final : ke::Timer, io::IrpQueue::CancelHandler {
 public:
   explicit ClientCertificateExchange(Connection &connection) : m_connection(connection) {}
   ~ClientCertificateExchange();
@@ -21,21 +21,24 @@ public:
   // TLS has come to an end with the question.
   void on_outcome(const tls::TlsStream::Event &event);
   void on_connection_closed(const std::string &reason);
-  // Operations wait for the client: body bytes are kept beyond the usual window, and application data may have to wait.
   bool is_waiting() const { return !m_waits.is_empty(); }
-  // The bytes that the connection keeps have changed. Past a limit the waiting calls fail.
+  // The client's answer may lie behind any number of bytes, and somebody waits for it, a blocked response at least: bytes
+  // are kept beyond the usual window.
+  bool needs_input() const;
+  // The bytes that the connection keeps have changed. Past a limit nothing waits any longer.
   void note_kept_bytes(size_t kept);
 
   static uint64_t kept_bytes_total();
 
 private:
   void on_timer() override;
+  void on_irp_cancelled(io::IrpQueue &queue, io::IrpPtr irp) override;
   void start(io::IrpPtr irp);
   void complete_from_known(io::IrpPtr irp);
   void release_kept_bytes();
   void end_exchange();
   Connection &m_connection;
-  io::IrpQueue m_waits;
+  io::IrpQueue m_waits{this};
   bool m_is_open = false; // the client has been asked and has not answered; longer than is_waiting() when calls are cancelled
   size_t m_counted = 0;   // of this connection, in the total
 };

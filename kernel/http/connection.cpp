@@ -14,6 +14,8 @@ namespace httpsys::http {
 
 // SP_PROT_TLS1_3_SERVER, as tls::ConnectionFacts has it.
 static constexpr uint32_t kSchannelTls13 = 0x1000;
+static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+static const char *const kAnswered = "the response has been sent";
 
 Connection::Connection(int socket, const Endpoint &local, const Endpoint &remote)
   : m_local(local), m_remote(remote), m_transport(*this, socket, m_local, m_remote), m_parser(settings().parser), m_certificate(*this)
@@ -41,10 +43,8 @@ void Connection::drain_this_core()
 {
   for (auto &connection : connections_of_this_core()) {
     connection->close_after_response();
-    if (connection->m_phase != Phase::Head || connection->m_parser.has_started())
-      continue;
-    connection->m_phase = Phase::Closing;
-    connection->m_transport.close();
+    if (connection->awaited() == Awaited::Request)
+      connection->close();
   }
 }
 
@@ -79,21 +79,33 @@ void Connection::start()
     m_phase = Phase::Head;
     m_transport.start_plain();
   }
-  update_timer();
+  update_timer(false);
 }
 
 void Connection::on_handshake_done()
 {
   m_phase = Phase::Head;
-  update_timer();
+  update_timer(false);
 }
 
 void Connection::on_bytes(std::span<const char> bytes)
 {
   if (m_phase == Phase::Closing)
     return;
-  m_input.insert(m_input.end(), bytes.begin(), bytes.end());
+  append_input(bytes);
   process_input();
+  if (!m_transport.is_closing())
+    input_changed(true);
+}
+
+void Connection::append_input(std::span<const char> bytes)
+{
+  // A client that pipelines without a pause leaves no moment at which the buffer is empty.
+  if (m_input_offset >= input_bytes()) {
+    m_input.erase(m_input.begin(), m_input.begin() + static_cast<ptrdiff_t>(m_input_offset));
+    m_input_offset = 0;
+  }
+  m_input.insert(m_input.end(), bytes.begin(), bytes.end());
 }
 
 void Connection::consume_input(size_t bytes)
@@ -108,24 +120,23 @@ void Connection::consume_input(size_t bytes)
 // Answering a request may end it at once and make the next one current; the loop here sees to that, not the recursion.
 void Connection::process_input()
 {
+  m_processes_again = true;
   if (m_is_processing)
     return;
   m_is_processing = true;
-  bool goes_on = true;
-  while (goes_on && !m_transport.is_closing()) {
+  while (m_processes_again && !m_transport.is_closing()) {
+    m_processes_again = false;
+    bool goes_on = false;
     switch (m_phase) {
     case Phase::Head: goes_on = process_head(); break;
     case Phase::Response:
     case Phase::Drain: goes_on = process_body(); break;
     case Phase::Handshake:
-    case Phase::Closing: goes_on = false;
+    case Phase::Closing: break;
     }
+    m_processes_again = m_processes_again || goes_on;
   }
   m_is_processing = false;
-  if (m_transport.is_closing())
-    return;
-  update_reading();
-  update_timer();
 }
 
 bool Connection::process_head()
@@ -134,10 +145,8 @@ bool Connection::process_head()
     return false;
   switch (m_parser.parse(input())) {
   case http1::ParseOutcome::NeedMore:
-    if (m_peer_ended) {
-      m_phase = Phase::Closing;
-      m_transport.close();
-    }
+    if (m_peer_ended)
+      close();
     return false;
   case http1::ParseOutcome::Refused: refuse(m_parser.refusal(), {}); return false;
   case http1::ParseOutcome::Complete: break;
@@ -151,7 +160,14 @@ void Connection::begin_request()
   const http1::RequestHead &head = m_parser.head();
   m_request = std::make_unique<Request>(*this, head);
   m_phase = Phase::Response;
-  route(head, input());
+  auto queued = route(head, input());
+  if (!queued)
+    return;
+  consume_input(head.head_bytes);
+  // What has come of the body is there when a waiting receive gets the request.
+  process_body();
+  if (m_phase == Phase::Response)
+    m_request->submit(std::move(*queued));
 }
 
 struct RoutedUrl {
@@ -185,24 +201,20 @@ static http1::Refusal find_route(const http1::RequestHead &head, std::string_vie
   return {};
 }
 
-void Connection::route(const http1::RequestHead &head, std::string_view bytes)
+// Nullopt: it has been refused.
+std::optional<queue::QueuedRequest> Connection::route(const http1::RequestHead &head, std::string_view bytes)
 {
   static thread_local RoutedUrl routed;
   std::string detail;
   if (auto refusal = find_route(head, bytes, m_local, m_transport.is_tls(), routed, detail)) {
-    return refuse(refusal, detail);
+    refuse(refusal, detail);
+    return std::nullopt;
   }
-  if (!m_request->assign_id())
-    return refuse({503, http1::Reason::QueueFull, "the core has as many requests as it may have"}, {});
-  // The body bytes that are here already, so that a receive which wants them finds them.
-  bool ok = true;
-  size_t body_bytes = m_request->take_body_bytes(bytes.substr(head.head_bytes), ok);
-  if (!ok)
-    return refuse(m_request->chunk_refusal(), {});
-  auto queued = build_queued_request(head, bytes, routed, body_bytes);
-  consume_input(head.head_bytes + body_bytes);
-  // Last: on one core the whole way to the worker, and even a refusal, happens inside this call.
-  queue::submit_request(std::move(queued));
+  if (!m_request->assign_id()) {
+    refuse({503, http1::Reason::QueueFull, "the core has as many requests as it may have"}, {});
+    return std::nullopt;
+  }
+  return describe(head, bytes, routed);
 }
 
 static void describe_tls(const tls::TlsStream &stream, ImageFacts &facts)
@@ -222,15 +234,13 @@ static void describe_tls(const tls::TlsStream &stream, ImageFacts &facts)
   }
 }
 
-queue::QueuedRequest Connection::build_queued_request(const http1::RequestHead &head, std::string_view bytes,
-                                                      const RoutedUrl &routed, size_t body_bytes)
+queue::QueuedRequest Connection::describe(const http1::RequestHead &head, std::string_view bytes, const RoutedUrl &routed)
 {
   ImageFacts facts;
   facts.connection_id = m_id;
   facts.raw_connection_id = m_id;
   facts.request_id = m_request->id();
   facts.url_context = routed.route.url_context;
-  facts.bytes_received = head.head_bytes + body_bytes;
   facts.is_ip_routed = routed.route.is_ip_routed;
   facts.local = m_local;
   facts.remote = m_remote;
@@ -243,42 +253,38 @@ queue::QueuedRequest Connection::build_queued_request(const http1::RequestHead &
   queued.connection_id = m_id;
   queued.queue_id = routed.route.queue_id;
   queued.image = build_request_image(head, bytes, routed.cooked, facts);
-  m_request->set_queue_id(queued.queue_id);
   return queued;
 }
 
 // Body bytes of the current request; what follows them stays for the next one.
 bool Connection::process_body()
 {
-  if (!m_request || m_request->body().has_ended() || m_input.empty())
+  if (m_phase == Phase::Drain)
+    m_request->body().drop();
+  if (m_request->body().has_ended() || m_input.empty())
     return false;
   bool ok = true;
-  size_t consumed = m_request->take_body_bytes(input(), ok);
-  consume_input(consumed);
+  consume_input(m_request->take_body_bytes(input(), ok));
   if (!ok) {
-    http1::Refusal refusal = m_request->chunk_refusal();
+    const http1::Refusal refusal = m_request->chunk_refusal();
     if (m_phase == Phase::Response && !m_request->is_delivered()) {
       refuse(refusal, {});
       return false;
     }
     log("{} -> {}: {}", m_remote.to_string(), m_local.to_string(), refusal.text);
-    m_request->body().fail(NtStatus::ConnectionInvalid, refusal.text);
-    m_request->continue_attaching();
     abort(NtStatus::ConnectionAborted, refusal.text);
     return false;
   }
-  m_request->continue_attaching();
-  if (m_phase == Phase::Drain) {
-    std::vector<uint8_t> dropped;
-    m_request->body().take(SIZE_MAX, dropped);
-    if (m_request->body().has_ended()) {
-      finish_request();
-      next_request();
-      return true;
-    }
+  if (m_phase == Phase::Response) {
+    m_request->continue_attaching();
+    return false;
   }
-  m_certificate.note_kept_bytes(m_request->body().buffered());
-  return false;
+  m_request->body().drop();
+  if (!m_request->body().has_ended())
+    return false;
+  end_request(NtStatus::ConnectionInvalid, kAnswered);
+  next_request();
+  return true;
 }
 
 void Connection::note_channel(io::ChannelAddress channel)
@@ -287,51 +293,69 @@ void Connection::note_channel(io::ChannelAddress channel)
     m_channels.push_back(channel);
 }
 
+// RFC 5246 7.2.1 would allow it in a renegotiation; GnuTLS breaks off, so it waits as responses do.
 void Connection::send_continue()
 {
-  m_transport.write("HTTP/1.1 100 Continue\r\n\r\n");
+  m_continue_is_due = m_transport.is_write_blocked();
+  if (!m_continue_is_due)
+    m_transport.write(kContinue);
 }
 
 void Connection::body_was_read()
 {
-  m_certificate.note_kept_bytes(m_request ? m_request->body().buffered() : 0);
-  update_reading();
+  input_changed(false);
 }
 
 void Connection::response_finished()
 {
-  bool keeps = m_request->response().keeps_connection() && !m_close_after_response;
-  if (!keeps || m_transport.is_closing()) {
-    m_phase = Phase::Closing;
-    finish_request();
-    m_transport.close();
-    return;
+  bool has_rest = !m_request->body().has_ended();
+  bool can_have_rest = !m_peer_ended && !m_request->body().has_failed();
+  bool keeps = m_request->response().keeps_connection() && !m_close_after_response && (!has_rest || can_have_rest);
+  if (!keeps) {
+    end_request(NtStatus::ConnectionInvalid, kAnswered);
+    return close();
   }
-  m_certificate.note_kept_bytes(0);
-  if (m_request->body().has_ended()) {
-    finish_request();
-    next_request();
-  } else {
+  if (has_rest) {
     m_phase = Phase::Drain;
+  } else {
+    end_request(NtStatus::ConnectionInvalid, kAnswered);
+    next_request();
   }
   process_input();
+  if (!m_transport.is_closing())
+    input_changed(false);
 }
 
-void Connection::finish_request()
+void Connection::end_request(NtStatus status, const std::string &reason)
 {
-  m_request->retire_id();
-  m_request->body().fail(NtStatus::ConnectionInvalid, "the response has been sent");
+  m_request->end(status, reason);
   m_request.reset();
+  m_continue_is_due = false;
 }
 
 void Connection::next_request()
 {
   m_parser.reset();
   m_phase = Phase::Head;
-  if (m_peer_ended && m_input.empty()) {
-    m_phase = Phase::Closing;
-    m_transport.close();
-  }
+  if (!m_input.empty())
+    return;
+  if (m_input.capacity() > limits::kIdleBufferBytes)
+    m_input = {}; // idle connections are many
+  if (m_peer_ended)
+    close();
+}
+
+void Connection::begin_closing()
+{
+  m_phase = Phase::Closing;
+  m_awaited = Awaited::Nothing;
+  ke::Core::current().timers().cancel(*this);
+}
+
+void Connection::close()
+{
+  begin_closing();
+  m_transport.close();
 }
 
 void Connection::refuse(const http1::Refusal &refusal, const std::string &detail)
@@ -339,12 +363,11 @@ void Connection::refuse(const http1::Refusal &refusal, const std::string &detail
   log("{} -> {}: {} {}: {}{}{}", m_remote.to_string(), m_local.to_string(), refusal.status, http1::reason_name(refusal.reason),
       refusal.text, detail.empty() ? "" : "; ", detail);
   bool is_head = m_parser.head().verb == http1::Verb::Head;
-  m_phase = Phase::Closing;
-  if (m_request) {
-    if (!m_request->is_delivered() && m_request->id() != 0)
-      queue::withdraw_request(m_request->queue_id(), m_request->id());
-    finish_request();
-  }
+  begin_closing();
+  if (m_request)
+    end_request(NtStatus::ConnectionInvalid, refusal.text);
+  if (m_transport.is_write_blocked())
+    m_transport.allow_writes_during_exchange();
   m_transport.write(own_answer(refusal, is_head));
   m_transport.close();
 }
@@ -359,7 +382,7 @@ void Connection::wait_disconnect(io::IrpPtr irp)
 void Connection::receive_certificate(io::IrpPtr irp)
 {
   m_certificate.receive(std::move(irp));
-  update_reading();
+  input_changed(false);
 }
 
 void Connection::on_certificate_outcome(const tls::TlsStream::Event &event)
@@ -369,11 +392,14 @@ void Connection::on_certificate_outcome(const tls::TlsStream::Event &event)
 
 void Connection::certificate_wait_ended()
 {
-  if (m_transport.is_closing())
+  if (m_transport.is_closing() || m_transport.is_write_blocked())
     return;
+  if (std::exchange(m_continue_is_due, false))
+    m_transport.write(kContinue);
   if (m_request)
     m_request->response().pump();
-  update_reading();
+  if (!m_transport.is_closing())
+    input_changed(false);
 }
 
 void Connection::on_writable()
@@ -387,41 +413,33 @@ void Connection::on_peer_end()
 {
   m_peer_ended = true;
   m_disconnect_waits.complete_all(NtStatus::Success);
-  if (m_phase == Phase::Closing)
-    return;
-  bool in_the_middle = m_phase == Phase::Head || m_phase == Phase::Handshake || !m_request->body().has_ended();
-  if (!in_the_middle)
-    return;
-  if (m_phase == Phase::Response && m_request->is_delivered()) {
-    m_request->body().fail(NtStatus::ConnectionInvalid, "the client closed the connection in the middle of the request body");
-    m_request->continue_attaching();
-    return;
+  static const std::string kBroken = "the client closed the connection in the middle of the request body";
+  switch (m_phase) {
+  case Phase::Closing: return;
+  case Phase::Handshake:
+  case Phase::Head: return close();
+  case Phase::Response:
+    if (m_request->body().has_ended())
+      return;
+    if (m_request->is_delivered()) {
+      m_request->body().fail(NtStatus::ConnectionInvalid, kBroken);
+      m_request->continue_attaching();
+      return input_changed(false);
+    }
+    break;
+  case Phase::Drain: break;
   }
-  m_phase = Phase::Closing;
-  if (m_request) {
-    if (!m_request->is_delivered())
-      queue::withdraw_request(m_request->queue_id(), m_request->id());
-    finish_request();
-  }
-  m_transport.close();
+  end_request(NtStatus::ConnectionInvalid, kBroken);
+  close();
 }
 
 void Connection::on_closed(NtStatus status, const std::string &reason)
 {
   RefPtr<Connection> self(this);
-  ke::Core::current().timers().cancel(*this);
-  m_phase = Phase::Closing;
+  begin_closing();
   std::string why = reason.empty() ? "the connection was closed" : reason;
-  NtStatus failure = is_success(status) ? NtStatus::ConnectionInvalid : status;
-  if (m_request) {
-    if (!m_request->is_delivered() && m_request->id() != 0)
-      queue::withdraw_request(m_request->queue_id(), m_request->id());
-    m_request->response().fail(failure, why);
-    m_request->body().fail(NtStatus::ConnectionInvalid, why);
-    m_request->continue_attaching();
-    m_request->retire_id();
-    m_request.reset();
-  }
+  if (m_request)
+    end_request(is_success(status) ? NtStatus::ConnectionInvalid : status, why);
   m_certificate.on_connection_closed(why);
   m_disconnect_waits.complete_all(NtStatus::Success);
   for (const auto &channel : m_channels)
@@ -432,61 +450,80 @@ void Connection::on_closed(NtStatus status, const std::string &reason)
   m_id = 0;
 }
 
+void Connection::input_changed(bool has_come)
+{
+  m_certificate.note_kept_bytes(input_bytes() + (m_request ? m_request->body().buffered() : 0));
+  if (m_transport.is_closing())
+    return;
+  update_reading();
+  update_timer(has_come);
+}
+
 // The window: what nobody reads is not taken off the socket. While a certificate is awaited the client must get its whole body out
 // before it can answer.
 void Connection::update_reading()
 {
-  if (m_transport.is_closing() || m_transport.is_closed())
-    return;
-  size_t behind = m_input.size() - m_input_offset;
   size_t body = m_request ? m_request->body().buffered() : 0;
-  bool is_full = behind >= limits::kPipelinedBytes || (body >= limits::kBodyWindowBytes && m_phase != Phase::Drain);
-  if (is_full && !m_certificate.is_waiting())
+  bool is_full = input_bytes() >= limits::kPipelinedBytes || (body >= limits::kBodyWindowBytes && m_phase != Phase::Drain);
+  if (is_full && !m_certificate.needs_input())
     m_transport.pause_reading();
   else
     m_transport.resume_reading();
 }
 
-void Connection::update_timer()
+Connection::Awaited Connection::awaited() const
 {
-  auto &timers = ke::Core::current().timers();
-  platform::Milliseconds limit = platform::kNever;
   switch (m_phase) {
-  case Phase::Handshake: limit = settings().handshake; break;
-  case Phase::Head: limit = m_parser.has_started() ? settings().header_wait : settings().idle_connection; break;
-  case Phase::Response:
-    // Back-pressure of ours is no fault of the client's.
-    if (m_request && !m_request->body().has_ended() && !m_request->awaits_continue() &&
-        m_request->body().buffered() < limits::kBodyWindowBytes)
-      limit = settings().entity_body;
-    break;
-  case Phase::Drain: limit = settings().drain_entity_body; break;
+  case Phase::Handshake: return Awaited::Handshake;
+  case Phase::Head: return m_parser.has_started() ? Awaited::Head : m_certificate.is_waiting() ? Awaited::Nothing : Awaited::Request;
+  case Phase::Drain: return Awaited::Rest;
+  case Phase::Response: {
+    // Back-pressure of ours is no fault of the client's, and who is asked for a certificate has a time for that.
+    const EntityBody &body = m_request->body();
+    bool is_due = !body.has_ended() && !body.has_failed() && !m_request->awaits_continue() && !m_continue_is_due &&
+                  !m_certificate.is_waiting() && body.buffered() < limits::kBodyWindowBytes;
+    return is_due ? Awaited::Body : Awaited::Nothing;
+  }
   case Phase::Closing: break;
   }
-  bool restarts = m_phase != Phase::Handshake && !(m_phase == Phase::Head && m_parser.has_started() && is_set() && m_header_timer);
-  m_header_timer = m_phase == Phase::Head && m_parser.has_started();
-  if (limit == platform::kNever)
-    timers.cancel(*this);
-  else if (restarts || !is_set())
-    timers.set(*this, ke::Core::current().now() + limit);
+  return Awaited::Nothing;
+}
+
+platform::Milliseconds Connection::time_for(Awaited what)
+{
+  switch (what) {
+  case Awaited::Handshake: return settings().handshake;
+  case Awaited::Request: return settings().idle_connection;
+  case Awaited::Head: return settings().header_wait;
+  case Awaited::Body: return settings().entity_body;
+  case Awaited::Rest: return settings().drain_entity_body;
+  case Awaited::Nothing: break;
+  }
+  return platform::kNever;
+}
+
+void Connection::update_timer(bool has_come)
+{
+  Awaited now_awaited = awaited();
+  // Only a body may go on for ever, as long as something comes.
+  bool goes_on = now_awaited == m_awaited && is_set() && !(has_come && now_awaited == Awaited::Body);
+  m_awaited = now_awaited;
+  auto &core = ke::Core::current();
+  if (now_awaited == Awaited::Nothing)
+    core.timers().cancel(*this);
+  else if (!goes_on)
+    core.timers().set(*this, core.now() + time_for(now_awaited));
 }
 
 void Connection::on_timer()
 {
   RefPtr<Connection> self(this);
-  static constexpr const char *kReasons[] = {"TLS handshake", "request head", "request body", "rest of the request body"};
-  const char *what = m_phase == Phase::Handshake  ? kReasons[0]
-                     : m_phase == Phase::Head     ? kReasons[1]
-                     : m_phase == Phase::Response ? kReasons[2]
-                                                  : kReasons[3];
-  bool is_idle = m_phase == Phase::Head && !m_parser.has_started();
-  if (!is_idle)
-    log("{} -> {}: closed, the time for the {} is over", m_remote.to_string(), m_local.to_string(), what);
-  if (is_idle) {
-    m_phase = Phase::Closing;
-    return m_transport.close();
-  }
-  abort(NtStatus::ConnectionInvalid, std::string("the time for the ") + what + " is over");
+  if (m_awaited == Awaited::Request)
+    return close();
+  static constexpr const char *kNames[] = {"", "TLS handshake", "request", "request head", "request body", "rest of the request body"};
+  const std::string reason = fmt::format("the time for the {} is over", kNames[static_cast<size_t>(m_awaited)]);
+  log("{} -> {}: closed, {}", m_remote.to_string(), m_local.to_string(), reason);
+  abort(NtStatus::ConnectionInvalid, reason);
 }
 
 }

@@ -8,6 +8,7 @@
 #include "kernel/http/request.h"
 #include "kernel/http/transport.h"
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace httpsys::http {
@@ -47,6 +48,8 @@ public:
 
   // From the certificate exchange.
   void certificate_wait_ended();
+  // Input has come or was taken, or what waits for it has changed: limits, back-pressure and timer follow.
+  void input_changed(bool has_come);
   void close_after_response() { m_close_after_response = true; }
   bool closes_after_response() const { return m_close_after_response; }
 
@@ -57,7 +60,7 @@ private:
     Head,     // between requests, or in the middle of a head
     Response, // a request is with the queue or the application; its body may still be coming
     Drain,    // answered, the rest of its body is thrown away
-    Closing
+    Closing   // no request any more
   };
 
   Connection(int socket, const Endpoint &local, const Endpoint &remote);
@@ -73,19 +76,27 @@ private:
   void on_writable() override;
   void on_timer() override;
 
+  // What the client has to do next, in a time of its own.
+  enum class Awaited { Nothing, Handshake, Request, Head, Body, Rest };
+
   void process_input();
   bool process_head();
   bool process_body();
   void begin_request();
-  void route(const http1::RequestHead &head, std::string_view bytes);
-  queue::QueuedRequest build_queued_request(const http1::RequestHead &head, std::string_view bytes, const RoutedUrl &routed,
-                                            size_t body_bytes);
+  std::optional<queue::QueuedRequest> route(const http1::RequestHead &head, std::string_view bytes);
+  queue::QueuedRequest describe(const http1::RequestHead &head, std::string_view bytes, const RoutedUrl &routed);
   void next_request();
-  void finish_request();
+  void end_request(NtStatus status, const std::string &reason);
+  void begin_closing();
+  void close();
   void update_reading();
-  void update_timer();
+  void update_timer(bool has_come);
+  Awaited awaited() const;
+  static platform::Milliseconds time_for(Awaited what);
+  void append_input(std::span<const char> bytes);
   void consume_input(size_t bytes);
-  std::string_view input() const { return {m_input.data() + m_input_offset, m_input.size() - m_input_offset}; }
+  size_t input_bytes() const { return m_input.size() - m_input_offset; }
+  std::string_view input() const { return {m_input.data() + m_input_offset, input_bytes()}; }
 
   uint64_t m_id = 0;
   Endpoint m_local, m_remote;
@@ -100,8 +111,10 @@ private:
   std::vector<io::ChannelAddress> m_channels;
   bool m_peer_ended = false;
   bool m_close_after_response = false;
+  bool m_continue_is_due = false; // 100 Continue, behind a TLS 1.2 exchange
   bool m_is_processing = false;
-  bool m_header_timer = false; // the timer runs from the first byte of a head
+  bool m_processes_again = false; // what was called from inside has made more to do
+  Awaited m_awaited = Awaited::Nothing; // by the timer
 };
 
 }

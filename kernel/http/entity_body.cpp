@@ -53,6 +53,12 @@ void EntityBody::take(size_t maximum, std::vector<uint8_t> &out)
   }
 }
 
+void EntityBody::drop()
+{
+  m_chunks.clear();
+  m_front_taken = m_buffered = 0;
+}
+
 // False: nothing to say yet, the operation stays the caller's.
 bool EntityBody::serve(io::IrpPtr &irp)
 {

@@ -25,6 +25,8 @@ public:
   void receive(io::IrpPtr irp);
   // Takes at most maximum bytes, for HSYS_RECEIVE_COPY_BODY.
   void take(size_t maximum, std::vector<uint8_t> &out);
+  // Throws away what has arrived and was not taken.
+  void drop();
 
   bool has_ended() const { return m_ended; } // all bytes have arrived
   bool is_consumed() const { return m_ended && m_buffered == 0; }

@@ -7,13 +7,16 @@ namespace httpsys::http {
 
 static const char *const kEnded = "the request has ended: it was answered, or its connection is gone";
 
-static void delivered(uint64_t request_id, io::ChannelAddress channel)
+static void delivered(const queue::DeliveryNote &note)
 {
-  Request *request = Request::find(request_id);
-  if (!request)
-    return queue::request_gone(channel, request_id);
-  request->set_delivered(channel);
-  request->connection().note_channel(channel);
+  if (Request *request = Request::find(note.request_id))
+    request->set_delivered(note);
+  else
+    queue::request_gone(note.channel, note.request_id);
+  if (Connection *connection = Connection::find(note.connection_id))
+    connection->note_channel(note.channel);
+  else
+    queue::connection_gone(note.channel, note.connection_id);
 }
 
 // httpapi: a worker that dies takes its requests with it (HTTPERR: Connection_Abandoned_By_ReqQueue).

@@ -57,11 +57,37 @@ void Request::retire_id()
   m_id = 0;
 }
 
-void Request::set_delivered(io::ChannelAddress channel)
+void Request::end(NtStatus status, const std::string &reason)
 {
+  if (m_id != 0)
+    queue::withdraw_request(m_queue_id, m_id); // it may have come back from a worker that ended
+  drop_attaching();
+  m_response.fail(status, reason);
+  m_body.fail(NtStatus::ConnectionInvalid, reason);
+  retire_id();
+}
+
+// HTTP_REQUEST.BytesReceived: head and body bytes seen until now.
+static void note_bytes_received(std::vector<uint8_t> &image, uint64_t bytes)
+{
+  std::memcpy(image.data() + offsetof(hsys_request, bytes_received), &bytes, sizeof bytes);
+}
+
+void Request::submit(queue::QueuedRequest queued)
+{
+  m_queue_id = queued.queue_id;
+  note_bytes_received(queued.image, m_head_bytes + m_body.received());
+  queue::submit_request(std::move(queued));
+}
+
+void Request::set_delivered(const queue::DeliveryNote &note)
+{
+  if (m_channel && note.number < m_delivery)
+    return; // of a worker that has gone
   if (!m_channel)
     counters().requests_delivered.fetch_add(1, std::memory_order_relaxed);
-  m_channel = channel;
+  m_channel = note.channel;
+  m_delivery = note.number;
 }
 
 size_t Request::take_body_bytes(std::string_view bytes, bool &ok)
@@ -98,28 +124,31 @@ bool Request::awaits_continue() const
   return m_expects_continue && !m_sent_continue && m_body.received() == 0 && !m_body.has_ended();
 }
 
-// RFC 9110 10.1.1: 100 goes out when the application first reads the body, never after the response has begun.
+// RFC 9110 10.1.1: 100 goes out when the application first asks for the body, never after the response has begun.
+void Request::ask_for_body()
+{
+  if (!awaits_continue() || m_response.has_begun())
+    return;
+  m_sent_continue = true;
+  m_connection.send_continue();
+}
+
 void Request::receive_body(io::IrpPtr irp)
 {
-  if (awaits_continue() && !m_response.has_begun()) {
-    m_sent_continue = true;
-    m_connection.send_continue();
-  }
+  ask_for_body();
   m_body.receive(std::move(irp));
   m_connection.body_was_read();
 }
 
 void Request::attach_body(std::unique_ptr<queue::Delivery> delivery, uint32_t room)
 {
-  VERIFY(!m_attached);
-  m_attached = std::make_unique<queue::QueuedRequest>(std::move(delivery->request));
+  VERIFY(!m_attaching);
   m_attach_room = room;
-  // httpapi: HttpReceiveHttpRequest; a COPY_BODY receive of a request with Expect: 100-continue asks for the body as a read does.
-  if (awaits_continue()) {
-    m_sent_continue = true;
-    m_connection.send_continue();
-  }
-  m_attach_receive.park(std::move(delivery->irp));
+  io::IrpPtr irp = std::move(delivery->irp);
+  m_attaching = std::move(delivery);
+  m_attach_receive.park(std::move(irp));
+  // httpapi: HttpReceiveHttpRequest; a COPY_BODY receive asks for the body as a read does.
+  ask_for_body();
   continue_attaching();
 }
 
@@ -133,35 +162,47 @@ void Request::continue_attaching()
   finish_attaching();
 }
 
-void Request::finish_attaching()
+static void send_back(std::unique_ptr<queue::Delivery> delivery)
 {
-  auto delivery = std::make_unique<queue::Delivery>();
-  delivery->irp = m_attach_receive.take_first();
-  delivery->request = std::move(*m_attached);
-  delivery->body_attached = true;
-  m_attached.reset();
-  hsys_request head;
-  std::memcpy(&head, delivery->request.image.data(), sizeof head);
-  auto offset = static_cast<uint32_t>(delivery->request.image.size());
-  m_body.take(m_attach_room, delivery->request.image);
-  head.size = static_cast<uint32_t>(delivery->request.image.size());
-  head.body = {offset, head.size - offset};
-  head.bytes_received = m_head_bytes + m_body.received();
-  if (m_body.is_consumed())
-    head.flags &= ~HSYS_REQUEST_MORE_BODY;
-  std::memcpy(delivery->request.image.data(), &head, sizeof head);
-  m_connection.body_was_read();
   ke::CoreId core = delivery->irp->channel().core;
   ke::Cores::instance().run_on(core, [delivery = std::move(delivery)]() mutable { queue::continue_delivery(std::move(delivery)); });
 }
 
-// The receive is gone, the request is not: another one gets it.
+void Request::finish_attaching()
+{
+  auto delivery = std::move(m_attaching);
+  delivery->irp = m_attach_receive.take_first();
+  delivery->body_attached = true;
+  std::vector<uint8_t> &image = delivery->request.image;
+  hsys_request head;
+  std::memcpy(&head, image.data(), sizeof head);
+  auto offset = static_cast<uint32_t>(image.size());
+  m_body.take(m_attach_room, image);
+  head.size = static_cast<uint32_t>(image.size());
+  head.body = {offset, head.size - offset};
+  if (m_body.is_consumed())
+    head.flags &= ~HSYS_REQUEST_MORE_BODY;
+  std::memcpy(image.data(), &head, sizeof head);
+  note_bytes_received(image, m_head_bytes + m_body.received());
+  m_connection.body_was_read();
+  send_back(std::move(delivery));
+}
+
+// The receive is gone, the request is not: its channel decides where it goes.
 void Request::on_irp_cancelled(io::IrpQueue &, io::IrpPtr irp)
 {
-  auto request = std::move(*m_attached);
-  m_attached.reset();
-  io::complete(std::move(irp), NtStatus::Cancelled);
-  queue::return_request(std::move(request));
+  auto delivery = std::move(m_attaching);
+  delivery->irp = std::move(irp);
+  delivery->was_cancelled = true;
+  send_back(std::move(delivery));
+}
+
+// The request is gone, the receive is not.
+void Request::drop_attaching()
+{
+  m_attaching.reset();
+  if (auto irp = m_attach_receive.take_first())
+    queue::receive_again(std::move(irp));
 }
 
 }

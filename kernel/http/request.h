@@ -25,14 +25,16 @@ public:
   bool assign_id();
   // From here on operations with the id find nothing; the worker's channel is told.
   void retire_id();
+  // Before the object ends: gives back or fails everything that waits for it, and takes it out of its queue.
+  void end(NtStatus status, const std::string &reason);
   uint64_t id() const { return m_id; }
 
   Connection &connection() { return m_connection; }
   EntityBody &body() { return m_body; }
   ResponseSender &response() { return m_response; }
   const RequestFacts &facts() const { return m_facts; }
-  uint64_t queue_id() const { return m_queue_id; }
-  void set_queue_id(uint64_t id) { m_queue_id = id; }
+  // Into its queue. On one core the whole way to the worker, and even a refusal, happens inside this call.
+  void submit(queue::QueuedRequest queued);
 
   // Feeds bytes that follow the head. Returns how many belong to this request; false in `ok` for broken chunk framing (see
   // chunk_refusal()).
@@ -40,7 +42,7 @@ public:
   const http1::Refusal &chunk_refusal() const { return m_chunked->refusal(); }
 
   bool is_delivered() const { return m_channel.has_value(); }
-  void set_delivered(io::ChannelAddress channel);
+  void set_delivered(const queue::DeliveryNote &note);
   // HSYS_RECEIVE_COPY_BODY and _FLUSH_BODY of the receive that gets this request.
   void attach_body(std::unique_ptr<queue::Delivery> delivery, uint32_t room);
   // Body bytes have come, or the body ended or failed: a waiting attach_body() may go on.
@@ -52,7 +54,9 @@ public:
 
 private:
   void on_irp_cancelled(io::IrpQueue &queue, io::IrpPtr irp) override;
+  void ask_for_body();
   void finish_attaching();
+  void drop_attaching();
   Connection &m_connection;
   uint64_t m_id = 0;
   uint64_t m_queue_id = 0;
@@ -66,8 +70,9 @@ private:
   std::optional<http1::ChunkedDecoder> m_chunked;
   EntityBody m_body;
   ResponseSender m_response;
-  std::optional<io::ChannelAddress> m_channel;
-  std::unique_ptr<queue::QueuedRequest> m_attached;
+  std::optional<io::ChannelAddress> m_channel; // of the latest delivery
+  uint32_t m_delivery = 0;                     // its number
+  std::unique_ptr<queue::Delivery> m_attaching; // waits for body bytes, its operation in m_attach_receive
   uint32_t m_attach_room = 0;
   io::IrpQueue m_attach_receive{this};
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/queue/delivered_requests.h"
+#include "kernel/limits.h"
 #include "kernel/queue/request_queue.h"
 #include "uapi/layout.h"
 #include <algorithm>
@@ -22,34 +23,96 @@ static uint32_t native_size(const hsys_request &head, bool version_1)
   return head.body.length > 0 ? size + HSYS_NATIVE_DATA_CHUNK + head.body.length : size;
 }
 
+// Body bytes to be asked for; 0: none.
+static uint32_t body_room(const Delivery &delivery)
+{
+  hsys_request head = image_head(delivery.request);
+  const hsys_sqe &entry = delivery.irp->entry();
+  bool wants_body = (entry.op_flags & (HSYS_RECEIVE_COPY_BODY | HSYS_RECEIVE_FLUSH_BODY)) != 0;
+  if (!wants_body || delivery.body_attached || head.body.length > 0 || (head.flags & HSYS_REQUEST_MORE_BODY) == 0)
+    return 0;
+  return hsys_native_body_room(native_size(head, delivery.irp->target().version_1), entry.out_length, HSYS_BODY_READ_MAX);
+}
+
 void DeliveredRequests::deliver(std::unique_ptr<Delivery> delivery)
 {
-  if (m_ended || m_channel.is_ending()) {
-    return_request(std::move(delivery->request));
-    return io::complete(std::move(delivery->irp), NtStatus::Cancelled);
-  }
-  hsys_request head = image_head(delivery->request);
-  const hsys_sqe &entry = delivery->irp->entry();
-  bool wants_body = (entry.op_flags & (HSYS_RECEIVE_COPY_BODY | HSYS_RECEIVE_FLUSH_BODY)) != 0;
-  uint32_t room = hsys_native_body_room(native_size(head, delivery->irp->target().version_1), entry.out_length, UINT32_MAX);
+  if (m_ended || m_channel.is_ending() || delivery->was_cancelled || delivery->irp->is_cancel_requested())
+    return give_back(std::move(delivery));
+  uint32_t room = body_room(*delivery);
+  if (room == 0)
+    return hand_over(std::move(delivery));
+  ke::CoreId core = ob::id_core(delivery->request.request_id);
+  ke::Cores::instance().run_on(core, [delivery = std::move(delivery), room]() mutable {
+    request_owner().attach_body(std::move(delivery), room);
+  });
+}
+
+static bool is_retrieval(const Delivery &delivery)
+{
+  return delivery.irp->entry().object_id != HSYS_NULL_ID;
+}
+
+// Back to the head of its queue; when the session may have begun with it, it ends.
+static void release(DeliveredRequests::Delivered &&delivered)
+{
+  if (!delivered.is_used)
+    return return_request(std::move(delivered.request));
+  uint64_t id = delivered.request.request_id;
+  ke::Cores::instance().run_on(ob::id_core(id), [id] { request_owner().abandon(id); });
+}
+
+// The receive is gone, the request is not: another one gets it. One that was to be retrieved waits for the next retrieval.
+void DeliveredRequests::give_back(std::unique_ptr<Delivery> delivery)
+{
   uint64_t id = delivery->request.request_id;
-  if (wants_body && head.body.length == 0 && !delivery->body_attached && room > 0 && (head.flags & HSYS_REQUEST_MORE_BODY)) {
-    room = std::min(room, static_cast<uint32_t>(HSYS_BODY_READ_MAX));
-    ke::Cores::instance().run_on(ob::id_core(id), [delivery = std::move(delivery), room]() mutable {
-      request_owner().attach_body(std::move(delivery), room);
-    });
-    return;
+  auto found = m_requests.find(id);
+  if (!is_retrieval(*delivery)) {
+    return_request(std::move(delivery->request));
+  } else if (found != m_requests.end()) {
+    Delivered &kept = found->second;
+    kept.request = std::move(delivery->request);
+    kept.is_away = false;
+    if (m_ended || kept.is_orphaned) {
+      Delivered lost = std::move(kept);
+      m_requests.erase(found);
+      release(std::move(lost));
+    } else {
+      m_unreceived.push_back(id);
+    }
   }
+  io::complete(std::move(delivery->irp), NtStatus::Cancelled);
+}
+
+void DeliveredRequests::note_connection(const QueuedRequest &request)
+{
+  auto &queues = m_connections[request.connection_id];
+  if (std::ranges::find(queues, request.queue_id) == queues.end())
+    queues.push_back(request.queue_id);
+}
+
+void DeliveredRequests::hand_over(std::unique_ptr<Delivery> delivery)
+{
   forget_received_images();
-  auto &queues = m_connections[delivery->request.connection_id];
-  if (std::ranges::find(queues, delivery->request.queue_id) == queues.end())
-    queues.push_back(delivery->request.queue_id);
+  uint64_t id = delivery->request.request_id;
+  if (is_retrieval(*delivery)) {
+    auto found = m_requests.find(id);
+    if (found == m_requests.end())
+      return io::complete(std::move(delivery->irp), NtStatus::ConnectionInvalid, kRequestGone);
+    found->second.request = std::move(delivery->request);
+    found->second.is_away = false;
+    m_unreceived.push_back(id);
+    return complete_delivery(std::move(delivery->irp), found->second);
+  }
+  note_connection(delivery->request);
+  delivery->request.deliveries++;
+  DeliveryNote note{id, delivery->request.connection_id, m_channel.address(), delivery->request.deliveries};
   Delivered &delivered = m_requests[id];
-  delivered = {std::move(delivery->request)};
+  delivered = {};
+  delivered.request = std::move(delivery->request);
   m_unreceived.push_back(id);
   complete_delivery(std::move(delivery->irp), delivered);
   // Behind the completion, so that the owner's answer to a request that has ended meanwhile finds the record.
-  ke::Cores::instance().run_on(ob::id_core(id), [id, address = m_channel.address()] { request_owner().delivered(id, address); });
+  ke::Cores::instance().run_on(ob::id_core(id), [note] { request_owner().delivered(note); });
 }
 
 void DeliveredRequests::complete_delivery(io::IrpPtr irp, Delivered &delivered)
@@ -74,15 +137,17 @@ void DeliveredRequests::retrieve(io::IrpPtr irp)
 {
   Delivered *delivered = find(irp->entry().object_id, irp->target().queue);
   if (!delivered)
-    return io::complete(std::move(irp), NtStatus::ConnectionInvalid, "the request is not one of this process' requests, or it has ended");
+    return io::complete(std::move(irp), NtStatus::ConnectionInvalid, kRequestGone);
   if (delivered->is_retrieved)
     return io::complete(std::move(irp), NtStatus::EndOfFile, "the request was retrieved whole before");
+  if (delivered->is_away)
+    return io::complete(std::move(irp), NtStatus::InvalidDeviceState, "the request is being retrieved by another call");
   // The same way as a fresh delivery, so that the body bytes come along.
   auto delivery = std::make_unique<Delivery>();
   delivery->irp = std::move(irp);
-  delivery->request = std::move(delivered->request);
+  delivery->request = std::move(delivered->request); // its ids stay in the record
+  delivered->is_away = true;
   std::erase(m_unreceived, delivery->request.request_id);
-  m_requests.erase(delivery->request.request_id);
   deliver(std::move(delivery));
 }
 
@@ -121,39 +186,80 @@ void DeliveredRequests::on_delivery_published(uint64_t request_id, uint32_t cq_i
 
 static bool is_received(const DeliveredRequests::Delivered &delivered, uint32_t received_up_to)
 {
+  if (delivered.request.image.empty())
+    return !delivered.is_away; // it was so before, and the image is forgotten
   return delivered.is_retrieved && delivered.is_published && static_cast<int32_t>(delivered.cq_index - received_up_to) < 0;
 }
 
 void DeliveredRequests::forget_received_images()
 {
   uint32_t received_up_to = m_channel.received_up_to();
-  while (!m_unreceived.empty()) {
-    auto found = m_requests.find(m_unreceived.front());
-    if (found != m_requests.end()) {
-      if (!is_received(found->second, received_up_to))
-        return;
-      found->second.request.image = {};
-    }
+  auto is_done = [&](uint64_t id) {
+    auto found = m_requests.find(id);
+    if (found == m_requests.end())
+      return true;
+    if (!is_received(found->second, received_up_to))
+      return false;
+    found->second.request.image = {};
+    return true;
+  };
+  while (!m_unreceived.empty() && is_done(m_unreceived.front()))
     m_unreceived.pop_front();
-  }
+  // One that is never received must not keep all that came behind it.
+  if (m_unreceived.size() > 2 * (m_requests.size() + limits::kUnreceivedSlack))
+    std::erase_if(m_unreceived, is_done);
+}
+
+void DeliveredRequests::queue_closed(uint64_t queue_id)
+{
+  if (m_ended)
+    return;
+  uint32_t received_up_to = m_channel.received_up_to();
+  std::vector<Delivered> lost;
+  // Newest first, each to the head of its queue: the oldest ends up in front.
+  auto take = [&](uint64_t id) {
+    auto found = m_requests.find(id);
+    if (found == m_requests.end() || found->second.request.queue_id != queue_id)
+      return;
+    if (found->second.is_away) {
+      found->second.is_orphaned = true;
+      return;
+    }
+    found->second.is_used = found->second.is_used || is_received(found->second, received_up_to);
+    lost.push_back(std::move(found->second));
+    m_requests.erase(found);
+  };
+  for (auto id = m_unreceived.rbegin(); id != m_unreceived.rend(); ++id)
+    take(*id);
+  std::vector<uint64_t> others;
+  for (auto &[id, delivered] : m_requests)
+    others.push_back(id);
+  for (uint64_t id : others)
+    take(id);
+  for (Delivered &delivered : lost)
+    release(std::move(delivered));
 }
 
 void DeliveredRequests::on_session_end(uint32_t received_up_to)
 {
   m_ended = true;
-  // Newest first, each to the head of its queue: the oldest ends up in front.
-  for (auto id = m_unreceived.rbegin(); id != m_unreceived.rend(); ++id) {
-    auto found = m_requests.find(*id);
-    if (found == m_requests.end() || is_received(found->second, received_up_to))
+  // What happens to requests may come back here, to the members.
+  auto requests = std::exchange(m_requests, {});
+  auto unreceived = std::exchange(m_unreceived, {});
+  m_connections.clear();
+  for (auto id = unreceived.rbegin(); id != unreceived.rend(); ++id) {
+    auto found = requests.find(*id);
+    if (found == requests.end() || found->second.is_away || found->second.is_used || is_received(found->second, received_up_to))
       continue;
     return_request(std::move(found->second.request));
-    m_requests.erase(found);
+    requests.erase(found);
   }
-  for (auto &[id, delivered] : m_requests)
-    ke::Cores::instance().run_on(ob::id_core(id), [id = id] { request_owner().abandon(id); });
-  m_requests.clear();
-  m_connections.clear();
-  m_unreceived.clear();
+  for (auto &[id, delivered] : requests) {
+    if (delivered.is_away)
+      m_requests.emplace(id, std::move(delivered)); // until it comes back
+    else
+      ke::Cores::instance().run_on(ob::id_core(id), [id = id] { request_owner().abandon(id); });
+  }
 }
 
 void continue_delivery(std::unique_ptr<Delivery> delivery)

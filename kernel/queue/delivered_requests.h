@@ -16,17 +16,23 @@ public:
   explicit DeliveredRequests(io::Channel &channel) : m_channel(channel) {}
 
   struct Delivered {
-    QueuedRequest request;   // its image is kept until the client has received it whole
+    QueuedRequest request;     // its image is kept until the client has received it whole
     bool is_retrieved = false; // a receive gave the whole image; false after BUFFER_OVERFLOW alone
+    bool is_away = false;      // a retrieval has the image, on the request's core
+    bool is_used = false;      // the session has operated on it: nobody else could answer it any more
+    bool is_orphaned = false;  // while it was away, the session closed its queue
     bool is_published = false;
     uint32_t cq_index = 0; // of the entry that gave the whole image
   };
 
-  // Finishes a receive of the queue: records the request, notes its owner, completes the operation. A channel that is
-  // ending gives the request back.
+  // Finishes a receive of the queue: records the request, notes its owner, completes the operation. A receive that was
+  // cancelled meanwhile gives the request back.
   void deliver(std::unique_ptr<Delivery> delivery);
-  // RECEIVE_REQUEST with an id: after BUFFER_OVERFLOW.
+  // RECEIVE_REQUEST with an id: after BUFFER_OVERFLOW. The request stays this session's until it has ended.
   void retrieve(io::IrpPtr irp);
+  // The session has no handle of the queue any more (httpapi: HttpCloseRequestQueue): what it has not received goes back,
+  // the rest is aborted.
+  void queue_closed(uint64_t queue_id);
   // The request, if this session has received it through that queue.
   Delivered *find(uint64_t request_id, uint64_t queue_id);
   bool has_connection(uint64_t connection_id, uint64_t queue_id) const;
@@ -38,7 +44,10 @@ public:
   void on_session_end(uint32_t received_up_to) override;
 
 private:
+  void hand_over(std::unique_ptr<Delivery> delivery);
+  void give_back(std::unique_ptr<Delivery> delivery);
   void complete_delivery(io::IrpPtr irp, Delivered &delivered);
+  void note_connection(const QueuedRequest &request);
   void forget_received_images();
   io::Channel &m_channel;
   std::unordered_map<uint64_t, Delivered> m_requests;

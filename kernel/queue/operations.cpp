@@ -57,8 +57,10 @@ static void operate(io::IrpPtr irp)
 static void request_operation(io::Channel &channel, io::IrpPtr irp)
 {
   uint64_t id = irp->entry().object_id;
-  if (!delivered_requests(channel).find(id, irp->target().queue))
-    return io::complete(std::move(irp), NtStatus::ConnectionInvalid, "the request is not one of this process' requests, or it has ended");
+  auto *delivered = delivered_requests(channel).find(id, irp->target().queue);
+  if (!delivered)
+    return io::complete(std::move(irp), NtStatus::ConnectionInvalid, kRequestGone);
+  delivered->is_used = true;
   channel.forward(std::move(irp), ob::id_core(id), operate);
 }
 
@@ -84,8 +86,12 @@ static void bind_url_group(io::Channel &channel, io::IrpPtr irp)
   channel.forward(std::move(irp), 0, [](io::IrpPtr forwarded) { ns::Namespace::instance().bind(std::move(forwarded)); });
 }
 
-static void handle_closed(io::Channel &, uint64_t, const ob::HandleTarget &target)
+static void handle_closed(io::Channel &channel, uint64_t, const ob::HandleTarget &target)
 {
+  bool has_another = false;
+  channel.handles().for_each([&](uint64_t, const ob::HandleTarget &other) { has_another = has_another || other.queue == target.queue; });
+  if (!has_another)
+    delivered_requests(channel).queue_closed(target.queue);
   ke::Cores::instance().run_on(0, [queue = target.queue] { QueueRegistry::instance().release(queue); });
 }
 

@@ -16,6 +16,7 @@ struct QueuedRequest {
   uint64_t request_id = 0;
   uint64_t connection_id = 0;
   uint64_t queue_id = 0;
+  uint32_t deliveries = 0; // how often it has been given to a session
   std::vector<uint8_t> image;
 };
 
@@ -24,19 +25,33 @@ struct Delivery {
   io::IrpPtr irp;
   QueuedRequest request;
   bool body_attached = false; // the owner has added the body bytes that HSYS_RECEIVE_COPY_BODY or _FLUSH_BODY asked for
+  bool was_cancelled = false; // while the owner had it: the request goes elsewhere
+};
+
+// What the owner learns of a delivery.
+struct DeliveryNote {
+  uint64_t request_id = 0;
+  uint64_t connection_id = 0;
+  io::ChannelAddress channel;
+  uint32_t number = 0; // QueuedRequest::deliveries; notes of two channels may come in the wrong order
 };
 
 enum class Refusal { QueueFull, QueueGone };
 
+// In words, for operations that name a request.
+inline constexpr const char *kRequestGone = "the request is not one of this process' requests, or it has ended";
+
 struct RequestOwner {
-  // The request is with this channel now; the owner tells it (request_gone) when the request ends, at once if it has ended.
-  void (*delivered)(uint64_t request_id, io::ChannelAddress channel);
+  // The request is with this channel now; the owner tells it when request and connection end (request_gone,
+  // connection_gone), at once if they have ended.
+  void (*delivered)(const DeliveryNote &note);
   // The worker that had received it is gone: the connection is aborted.
   void (*abandon)(uint64_t request_id);
   // It reached no worker: 503.
   void (*refuse)(uint64_t request_id, Refusal why);
   // Adds up to `room` body bytes to the image and hands the delivery to continue_delivery() on the channel's core; with
-  // HSYS_RECEIVE_FLUSH_BODY first waits for the whole body.
+  // HSYS_RECEIVE_FLUSH_BODY first waits for the whole body. When the request has ended, the operation goes to
+  // receive_again().
   void (*attach_body)(std::unique_ptr<Delivery> delivery, uint32_t room);
   // RECEIVE_BODY, SEND_*, CANCEL_REQUEST, RECEIVE_CERTIFICATE, WAIT_DISCONNECT of a session that may.
   void (*operate)(io::IrpPtr irp);
@@ -51,7 +66,8 @@ void submit_request(QueuedRequest request);
 void withdraw_request(uint64_t queue_id, uint64_t request_id);
 // At the head of its queue again: the receive that should have got it is gone.
 void return_request(QueuedRequest request);
-// The receive that was on its way with a request that has ended: it waits on.
+// The receive that was on its way with a request that has ended: it waits on, before those that came later. One that named
+// the request fails.
 void receive_again(io::IrpPtr irp);
 // To a channel that had received the request: it has ended, its id is dead.
 void request_gone(io::ChannelAddress channel, uint64_t request_id);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/queue/request_queue.h"
+#include "kernel/io/per_core.h"
 #include "kernel/limits.h"
 #include <algorithm>
 #include <unordered_map>
 
 namespace httpsys::queue {
 
-static thread_local std::unordered_map<uint64_t, std::unique_ptr<RequestQueue>> t_queues;
+static io::PerCore<std::unordered_map<uint64_t, std::unique_ptr<RequestQueue>>> s_queues;
 static RequestOwner s_owner;
 
 void register_request_owner(const RequestOwner &owner)
@@ -26,19 +27,21 @@ static void refuse(uint64_t request_id, Refusal why)
 
 RequestQueue *RequestQueue::find(uint64_t id)
 {
-  auto found = t_queues.find(id);
-  return found == t_queues.end() ? nullptr : found->second.get();
+  auto &queues = s_queues.here();
+  auto found = queues.find(id);
+  return found == queues.end() ? nullptr : found->second.get();
 }
 
 void RequestQueue::create(uint64_t id)
 {
   VERIFY(!find(id));
-  t_queues.emplace(id, std::make_unique<RequestQueue>(id));
+  s_queues.here().emplace(id, std::make_unique<RequestQueue>(id));
 }
 
 void RequestQueue::destroy(uint64_t id)
 {
-  t_queues.erase(id);
+  // Taken out first: what it refuses comes back with its withdrawal.
+  auto queue = s_queues.here().extract(id);
 }
 
 RequestQueue::~RequestQueue()
@@ -48,13 +51,26 @@ RequestQueue::~RequestQueue()
     refuse(request.request_id, Refusal::QueueGone);
 }
 
-void RequestQueue::receive(io::IrpPtr irp)
+bool RequestQueue::take_request(io::IrpPtr &irp)
 {
   if (m_requests.empty())
-    return m_receives.park(std::move(irp));
+    return false;
   auto request = std::move(m_requests.front());
   m_requests.pop_front();
   deliver(std::move(irp), std::move(request));
+  return true;
+}
+
+void RequestQueue::receive(io::IrpPtr irp)
+{
+  if (!take_request(irp))
+    m_receives.park(std::move(irp));
+}
+
+void RequestQueue::receive_again(io::IrpPtr irp)
+{
+  if (!take_request(irp))
+    m_receives.park_first(std::move(irp));
 }
 
 void RequestQueue::submit(QueuedRequest request)
@@ -103,10 +119,12 @@ void submit_request(QueuedRequest request)
 
 void receive_again(io::IrpPtr irp)
 {
+  if (irp->entry().object_id != HSYS_NULL_ID)
+    return io::complete(std::move(irp), NtStatus::ConnectionInvalid, kRequestGone);
   ke::CoreId home = irp->target().home_core;
   ke::Cores::instance().run_on(home, [irp = std::move(irp)]() mutable {
     if (auto *queue = RequestQueue::find(irp->target().queue))
-      queue->receive(std::move(irp));
+      queue->receive_again(std::move(irp));
     else
       io::complete(std::move(irp), NtStatus::InvalidHandle, "the request queue has been closed");
   });
@@ -136,7 +154,7 @@ void withdraw_request(uint64_t queue_id, uint64_t request_id)
 size_t queued_requests_on_this_core()
 {
   size_t count = 0;
-  for (auto &[id, queue] : t_queues)
+  for (auto &[id, queue] : s_queues.here())
     count += queue->waiting_requests();
   return count;
 }

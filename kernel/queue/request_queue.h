@@ -25,12 +25,15 @@ public:
   void submit(QueuedRequest request);
   // At the head: a worker ended before it had received it.
   void put_back(QueuedRequest request);
+  // The same for a receive: its request ended before it came.
+  void receive_again(io::IrpPtr irp);
   void withdraw(uint64_t request_id);
 
   size_t waiting_requests() const { return m_requests.size(); }
   size_t parked_receives() const { return m_receives.size(); }
 
 private:
+  bool take_request(io::IrpPtr &irp);
   void deliver(io::IrpPtr irp, QueuedRequest request);
   uint64_t m_id;
   io::IrpQueue m_receives;
