@@ -27,6 +27,7 @@ import socket
 import tempfile
 import unittest
 
+import browser
 import certificates
 import peers
 from processes import Failure, Process, eventually
@@ -209,6 +210,10 @@ class SystemTest(unittest.TestCase):
 
     def curl(self, url, *arguments, **options):
         return peers.curl(self.certificates, url, *arguments, **options)
+
+    def browser(self, url, **options):
+        """Chromium's look at a page: browser.visit(). Skips the test where it can't run."""
+        return browser.visit(self.certificates, url, tempfile.mkdtemp(dir=self.folder), **options)
 
     def s_client(self, port, *arguments, **options):
         return self.peer(peers.s_client(self.certificates, port, *arguments, **options))

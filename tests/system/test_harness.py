@@ -13,6 +13,7 @@ import time
 import unittest
 from unittest import mock
 
+import browser
 import certificates
 import harness
 import peers
@@ -87,8 +88,8 @@ class CertificateTest(unittest.TestCase):
 
 
 class TlsServer:
-    """One connection at a time in a thread; answers with the subject of the client's certificate, or "none". With ask_later it asks by
-    TLS 1.3 post-handshake authentication, when the request has come."""
+    """Answers with the subject of the client's certificate, or "none". With ask_later it asks by TLS 1.3 post-handshake authentication,
+    when the request has come."""
 
     def __init__(self, mine, version, ask_later=False):
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -99,24 +100,26 @@ class TlsServer:
         self.context.post_handshake_auth = self.ask_later = ask_later
         self.listener = socket.create_server(('127.0.0.1', 0))
         self.port = self.listener.getsockname()[1]
-        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread = threading.Thread(target=self.accept, daemon=True)
         self.thread.start()
 
-    def serve(self):
-        while True:
-            try:
-                connection, _address = self.listener.accept()
-                with self.context.wrap_socket(connection, server_side=True) as stream:
-                    self.answer(stream)
-            except ssl.SSLError:
-                continue
-            except OSError:
-                return
+    def accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=self.serve, args=[self.listener.accept()[0]], daemon=True).start()
+
+    def serve(self, connection):
+        with connection, contextlib.suppress(OSError):   # of which ssl.SSLError is one
+            with self.context.wrap_socket(connection, server_side=True) as stream:
+                self.answer(stream)
 
     def answer(self, stream):
         request = b''
         while b'\r\n\r\n' not in request:
-            request += stream.recv(65536)
+            part = stream.recv(65536)
+            if not part:
+                return
+            request += part
         if self.ask_later:
             stream.verify_client_post_handshake()
             stream.send(b'HTTP/1.1 103 Early Hints\r\n\r\n')
@@ -179,6 +182,13 @@ class PeerTest(unittest.TestCase):
             with self.subTest(peer=peer):
                 body = self.ask(peer, port, more='x', credential=self.certificates.clients['good'], post_handshake=True)
                 self.assertEqual(body, 'Alice TLSv1.3\n')
+
+    def test_browser(self):
+        port = self.server('1.2')
+        for credential, words in [(None, 'none'), (self.certificates.clients['good'], 'Alice')]:
+            with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+                process = browser.visit(self.certificates, f'https://localhost:{port}/', folder, credential)
+                self.assertIn(f'{words} TLSv1.2', process.page, process.describe())
 
     def test_an_untrusted_server_is_noticed(self):
         mine = certificates.Certificates(self.certificates.folder)
