@@ -102,6 +102,9 @@ public:
   // publish_control_socket (linux/process.h) renames it to path.
   virtual Result<int> listen_control(const std::string &path) = 0;
   virtual Result<PeerCredentials> peer_credentials(int socket) = 0;
+  // A descriptor that becomes readable when the process that connected has ended, though its children may keep the socket open.
+  // NotFound when it has ended already, NotSupported where the system can't tell.
+  virtual Result<int> peer_process(int socket) = 0;
   // One packet, never blocks: NotFound when there is none, EndOfFile when the peer has gone (an empty packet counts as that).
   virtual Result<ControlPacket> receive_control(int socket, size_t maximum) = 0;
   // Never blocks: InsufficientResources when the peer does not read, ConnectionAborted when it has gone.

@@ -18,9 +18,13 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77 // Linux 6.5
+#endif
 #ifndef SO_PASSRIGHTS
 #define SO_PASSRIGHTS 83 // Linux 6.16
 #endif
@@ -250,6 +254,23 @@ Result<PeerCredentials> LinuxSystem::peer_credentials(int socket)
   std::ifstream file(fmt::format("/proc/{}/comm", credentials.pid));
   std::getline(file, peer.program);
   return peer;
+}
+
+Result<int> LinuxSystem::peer_process(int socket)
+{
+  int process = -1;
+  socklen_t length = sizeof process;
+  if (getsockopt(socket, SOL_SOCKET, SO_PEERPIDFD, &process, &length) == 0)
+    return process;
+  // Before Linux 6.5. The pid may have been given to another process since: then that one's end is taken for it, as pids go.
+  ucred credentials{};
+  length = sizeof credentials;
+  if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0)
+    return last_status();
+  process = static_cast<int>(syscall(SYS_pidfd_open, credentials.pid, 0));
+  if (process < 0)
+    return errno == ESRCH ? NtStatus::NotFound : NtStatus::NotSupported;
+  return process;
 }
 
 // Closes what descriptors came with the message; returns whether there were any.

@@ -20,6 +20,7 @@ public:
   void set_reset_on_close(int socket) override;
   Result<int> listen_control(const std::string &path) override;
   Result<PeerCredentials> peer_credentials(int socket) override;
+  Result<int> peer_process(int socket) override;
   Result<ControlPacket> receive_control(int socket, size_t maximum) override;
   NtStatus send_control(int socket, std::span<const uint8_t> bytes, std::span<const int> descriptors) override;
   Result<int> create_event() override;

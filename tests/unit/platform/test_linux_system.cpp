@@ -8,6 +8,7 @@
 #include <grp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -216,6 +217,14 @@ TEST_CASE_FIXTURE(Control, "the peer's credentials are its own")
   CHECK(peer->uid == geteuid());
   CHECK(peer->gid == getegid());
   CHECK(peer->program == "unit-platform");
+}
+
+TEST_CASE_FIXTURE(Control, "the peer's process is watched, and lives")
+{
+  int process = MUST(os.peer_process(server));
+  pollfd item{process, POLLIN, 0};
+  CHECK(poll(&item, 1, 0) == 0);
+  os.close(process);
 }
 
 TEST_CASE_FIXTURE(Control, "packets come whole, one by one, and never block")
