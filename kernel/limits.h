@@ -31,7 +31,7 @@ inline constexpr uint64_t kAcceptRetryMilliseconds = 100; // pause after accept 
 
 // io
 inline constexpr uint64_t kHelloMilliseconds = 5000;         // a connection of the control socket that says no HELLO by then is closed
-inline constexpr uint32_t kSessions = 1024;                  // processes connected at a time; each costs five descriptors and its arenas
+inline constexpr uint32_t kSessions = 1024;                  // processes connected at a time; each costs six descriptors and its arenas
 inline constexpr uint32_t kSessionsPerUid = 256;             // of them by one uid, so that no user locks the others out
 inline constexpr uint32_t kSessionsReserved = 16;            // beyond kSessions, for uid 0 and the daemon's own: httpsysctl always gets in
 inline constexpr uint64_t kChannelBytesPerUid = 1ull << 30;  // shared memory of all channels of one uid: it is charged to the daemon

@@ -36,7 +36,7 @@ ControlSession::ControlSession(SessionManager::Impl &manager, SessionId id, int 
 
 ControlSession::~ControlSession()
 {
-  VERIFY(m_is_finished && !is_in_flight() && !is_set());
+  VERIFY(m_is_finished && !is_in_flight() && !m_process.is_in_flight() && !is_set());
 }
 
 std::string ControlSession::describe() const
@@ -49,6 +49,31 @@ void ControlSession::start()
   auto &core = ke::Core::current();
   core.timers().set(*this, core.now() + limits::kHelloMilliseconds);
   core.io().poll_multishot(m_socket, *this);
+  auto process = platform::system().peer_process(m_socket);
+  if (!process.is_error())
+    m_process.start(*process);
+}
+
+void ControlSession::ProcessWatch::start(int process)
+{
+  m_process = process;
+  ke::Core::current().io().poll_multishot(process, *this);
+}
+
+void ControlSession::ProcessWatch::stop()
+{
+  if (is_in_flight())
+    ke::Core::current().io().cancel(*this);
+  if (m_process >= 0)
+    platform::system().close(std::exchange(m_process, -1));
+}
+
+void ControlSession::ProcessWatch::on_complete(const platform::IoResult &result)
+{
+  if (result.status == NtStatus::Success)
+    m_session.end();
+  if (!result.more && m_session.m_has_ended)
+    m_session.finish_if_empty();
 }
 
 void ControlSession::on_timer()
@@ -272,6 +297,7 @@ void ControlSession::end()
   if (is_in_flight())
     core.io().cancel(*this);
   platform::system().close(m_socket);
+  m_process.stop();
   if (m_channel_state == ChannelState::Born)
     ke::Cores::instance().run_on(m_channel.core, [number = m_channel.number] { ChannelRegistry::end(number); });
   finish_if_empty();
@@ -288,7 +314,7 @@ void ControlSession::channel_gone()
 void ControlSession::finish_if_empty()
 {
   bool has_channel = m_channel_state == ChannelState::Making || m_channel_state == ChannelState::Born;
-  if (!m_has_ended || is_in_flight() || has_channel || m_is_finished)
+  if (!m_has_ended || is_in_flight() || m_process.is_in_flight() || has_channel || m_is_finished)
     return;
   m_is_finished = true;
   m_manager.forget_later(m_id);

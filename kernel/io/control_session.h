@@ -54,6 +54,18 @@ public:
   void send(const ControlBytes &bytes, std::span<const int> descriptors = {});
 
 private:
+  // The process itself: a child of it may keep the socket open.
+  class ProcessWatch final : public platform::IoOperation {
+  public:
+    explicit ProcessWatch(ControlSession &session) : m_session(session) {}
+    void start(int process);
+    void stop();
+
+  private:
+    void on_complete(const platform::IoResult &result) override;
+    ControlSession &m_session;
+    int m_process = -1;
+  };
   enum class ChannelState { None, Making, Born, Gone };
   void on_complete(const platform::IoResult &result) override;
   void on_timer() override;
@@ -69,6 +81,7 @@ private:
   SessionId m_id;
   int m_socket;
   platform::PeerCredentials m_peer;
+  ProcessWatch m_process{*this};
   ChannelState m_channel_state = ChannelState::None;
   ChannelAddress m_channel;
   uint64_t m_channel_bytes = 0;

@@ -362,6 +362,34 @@ TEST_CASE("a process that is killed leaves nothing behind")
   }
 }
 
+TEST_CASE("a process that is killed does not live on in its children")
+{
+  DaemonProcess daemon;
+  ControlClient control(daemon);
+  int ends[2];
+  REQUIRE(pipe(ends) == 0);
+  pid_t child = fork();
+  if (child == 0) {
+    Client client(daemon);
+    pid_t grandchild = fork(); // has every descriptor of ours
+    if (grandchild == 0)
+      for (;;)
+        pause();
+    (void)!write(ends[1], &grandchild, sizeof grandchild);
+    for (;;)
+      pause();
+  }
+  pid_t grandchild = 0;
+  REQUIRE(read(ends[0], &grandchild, sizeof grandchild) == sizeof grandchild);
+  close(ends[0]);
+  close(ends[1]);
+  CHECK(control.stats().channels == 1);
+  kill(child, SIGKILL);
+  control.stats_until([](auto &stats) { return stats.sessions == 1 && stats.channels == 0; });
+  waitpid(child, nullptr, 0);
+  kill(grandchild, SIGKILL);
+}
+
 TEST_CASE("sessions come and go while others work")
 {
   DaemonProcess daemon;
