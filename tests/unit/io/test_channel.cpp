@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A channel against a client that does anything at all with its half of the memory, on two cores that are stepped in
+// any order: whatever comes, every consumed entry is completed at most once and with its own id, and the channel ends
+// without a trace. Seeds reproduce.
+#include "kernel/base/log.h"
+#include "kernel/io/channel_impl.h"
+#include "kernel/io/irp_queue.h"
+#include "kernel/io/per_core.h"
+#include "kernel/platform/linux/linux_system.h"
+#include "tests/unit/io/fake_engine.h"
+#include <atomic>
+#include <cstring>
+#include <doctest/doctest.h>
+#include <map>
+#include <random>
+#include <sys/mman.h>
+#include <thread>
+#include <unistd.h>
+
+using namespace httpsys;
+using namespace httpsys::io;
+
+namespace {
+
+struct Seen {
+  bool is_revoked = false, has_gone = false, has_session_ended = false;
+  uint32_t handles_opened = 0, handles_closed = 0;
+};
+Seen s_seen;
+PerCore<IrpQueue> s_parked;
+
+class Extension final : public ChannelExtension {
+  void on_delivery_published(uint64_t, uint32_t, bool) override {}
+  void on_session_end(uint32_t) override { s_seen.has_session_ended = true; }
+};
+
+void open_handle(Channel &channel, IrpPtr irp)
+{
+  auto handle = channel.handles().add({});
+  if (handle.is_error())
+    return complete(std::move(irp), handle.error(), "too many");
+  s_seen.handles_opened++;
+  complete(std::move(irp), completion_with_id(*handle));
+}
+
+void park(Channel &channel, IrpPtr irp)
+{
+  auto core = static_cast<ke::CoreId>(irp->entry().object_id % 2);
+  channel.forward(std::move(irp), core, [](IrpPtr parked) { s_parked.here().park(std::move(parked)); });
+}
+
+void give_output(Channel &channel, IrpPtr irp)
+{
+  channel.forward(std::move(irp), static_cast<ke::CoreId>(irp->entry().object_id % 2), [](IrpPtr asking) {
+    IrpCompletion completion;
+    completion.output.assign(asking->entry().out_length % (HSYS_BLOCK_MAX + 1), 7);
+    completion.delivers_request = true;
+    complete(std::move(asking), std::move(completion));
+  });
+}
+
+void read_extent(Channel &, IrpPtr irp)
+{
+  uint32_t words[2] = {0, 0};
+  std::memcpy(words, irp->parameters().data(), std::min(sizeof words, irp->parameters().size()));
+  auto bytes = irp->extent(words[0], words[1]);
+  uint64_t sum = 0;
+  for (size_t at = 0; bytes && at < bytes->size(); at += 1000)
+    sum += (*bytes)[at];
+  IrpCompletion completion;
+  completion.information = sum;
+  completion.status = bytes ? NtStatus::Success : NtStatus::InvalidParameter;
+  completion.reason = "an extent lies outside of the send arena";
+  complete(std::move(irp), std::move(completion));
+}
+
+// Once in the life of the process: the layers above in miniature.
+void register_once()
+{
+  static const bool done = [] {
+    static platform::LinuxSystem system;
+    platform::set_system(system);
+    set_log_sink([](std::string) {}); // a line for each violation
+    register_operation(HSYS_OP_CREATE_REQUEST_QUEUE, open_handle);
+    register_operation(HSYS_OP_WAIT_DISCONNECT, park);
+    register_operation(HSYS_OP_RECEIVE_REQUEST, park);
+    register_operation(HSYS_OP_RECEIVE_BODY, give_output);
+    register_operation(HSYS_OP_SEND_BODY, read_extent);
+    register_extension([](Channel &) -> std::unique_ptr<ChannelExtension> { return std::make_unique<Extension>(); });
+    register_handle_closed([](Channel &, uint64_t, const ob::HandleTarget &) { s_seen.handles_closed++; });
+    ChannelRegistry::set_events({[](SessionId, hsys_revocation) { s_seen.is_revoked = true; }, [](SessionId) { s_seen.has_gone = true; }});
+    return true;
+  }();
+  (void)done;
+}
+
+// Two stepped cores and one channel on the second, with a client's view of its memory.
+class Rig {
+public:
+  Rig()
+  {
+    register_once();
+    s_seen = {};
+    std::vector<std::unique_ptr<platform::IoEngine>> made;
+    for (auto *&engine : engines) {
+      auto owned = std::make_unique<platform::FakeEngine>();
+      engine = owned.get();
+      made.push_back(std::move(owned));
+    }
+    cores.start_stepped(std::move(made));
+    ChannelBirth birth;
+    birth.address = {1, 1};
+    birth.session = 5;
+    birth.geometry = geometry = make_geometry(choose_sizes({16, 256, HSYS_ARENA_BYTES_MIN, HSYS_ARENA_BYTES_MIN}), 1, 5);
+    birth.first_index = UINT32_MAX - 500;
+    using Writer = mm::SharedRegion::Writer;
+    birth.ktou = MUST(mm::SharedRegion::create("ktou", geometry.ktou_bytes, Writer::Daemon, initial_kpage(geometry, birth.first_index)));
+    birth.utok = MUST(mm::SharedRegion::create("utok", geometry.utok_bytes, Writer::Client, initial_upage(birth.first_index)));
+    ktou = static_cast<uint8_t *>(mmap(nullptr, geometry.ktou_bytes, PROT_READ, MAP_SHARED, birth.ktou->descriptor(), 0));
+    utok = static_cast<uint8_t *>(mmap(nullptr, geometry.utok_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, birth.utok->descriptor(), 0));
+    birth.kick = MUST(platform::system().create_event());
+    auto bell = MUST(platform::system().create_bell());
+    ::close(bell.first);
+    birth.bell = bell.second;
+    ke::Core::Scope scope(cores.core(1));
+    ChannelRegistry::create(std::move(birth));
+  }
+  ~Rig()
+  {
+    munmap(ktou, geometry.ktou_bytes);
+    munmap(utok, geometry.utok_bytes);
+  }
+  const hsys_kpage &kpage() const { return *reinterpret_cast<const hsys_kpage *>(ktou); }
+  hsys_upage &upage() { return *reinterpret_cast<hsys_upage *>(utok); }
+  hsys_sqe &sqe(uint32_t index) { return reinterpret_cast<hsys_sqe *>(utok + geometry.sq_offset)[index % geometry.sq_entries]; }
+  const hsys_cqe &cqe(uint32_t index) const
+  {
+    return reinterpret_cast<const hsys_cqe *>(ktou + geometry.cq_offset)[index % geometry.cq_entries];
+  }
+  void step(ke::CoreId core) { cores.core(core).turn(false); }
+  // As the session does when the socket closes; then everything that was forwarded comes back.
+  void end()
+  {
+    {
+      ke::Core::Scope scope(cores.core(1));
+      ChannelRegistry::end(1);
+    }
+    for (int round = 0; round < 20 && !s_seen.has_gone; round++)
+      for (ke::CoreId core : {0u, 1u})
+        step(core);
+  }
+  void check_nothing_left()
+  {
+    CHECK(s_seen.has_gone);
+    CHECK(s_seen.has_session_ended);
+    CHECK(s_seen.handles_closed == s_seen.handles_opened);
+    for (ke::CoreId core : {0u, 1u}) {
+      ke::Core::Scope scope(cores.core(core));
+      CHECK(IrpQueue::parked_here() == 0);
+      hsys_control_stats stats{};
+      ChannelRegistry::add_stats(stats);
+      CHECK(stats.channels == 0);
+    }
+  }
+
+  ke::Cores cores{2};
+  platform::FakeEngine *engines[2];
+  hsys_geometry geometry;
+  uint8_t *ktou, *utok;
+};
+
+class Fuzzer {
+public:
+  explicit Fuzzer(uint32_t seed) : m_random(seed)
+  {
+    m_tail = m_head = m_seen = m_returned = UINT32_MAX - 500;
+    // Some clients are nearly honest, so that they get far.
+    m_malice = seed % 3 == 0 ? 0 : seed % 3 == 1 ? 3 : 30;
+  }
+
+  void run(uint32_t steps)
+  {
+    for (uint32_t step = 0; step < steps && !s_seen.is_revoked; step++)
+      act();
+    if (m_malice == 0)
+      CHECK_FALSE(s_seen.is_revoked);
+    settle();
+    m_rig.end();
+    m_rig.check_nothing_left();
+  }
+
+private:
+  uint32_t draw(uint32_t below) { return static_cast<uint32_t>(m_random() % below); }
+  bool is_evil() { return draw(1000) < m_malice; }
+
+  hsys_sqe random_entry()
+  {
+    static constexpr uint8_t operations[] = {HSYS_OP_NOP, HSYS_OP_CANCEL, HSYS_OP_CREATE_REQUEST_QUEUE, HSYS_OP_CLOSE_HANDLE,
+                                             HSYS_OP_RECEIVE_REQUEST, HSYS_OP_WAIT_DISCONNECT, HSYS_OP_RECEIVE_BODY, HSYS_OP_SEND_BODY,
+                                             HSYS_OP_ADD_URL, HSYS_OP_CREATE_SERVER_SESSION};
+    hsys_sqe entry{};
+    entry.op = operations[draw(std::size(operations))];
+    // Honest clients take slots that they know to be free.
+    do
+      entry.irp_id = HSYS_IRP_ID(draw(256), draw(4));
+    while (m_malice == 0 && m_slots.contains(HSYS_IRP_SLOT(entry.irp_id)));
+    const OperationRow &row = *operation_row(entry.op);
+    if (row.handle != OperationRow::Handle::None)
+      entry.handle = m_handles.empty() ? 1 : m_handles[draw(static_cast<uint32_t>(m_handles.size()))];
+    if (row.object != OperationRow::Object::None)
+      entry.object_id = entry.op == HSYS_OP_CANCEL ? HSYS_IRP_ID(draw(256), draw(4)) : draw(100) + 1;
+    entry.in_length = row.in_min;
+    entry.in_offset = draw(1000);
+    if (row.traits & HSYS_OP_OUTPUT)
+      entry.out_length = draw(4) ? draw(5000) : draw(HSYS_BLOCK_MAX);
+    // A wrong entry is no violation.
+    if (draw(10) == 0)
+      reinterpret_cast<uint8_t *>(&entry)[draw(sizeof entry)] ^= static_cast<uint8_t>(1u << draw(8));
+    if (m_malice == 0 && m_slots.contains(HSYS_IRP_SLOT(entry.irp_id)))
+      return random_entry();
+    return entry;
+  }
+
+  void act()
+  {
+    switch (draw(12)) {
+    case 0:
+    case 1:
+    case 2:
+    case 3:
+      return submit();
+    case 4:
+    case 5:
+      return reap();
+    case 6:
+      return give_back();
+    case 7:
+      m_rig.engines[1]->trigger_polls();
+      return;
+    case 8:
+      return complete_parked();
+    case 9:
+      if (is_evil())
+        m_rig.utok[draw(draw(4) ? sizeof(hsys_upage) : static_cast<uint32_t>(m_rig.geometry.utok_bytes))] = static_cast<uint8_t>(draw(256));
+      return;
+    default:
+      return step(draw(2));
+    }
+  }
+
+  void submit()
+  {
+    uint32_t head = m_rig.kpage().sq_head;
+    if (m_tail - head >= m_rig.geometry.sq_entries)
+      return;
+    hsys_sqe entry = random_entry();
+    if (m_malice == 0 && m_slots.size() >= 256 - HSYS_CQ_RESERVE)
+      return;
+    m_rig.sqe(m_tail) = entry;
+    m_slots.insert(std::pair(HSYS_IRP_SLOT(entry.irp_id), true));
+    m_tail++;
+    m_rig.upage().sq_tail = is_evil() ? draw(UINT32_MAX) : m_tail;
+  }
+
+  void reap()
+  {
+    uint32_t tail = m_rig.kpage().cq_tail;
+    for (; m_head != tail; m_head++) {
+      const hsys_cqe &entry = m_rig.cqe(m_head);
+      m_slots.erase(HSYS_IRP_SLOT(entry.irp_id));
+      if (entry.flags & HSYS_CQE_BLOCK)
+        m_blocks.push_back(entry.block);
+      if (entry.status == HSYS_STATUS_SUCCESS && entry.object_id != 0)
+        m_handles.push_back(entry.object_id);
+    }
+    m_rig.upage().cq_head = is_evil() ? draw(UINT32_MAX) : m_head;
+  }
+
+  void give_back()
+  {
+    while (!m_blocks.empty() && draw(3) != 0) {
+      uint32_t *ring = reinterpret_cast<uint32_t *>(m_rig.utok + m_rig.geometry.ret_offset);
+      ring[m_returned++ % m_rig.geometry.ret_entries] = is_evil() ? draw(600) : m_blocks.back();
+      m_blocks.pop_back();
+    }
+    m_rig.upage().ret_tail = is_evil() ? draw(UINT32_MAX) : m_returned;
+  }
+
+  void complete_parked()
+  {
+    ke::Core::Scope scope(m_rig.cores.core(draw(2)));
+    if (auto irp = s_parked.here().take_first())
+      complete(std::move(irp), NtStatus::Success);
+  }
+
+  // One turn, and what it did to the rings.
+  void step(ke::CoreId core)
+  {
+    uint32_t before = m_rig.kpage().sq_head;
+    std::vector<hsys_sqe> ring(m_rig.geometry.sq_entries);
+    for (uint32_t index = 0; index < ring.size(); index++)
+      ring[index] = m_rig.sqe(index);
+    m_rig.step(core);
+    for (uint32_t head = m_rig.kpage().sq_head; before != head; before++)
+      m_outstanding[ring[before % ring.size()].irp_id]++;
+    for (uint32_t tail = m_rig.kpage().cq_tail; m_seen != tail; m_seen++) {
+      uint32_t id = m_rig.cqe(m_seen).irp_id;
+      if (m_outstanding[id]-- == 0)
+        FAIL("completion of operation ", id, ", which is not in flight");
+    }
+  }
+
+  // Everything that can complete does; what is left of credit and blocks is what the client holds.
+  void settle()
+  {
+    for (int round = 0; round < 4; round++)
+      for (ke::CoreId core : {1u, 0u, 1u})
+        step(core);
+  }
+
+  Rig m_rig;
+  std::mt19937 m_random;
+  uint32_t m_malice;
+  uint32_t m_tail, m_head, m_seen, m_returned;
+  std::map<uint16_t, bool> m_slots;
+  std::map<uint32_t, int> m_outstanding;
+  std::vector<uint32_t> m_blocks;
+  std::vector<uint64_t> m_handles;
+};
+
+}
+
+TEST_CASE("a client that does anything at all")
+{
+  int revoked = 0;
+  for (uint32_t seed = 0; seed < 150; seed++) {
+    CAPTURE(seed);
+    Fuzzer(seed).run(6000);
+    revoked += s_seen.is_revoked;
+  }
+  // Both kinds are tried.
+  CHECK(revoked > 20);
+  CHECK(revoked < 110);
+}
+
+#ifndef __SANITIZE_THREAD__
+TEST_CASE("a client that rewrites its memory while the daemon reads it")
+{
+  for (uint32_t seed = 0; seed < 20; seed++) {
+    Rig rig;
+    std::atomic<bool> stop{false};
+    std::thread scribbler([&] {
+      std::mt19937 random(seed);
+      uint32_t tail = UINT32_MAX - 500;
+      while (!stop.load(std::memory_order_relaxed)) {
+        auto *bytes = rig.utok + rig.geometry.sq_offset;
+        bytes[random() % (16 * sizeof(hsys_sqe))] = static_cast<uint8_t>(random() % 4 == 0 ? random() : 0);
+        bytes[random() % 16 * sizeof(hsys_sqe) + offsetof(hsys_sqe, irp_id)] = static_cast<uint8_t>(random());
+        if (random() % 50 == 0)
+          __atomic_store_n(&rig.upage().sq_tail, ++tail, __ATOMIC_SEQ_CST);
+        if (random() % 50 == 0)
+          __atomic_store_n(&rig.upage().cq_head, __atomic_load_n(&rig.kpage().cq_tail, __ATOMIC_SEQ_CST), __ATOMIC_SEQ_CST);
+      }
+    });
+    for (int round = 0; round < 20000 && !s_seen.is_revoked; round++) {
+      if (round % 16 == 0)
+        rig.engines[1]->trigger_polls();
+      rig.step(static_cast<ke::CoreId>(round % 2));
+    }
+    stop = true;
+    scribbler.join();
+    rig.end();
+    rig.check_nothing_left();
+  }
+}
+#endif
