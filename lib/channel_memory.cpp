@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -126,6 +127,12 @@ void ChannelMemory::kick() const
   // A full counter has rung already; nothing else can go wrong that the closed bell does not tell.
   uint64_t one = 1;
   [[maybe_unused]] ssize_t written = write(m_kick.get(), &one, sizeof one);
+}
+
+bool ChannelMemory::is_hung_up() const
+{
+  pollfd entry{m_bell.get(), 0, 0}; // POLLHUP needs no asking
+  return poll(&entry, 1, 0) == 1;
 }
 
 void ChannelMemory::close_doorbells()

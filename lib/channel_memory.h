@@ -51,6 +51,8 @@ public:
   void kick() const;
   // Takes the bell's bytes out. False when the daemon's end is closed.
   bool clear_bell() const;
+  // The same without taking anything out.
+  bool is_hung_up() const;
   // In a child of fork().
   void close_doorbells();
 

@@ -48,7 +48,7 @@ public:
     entry.object_id = target;
   }
   // Found or not: the target completes by itself.
-  void complete(const Completion &) override { delete this; }
+  void on_completion(const Completion &) override { delete this; }
 };
 
 ClientChannel::~ClientChannel()
@@ -168,6 +168,8 @@ ClientChannel::Submitted ClientChannel::submit(ChannelOperation &operation, Pati
   }
   if (is_dead())
     return Submitted::Dead;
+  if (operation.m_is_cancelled)
+    return Submitted::Cancelled;
   if (is_refused)
     return Submitted::NoCredit;
   bool must_kick;
@@ -193,11 +195,11 @@ bool ClientChannel::cancel(ChannelOperation &operation)
     std::lock_guard lock(m_mutex);
     if (operation.m_state == ChannelOperation::State::Waiting) {
       remove_waiting(operation);
+      operation.m_is_cancelled = true;
       return true;
     }
-    if (operation.m_is_cancelled || is_dead())
+    if (std::exchange(operation.m_is_cancelled, true) || operation.m_state == ChannelOperation::State::Idle || is_dead())
       return false;
-    operation.m_is_cancelled = true;
     target = operation.entry.irp_id;
   }
   CancelOperation *cancel = new (std::nothrow) CancelOperation(target);
@@ -228,7 +230,7 @@ bool ClientChannel::complete_entry(const hsys_cqe &entry, ChannelOperation *oper
     completion.status = HSYS_STATUS_CANCELLED;
     completion.reason = kNonsense;
   }
-  operation->complete(completion);
+  operation->on_completion(completion);
   return is_sane;
 }
 
@@ -270,6 +272,8 @@ uint32_t ClientChannel::reap_batch()
       Slot *slot = slots[i] <= entries_mask ? &m_slots[slots[i]] : nullptr;
       bool is_ours = slot && HSYS_IRP_ID(slots[i], slot->sequence) == entries[i].irp_id;
       operations[i] = is_ours ? std::exchange(slot->operation, nullptr) : nullptr;
+      if (operations[i])
+        operations[i]->m_state = ChannelOperation::State::Idle;
     }
   }
   bool is_sane = true;
@@ -326,7 +330,7 @@ bool ClientChannel::reap(bool rang, bool wait)
   return has_reaped;
 }
 
-// A client that calls but never waits does not see the bell: look at it now and then.
+// A client that calls but never waits does not see the bell: look at it now and then. Its bytes stay: they are for those who sleep.
 void ClientChannel::look_for_death()
 {
   if (is_dead())
@@ -342,14 +346,23 @@ void ClientChannel::look_for_death()
   if (now < m_next_look)
     return;
   m_next_look = now + kLookMilliseconds;
-  if (!m_memory.clear_bell())
+  if (m_memory.is_hung_up())
     fail_locked(kLost);
+}
+
+void ClientChannel::look()
+{
+  std::lock_guard reaping(m_reap_mutex);
+  while (reap_batch()) {
+  }
+  m_next_look = 0;
+  look_for_death();
 }
 
 bool ClientChannel::arm()
 {
   std::lock_guard reaping(m_reap_mutex);
-  return !is_dead() && !hsys_arm(&m_memory.upage().cq_wake, &m_memory.kpage().cq_tail, m_cq_head);
+  return is_dead() || !hsys_arm(&m_memory.upage().cq_wake, &m_memory.kpage().cq_tail, m_cq_head);
 }
 
 void ClientChannel::fail(std::string_view reason)
@@ -365,8 +378,10 @@ void ClientChannel::fail_locked(std::string_view reason)
   ChannelOperation *outstanding;
   {
     std::lock_guard lock(m_mutex);
-    if (m_dead.exchange(true, std::memory_order_acq_rel))
+    if (is_dead())
       return;
+    m_death_reason.assign(reason);
+    m_dead.store(true, std::memory_order_release);
     outstanding = std::exchange(m_waiting_first, nullptr);
     m_waiting_last = nullptr;
     m_waiting_count.store(0, std::memory_order_relaxed);
@@ -376,15 +391,17 @@ void ClientChannel::fail_locked(std::string_view reason)
         outstanding = operation;
       }
     }
-    for (ChannelOperation *operation = outstanding; operation; operation = operation->m_next)
-      operation->m_state = ChannelOperation::State::Submitted;
+    for (ChannelOperation *operation = outstanding; operation; operation = operation->m_next) {
+      operation->m_state = ChannelOperation::State::Idle;
+      operation->m_has_credit = false;
+    }
   }
   Completion completion;
   completion.status = HSYS_STATUS_CANCELLED;
-  completion.reason = reason;
+  completion.reason = death_reason();
   while (outstanding) {
     ChannelOperation *operation = std::exchange(outstanding, outstanding->m_next);
-    operation->complete(completion);
+    operation->on_completion(completion);
   }
 }
 

@@ -4,7 +4,7 @@
 //
 // Two locks. m_mutex guards submission and the slot table: short, no system call inside, doorbells after it. m_reap_mutex is held
 // by whoever reaps, while callers' buffers are written and operations complete; it is taken before m_mutex and before any lock
-// that complete() takes.
+// that on_completion() takes.
 #pragma once
 #include "lib/channel_memory.h"
 #include "lib/send_arena.h"
@@ -17,7 +17,7 @@
 
 namespace httpsys::lib {
 
-// What an operation ended with. Valid during ChannelOperation::complete() only.
+// What an operation ended with. Valid during ChannelOperation::on_completion() only.
 struct Completion {
   uint32_t status = 0; // NTSTATUS
   uint64_t information = 0, object_id = 0, aux = 0;
@@ -25,7 +25,7 @@ struct Completion {
   std::string_view reason;         // in words, on failure; may be empty
 };
 
-// One entry of the submission ring. Its maker keeps it until complete() was called.
+// One entry of the submission ring. Its maker keeps it until on_completion() was called.
 class ChannelOperation {
 public:
   ChannelOperation() = default;
@@ -34,9 +34,9 @@ public:
 
   hsys_sqe entry{}; // all members but irp_id and user_data are the maker's
 
-  // Called once for every operation that submit() accepted, by the thread that reaps, with m_reap_mutex held: it may submit with
-  // Patience::Wait, and may delete the operation.
-  virtual void complete(const Completion &completion) = 0;
+  // Called once for every time that submit() accepted the operation, by the thread that reaps, with m_reap_mutex held: it may submit
+  // with Patience::Wait, this operation too, and may delete the operation.
+  virtual void on_completion(const Completion &completion) = 0;
 
 protected:
   ~ChannelOperation() = default;
@@ -54,7 +54,7 @@ class ClientChannel {
 public:
   // What to do with an operation that finds no completion credit.
   enum class Patience { Refuse, Wait };
-  enum class Submitted { Yes, NoCredit, Dead };
+  enum class Submitted { Yes, NoCredit, Dead, Cancelled };
 
   explicit ClientChannel(ChannelMemory &memory) : m_memory(memory) {}
   ~ClientChannel();
@@ -64,22 +64,30 @@ public:
   // Once, before anything else. False without memory.
   bool initialise();
 
+  // Only Yes is followed by on_completion(). Cancelled: cancel() was called for the operation before.
   Submitted submit(ChannelOperation &operation, Patience patience);
 
-  // Asks the daemon to cancel the operation, which must not have completed (the caller holds the lock that complete() takes first).
-  // True when the operation had not left the library: it is the caller's again and complete() will not be called.
+  // Asks the daemon to cancel the operation; one that is not submitted now will not be any more. The operation must exist (the caller
+  // holds the lock that on_completion() takes first). True when it had not left the library: it is the caller's again, and
+  // on_completion() is not called.
   bool cancel(ChannelOperation &operation);
 
-  // Completes what the daemon has published, hands blocks back, submits what waited. `rang`: the bell is readable, empty it
-  // first. `wait`: when another thread reaps, wait for it and look again; otherwise return at once. True when something completed.
+  // Completes what the daemon has published, hands blocks back, submits what waited. `rang`: the bell is readable and the caller will
+  // arm(): empty it first. `wait`: when another thread reaps, wait for it and look again; otherwise return at once. True when
+  // something completed. The caller holds a reference to the session.
   bool reap(bool rang, bool wait);
 
-  // Asks the daemon to ring at the next completion. False when there is one already, or the session is dead: do not sleep.
+  // Asks the daemon to ring at the next completion. False when there is one already: reap again. A dead channel has nothing to come.
   bool arm();
+
+  // Finds out now whether the daemon still lives.
+  void look();
 
   // Ends the session: everything that is outstanding completes with CANCELLED and the reason.
   void fail(std::string_view reason);
   bool is_dead() const { return m_dead.load(std::memory_order_acquire); }
+  // In words; empty while it lives.
+  std::string_view death_reason() const { return is_dead() ? m_death_reason.c_str() : std::string_view(); }
 
   SendArena &send_arena() { return m_arena; }
   uint8_t *send_bytes(const ArenaExtent &extent) { return m_memory.send_arena() + extent.offset; }
@@ -115,6 +123,7 @@ private:
   ChannelMemory &m_memory;
   SendArena m_arena;
   std::atomic<bool> m_dead{false};
+  ErrorText m_death_reason; // written once, before m_dead
 
   std::mutex m_mutex; // guards the members down to the next comment
   std::unique_ptr<Slot[]> m_slots;

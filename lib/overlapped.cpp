@@ -75,6 +75,9 @@ uint32_t QueueObject::cancel(const OVERLAPPED *which, Whose whose)
   }
   while (PendingOperation *operation = withdrawn.take_first())
     operation->withdrawn();
+  // Operations whose end takes more than the dispatcher lock allows have left it to the next thread that reaps.
+  if (count)
+    Reaper::instance().poll();
   return count;
 }
 

@@ -51,22 +51,6 @@ ULONGLONG GetTickCount64(void)
   return static_cast<ULONGLONG>(now.tv_sec) * 1000 + static_cast<ULONGLONG>(now.tv_nsec) / 1000000;
 }
 
-int httpsys_completion_fd(void)
-{
-  set_last_error_text({});
-  Ref<CompletionSource> source = Reaper::instance().source();
-  return source ? source->bell() : -1;
-}
-
-ULONG httpsys_dispatch(void)
-{
-  set_last_error_text({});
-  uint32_t code = Reaper::instance().dispatch();
-  if (code == ERROR_DLL_INIT_FAILED)
-    return refuse(code, "httpsys_dispatch: HttpInitialize has not been called.");
-  return code;
-}
-
 const char *httpsys_last_error_text(void)
 {
   return last_error_text();

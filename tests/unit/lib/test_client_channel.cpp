@@ -18,7 +18,7 @@ struct TestOperation final : ChannelOperation {
     entry.op = static_cast<uint8_t>(op);
     entry.handle = handle;
   }
-  void complete(const Completion &completion) override
+  void on_completion(const Completion &completion) override
   {
     status = completion.status;
     information = completion.information;
@@ -269,7 +269,8 @@ TEST_CASE("death completes everything with CANCELLED and a reason, and nothing c
   TestOperation late(HSYS_OP_NOP);
   CHECK(session->channel().submit(late, Patience::Wait) == Submitted::Dead);
   CHECK(session->channel().submit(late, Patience::Refuse) == Submitted::Dead);
-  CHECK_FALSE(session->channel().arm());
+  CHECK(session->channel().arm());
+  CHECK(session->channel().death_reason() != "");
 }
 
 TEST_CASE("what was published before death is received")
@@ -323,6 +324,21 @@ TEST_CASE("a completion may submit the next operation")
   CHECK(second.completions == 1);
 }
 
+TEST_CASE("an operation that was cancelled before it is submitted, or between two times, is not submitted")
+{
+  FakeDaemon daemon;
+  auto session = connect(daemon);
+  TestOperation operation(HSYS_OP_NOP);
+  REQUIRE(session->channel().submit(operation, Patience::Refuse) == Submitted::Yes);
+  wait_until(session->channel(), [&] { return operation.completions == 1; });
+  REQUIRE(session->channel().submit(operation, Patience::Refuse) == Submitted::Yes);
+  wait_until(session->channel(), [&] { return operation.completions == 2; });
+  CHECK_FALSE(session->channel().cancel(operation));
+  CHECK(session->channel().submit(operation, Patience::Wait) == Submitted::Cancelled);
+  CHECK(session->channel().submit(operation, Patience::Refuse) == Submitted::Cancelled);
+  CHECK(daemon.seen(HSYS_OP_CANCEL) == 0);
+}
+
 TEST_CASE("many threads submit, reap and cancel at once")
 {
   FakeDaemon daemon({.sq_entries = 16, .cq_entries = 256});
@@ -333,7 +349,7 @@ TEST_CASE("many threads submit, reap and cancel at once")
   for (int t = 0; t < 4; t++) {
     threads.emplace_back([&, t] {
       for (int i = 0; i < 500; i++) {
-        std::mutex mutex; // the lock that complete() takes first
+        std::mutex mutex; // the lock that on_completion() takes first
         TestOperation operation(t == 3 ? HSYS_OP_RECEIVE_REQUEST : HSYS_OP_RECEIVE_BODY, 3);
         operation.on_complete = [&] {
           std::lock_guard lock(mutex);

@@ -260,7 +260,7 @@ TEST_CASE("an event loop on the descriptor, alone, beside a poller, and beside a
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     epoll_event event = {};
     event.events = EPOLLIN;
-    REQUIRE(httpsys_completion_fd() == attached.source.bell());
+    REQUIRE(httpsys_completion_fd() >= 0);
     REQUIRE(epoll_ctl(epoll, EPOLL_CTL_ADD, httpsys_completion_fd(), &event) == 0);
 
     std::vector<OVERLAPPED> overlapped(kRounds);

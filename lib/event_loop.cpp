@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+#include "lib/event_loop.h"
+#include "lib/reaper.h"
+#include <cerrno>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+namespace httpsys::lib {
+
+namespace {
+
+// What a thread takes in by httpsys_dispatch() itself needs no further word.
+thread_local bool t_is_dispatching;
+
+bool watch(int epoll, int descriptor)
+{
+  epoll_event interest{};
+  interest.events = EPOLLIN;
+  interest.data.fd = descriptor;
+  return epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &interest) == 0 || errno == EEXIST;
+}
+
+}
+
+constinit EventLoop EventLoop::s_instance;
+
+int EventLoop::descriptor()
+{
+  Ref<CompletionSource> source = Reaper::instance().source();
+  std::lock_guard lock(m_mutex);
+  m_bell = source ? source->bell() : -1;
+  if (m_bell < 0)
+    return -1;
+  if (m_epoll >= 0)
+    return watch(m_epoll, m_bell) ? m_epoll : -1;
+  int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  int epoll = event < 0 ? -1 : epoll_create1(EPOLL_CLOEXEC);
+  if (epoll < 0 || !watch(epoll, event) || !watch(epoll, m_bell)) {
+    if (epoll >= 0)
+      close(epoll);
+    if (event >= 0)
+      close(event);
+    return -1;
+  }
+  m_event.store(event, std::memory_order_release);
+  m_epoll = epoll;
+  return epoll;
+}
+
+void EventLoop::set_bell(int bell)
+{
+  std::lock_guard lock(m_mutex);
+  // A dead session's bell is readable for ever.
+  if (m_epoll >= 0 && m_bell >= 0)
+    epoll_ctl(m_epoll, EPOLL_CTL_DEL, m_bell, nullptr);
+  m_bell = bell;
+  if (m_epoll >= 0 && m_bell >= 0)
+    watch(m_epoll, m_bell);
+}
+
+void EventLoop::note_completions()
+{
+  int event = m_event.load(std::memory_order_acquire);
+  if (event < 0 || t_is_dispatching || m_is_noted.exchange(true, std::memory_order_acq_rel))
+    return;
+  uint64_t one = 1;
+  if (write(event, &one, sizeof one) < 0)
+    m_is_noted.store(false, std::memory_order_release);
+}
+
+uint32_t EventLoop::dispatch()
+{
+  int event = m_event.load(std::memory_order_acquire);
+  uint64_t count;
+  if (event >= 0 && read(event, &count, sizeof count) < 0)
+    count = 0;
+  m_is_noted.store(false, std::memory_order_release);
+  t_is_dispatching = true;
+  uint32_t code = Reaper::instance().dispatch();
+  t_is_dispatching = false;
+  return code;
+}
+
+void EventLoop::after_fork(bool is_child)
+{
+  if (is_child) {
+    int event = m_event.exchange(-1, std::memory_order_relaxed);
+    if (event >= 0)
+      close(event);
+    if (m_epoll >= 0)
+      close(m_epoll);
+    m_epoll = m_bell = -1;
+  }
+  m_mutex.unlock();
+}
+
+}

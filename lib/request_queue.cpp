@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+#include "lib/request_queue.h"
+#include "lib/library.h"
+#include "lib/sync_operation.h"
+#include <new>
+
+namespace httpsys::lib {
+
+Ref<RequestQueue> RequestQueue::create(Ref<ClientSession> session, uint64_t daemon_handle, uint64_t server_session, uint64_t url_group)
+{
+  return Ref<RequestQueue>::adopt(new (std::nothrow) RequestQueue(std::move(session), daemon_handle, server_session, url_group));
+}
+
+// What the daemon knows ends by CLOSE_HANDLE; what has not reached it has to be cancelled here.
+void RequestQueue::close()
+{
+  cancel(nullptr, Whose::AllThreads);
+  if (m_server_session) {
+    SyncOperation end_session(HSYS_OP_CLOSE_SERVER_SESSION, 0, m_server_session);
+    end_session.run(*m_session);
+  }
+  SyncOperation close_handle(HSYS_OP_CLOSE_HANDLE, m_daemon_handle, 0);
+  close_handle.run(*m_session);
+  Library::instance().object_closed(*m_session);
+}
+
+}
