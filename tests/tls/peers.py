@@ -4,6 +4,7 @@ import os
 import queue
 import re
 import select
+import signal
 import socket
 import ssl
 import subprocess
@@ -66,14 +67,17 @@ class Lines:
 class Program:
     def __init__(self, *command, merge=True):
         self.process = subprocess.Popen(["timeout", "60", *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT if merge else subprocess.PIPE, cwd=PKI)
+                                        stderr=subprocess.STDOUT if merge else subprocess.PIPE, cwd=PKI,
+                                        start_new_session=True)
         self.lines = Lines(self.process.stdout)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.process.terminate()
+        if self.process.poll() is None:
+            # Both: a timeout that is told to end right after its start does not know its child yet, and leaves it behind.
+            os.killpg(self.process.pid, signal.SIGTERM)
         self.process.wait()
         for stream in (self.process.stdin, self.process.stdout):
             try:
