@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Workers and the daemon end at the worst moment: what was not received goes to another worker, what was received is reset, and
+nothing hangs."""
+
+import json
+import signal
+import time
+
+import harness
+from application import MODES, ApiTest
+from processes import eventually
+
+
+class Workers(ApiTest):
+    def start_pair(self, mode='event', threads=2):
+        """(port, creator, second worker) of one named queue."""
+        port = harness.free_port()
+        name = f'queue-{port}'
+        creator = self.start(mode, f'http://localhost:{port}/', queue=name, threads=threads)
+        return port, creator, self.start(mode, queue=name, role='open', threads=threads)
+
+    def send(self, port, path):
+        connection = self.connect(port, plain=True)
+        connection.send(f'GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n')
+        return connection
+
+    def test_what_a_dead_worker_had_not_received(self):
+        """A stopped process receives nothing: its share of the requests goes to the other worker when it is killed."""
+        for mode in MODES:
+            with self.subTest(mode=mode):
+                port, creator, worker = self.start_pair(mode)
+                worker.signal(signal.SIGSTOP)
+                connections = [self.send(port, '/plain') for _ in range(20)]
+                time.sleep(0.3)
+                worker.kill()
+                pids = {json.loads(connection.response().body)['pid'] for connection in connections}
+                self.assertEqual(pids, {creator.popen.pid})
+
+    def test_what_a_dead_worker_had_received(self):
+        port, creator, worker = self.start_pair(threads=1)
+        creator.signal(signal.SIGSTOP)
+        connections = [self.send(port, '/hold?ms=60000') for _ in range(2)]
+        worker.expect('^holding$')
+        worker.kill()
+        creator.signal(signal.SIGCONT)
+        creator.expect('^holding$')
+        ended = [connection for connection in connections if self.ends_soon(connection)]
+        self.assertEqual(len(ended), 1)
+        self.daemon.expect_log('Connection_Abandoned_By_ReqQueue')
+
+    @staticmethod
+    def ends_soon(connection):
+        connection.socket.settimeout(1)
+        try:
+            return connection.is_closed_by_peer()
+        except TimeoutError:
+            return False
+
+    def test_creator_dies(self):
+        """Its URLs go with it; what waits in the queue still goes to the other worker."""
+        port, creator, worker = self.start_pair(threads=1)
+        busy = [self.send(port, '/hold?ms=1500') for _ in range(2)]
+        creator.expect('^holding$')
+        worker.expect('^holding$')
+        waiting = [self.send(port, '/plain') for _ in range(5)]
+        time.sleep(0.2)
+        creator.kill()
+        for connection in waiting:
+            self.assertEqual(json.loads(connection.response().body)['pid'], worker.popen.pid)
+        self.assertEqual(sum(self.ends_soon(connection) for connection in busy), 1)
+
+        def is_gone():
+            try:
+                with self.connect(port, plain=True) as connection:
+                    return connection.get('/plain').status in (400, 404)
+            except ConnectionRefusedError:
+                return True
+        eventually(is_gone, 5, 'the URL to go')
+
+    def test_last_worker_dies(self):
+        port = harness.free_port()
+        application = self.start('event', f'http://localhost:{port}/', threads=1)
+        busy = self.send(port, '/hold?ms=60000')
+        application.expect('^holding$')
+        waiting = self.send(port, '/plain')
+        time.sleep(0.2)
+        application.kill()
+        self.assertEqual(waiting.response().status, 503)
+        self.assertTrue(busy.is_closed_by_peer())
+
+    def test_pending_certificate_call(self):
+        port, application = self.start_https('event')
+        connection = self.connect(port, version='1.3', post_handshake=True)
+        connection.send('GET /certificate HTTP/1.1\r\nHost: localhost\r\n\r\n')
+        time.sleep(0.3)
+        application.kill()
+        connection.socket.settimeout(5)
+        self.assertTrue(connection.is_closed_by_peer())
+
+    def test_a_queue_of_another_name(self):
+        application = self.application('tests/system/api_server', 'event', 1, 'nobody-made-this', 'open')
+        self.assertEqual(application.wait(), 1)
+        application.expect('with 2: .*there is no request queue named "nobody-made-this"', stream='stderr')
+
+    def test_a_url_twice(self):
+        port, _application = self.start_http('event')
+        other = self.application('tests/system/api_server', 'event', 1, '-', 'create', f'http://localhost:{port}/')
+        self.assertEqual(other.wait(), 1)
+        other.expect(r'with 183: .*is registered by pid \d+ \(api_server', stream='stderr')
+
+
+class DaemonDies(ApiTest):
+    exit_status = None
+
+    def test_pending_calls_end(self):
+        for mode in MODES:
+            with self.subTest(mode=mode):
+                port, application = self.start_http(mode, threads=8)
+                waiting = self.connect(port, plain=True)
+                waiting.send('GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n')
+                time.sleep(0.2)
+                begin = time.monotonic()
+                self.daemon.kill()
+                application.wait(5)
+                self.assertLess(time.monotonic() - begin, 1.5)
+                self.assertEqual(application.stdout.text().count('receive ended '), 8, application.describe())
+                self.daemon.start()
+
+
+if __name__ == '__main__':
+    harness.main()
