@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "lib/unmarshal_request.h"
+#include "lib/ssl_protocol_info.h"
 #include "uapi/layout.h"
 #include <algorithm>
 #include <cstring>
@@ -12,6 +13,8 @@ static_assert(sizeof(HTTP_UNKNOWN_HEADER) == HSYS_NATIVE_UNKNOWN_HEADER);
 static_assert(sizeof(HTTP_SSL_INFO) == HSYS_NATIVE_SSL_INFO);
 static_assert(sizeof(HTTP_SSL_CLIENT_CERT_INFO) == HSYS_NATIVE_CLIENT_CERT_INFO);
 static_assert(sizeof(HTTP_DATA_CHUNK) == HSYS_NATIVE_DATA_CHUNK);
+static_assert(sizeof(HTTP_REQUEST_INFO) == HSYS_NATIVE_REQUEST_INFO);
+static_assert(sizeof(HTTP_SSL_PROTOCOL_INFO) <= HSYS_NATIVE_SSL_PROTOCOL_INFO);
 static_assert(HttpHeaderRequestMaximum == HSYS_REQUEST_HEADERS_KNOWN);
 
 namespace {
@@ -49,6 +52,7 @@ private:
   PSOCKADDR reserve_address(const hsys_address &address);
   void write_url(HTTP_COOKED_URL &url);
   void write_headers(HTTP_REQUEST_HEADERS &headers, PHTTP_UNKNOWN_HEADER unknown);
+  void write_protocol(HTTP_REQUEST_V2 &native);
   void write_tls(PHTTP_SSL_INFO position, PHTTP_SSL_CLIENT_CERT_INFO certificate_position);
 
   std::span<const uint8_t> m_bytes;
@@ -198,6 +202,19 @@ void Writer::write_headers(HTTP_REQUEST_HEADERS &headers, PHTTP_UNKNOWN_HEADER u
   }
 }
 
+// The one record of the request info array; V1 has no such array.
+void Writer::write_protocol(HTTP_REQUEST_V2 &native)
+{
+  PHTTP_REQUEST_INFO record = reserve<HTTP_REQUEST_INFO>();
+  uint8_t *position = reserve<uint8_t>(HSYS_NATIVE_SSL_PROTOCOL_INFO);
+  HTTP_SSL_PROTOCOL_INFO protocol = ssl_protocol_info(m_image.tls_version, m_image.tls_cipher_suite);
+  memset(position, 0, HSYS_NATIVE_SSL_PROTOCOL_INFO);
+  memcpy(position, &protocol, sizeof protocol);
+  put(record, HTTP_REQUEST_INFO{HttpRequestInfoTypeSslProtocol, sizeof protocol, position});
+  native.RequestInfoCount = 1;
+  native.pRequestInfo = record;
+}
+
 void Writer::write_tls(PHTTP_SSL_INFO position, PHTTP_SSL_CLIENT_CERT_INFO certificate_position)
 {
   if (m_image.flags & HSYS_REQUEST_TLS) {
@@ -227,6 +244,8 @@ void Writer::write()
   bool has_certificate = m_image.flags & HSYS_REQUEST_CLIENT_CERTIFICATE;
   HTTP_REQUEST_V2 native{};
   m_used = request_structure_size(m_version_1);
+  if (is_tls && !m_version_1)
+    write_protocol(native);
   PHTTP_UNKNOWN_HEADER unknown = reserve<HTTP_UNKNOWN_HEADER>(m_image.unknown_count);
   PHTTP_SSL_INFO tls = is_tls ? reserve<HTTP_SSL_INFO>() : nullptr;
   PHTTP_SSL_CLIENT_CERT_INFO certificate = has_certificate ? reserve<HTTP_SSL_CLIENT_CERT_INFO>() : nullptr;
