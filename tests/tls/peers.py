@@ -24,16 +24,20 @@ class Lines:
     """Lines that a program prints, collected by a thread."""
 
     def __init__(self, stream):
-        self.queue, self.seen = queue.Queue(), []
-        threading.Thread(target=self._collect, args=(stream,), daemon=True).start()
+        self.queue, self.seen, self.stream = queue.Queue(), [], stream
+        self.thread = threading.Thread(target=self._collect, daemon=True)
+        self.thread.start()
 
-    def _collect(self, stream):
-        try:
-            for line in stream:
-                self.queue.put(line.decode(errors="replace").rstrip("\r\n"))
-        except ValueError:   # closed under us
-            pass
+    def _collect(self):
+        for line in self.stream:
+            self.queue.put(line.decode(errors="replace").rstrip("\r\n"))
         self.queue.put(None)
+
+    def close(self):
+        """When the program has ended. A stream that the thread still reads cannot be closed."""
+        self.thread.join(PATIENCE)
+        if not self.thread.is_alive():
+            self.stream.close()
 
     def wait(self, pattern, seconds=PATIENCE):
         """The next line that the pattern matches; lines before it are passed over. Fails the test when none comes."""
@@ -65,6 +69,8 @@ class Lines:
 
 
 class Program:
+    goodbye = 0.2   # seconds that it may take to end by itself
+
     def __init__(self, *command, merge=True):
         self.process = subprocess.Popen(["timeout", "60", *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT if merge else subprocess.PIPE, cwd=PKI,
@@ -75,15 +81,18 @@ class Program:
         return self
 
     def __exit__(self, *_):
-        if self.process.poll() is None:
+        # The end of its input ends every program here, the server without losing what a leak checker has to say.
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass
+        try:
+            self.process.wait(self.goodbye)
+        except subprocess.TimeoutExpired:
             # Both: a timeout that is told to end right after its start does not know its child yet, and leaves it behind.
             os.killpg(self.process.pid, signal.SIGTERM)
-        self.process.wait()
-        for stream in (self.process.stdin, self.process.stdout):
-            try:
-                stream.close()
-            except BrokenPipeError:
-                pass
+            self.process.wait()
+        self.lines.close()
 
     def send(self, text):
         try:
@@ -99,6 +108,7 @@ class Program:
 
 class Server(Program):
     """The default is certificate `server`, root as CA, root.crl as revocation list."""
+    goodbye = PATIENCE   # a leak checker takes its time
 
     def __init__(self, *options, cert="server", crl="root.crl"):
         lists = ["--crl", pki(crl)] if crl else []
@@ -112,9 +122,9 @@ class Server(Program):
         crashed = self.process.poll()
         super().__exit__(*exc)
         self.errors.none(".", 1)
-        self.process.stderr.close()
-        if crashed is not None:
-            raise AssertionError(f"the server ended with {crashed}")
+        self.errors.close()
+        if crashed is not None or self.process.returncode != 0:
+            raise AssertionError(f"the server ended with {crashed or self.process.returncode}")
 
 
 class Gate:
@@ -135,17 +145,20 @@ class Gate:
         self.is_open.set()
 
     def _run(self):
-        client, _ = self.listener.accept()
-        server = socket.create_connection(("127.0.0.1", self.target))
-        threading.Thread(target=self._upwards, args=(client, server), daemon=True).start()
-        try:
-            while data := server.recv(65536):
-                self.held.set()
-                self.is_open.wait()
-                client.sendall(data)
-            client.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
+        with self.listener:
+            client, _ = self.listener.accept()
+        with client, socket.create_connection(("127.0.0.1", self.target)) as server:
+            upwards = threading.Thread(target=self._upwards, args=(client, server), daemon=True)
+            upwards.start()
+            try:
+                while data := server.recv(65536):
+                    self.held.set()
+                    self.is_open.wait()
+                    client.sendall(data)
+                client.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass
+            upwards.join(PATIENCE)
 
     def _upwards(self, client, server):
         try:
@@ -199,8 +212,12 @@ class Client:
 
     def __init__(self, port, version=None, cert=None, context=None, name="localhost", session=None, **options):
         context = context or context_for(version, cert, **options)
-        self.socket = context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE), server_hostname=name,
-                                          session=session)
+        plain = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+        try:
+            self.socket = context.wrap_socket(plain, server_hostname=name, session=session)
+        except BaseException:
+            plain.close()
+            raise
         self.buffer = b""
 
     def __enter__(self):

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // A small server around kernel/tls for tests with real peers: one thread, poll, loopback. It prints "port N", then one line per event.
 // A request is a line "/command [argument]" or an HTTP/1.1 request for that path (with Content-Length, if it has a body); requests of one
-// connection are answered in order. SIGTERM ends it. Commands:
+// connection are answered in order. The end of its standard input ends it. Commands:
 //   /plain, /echo TEXT, /big BYTES   data
 //   /whoami                          asks for the certificate and tells what came of it
 //   /ask                             asks, tells only what ask_certificate() said, and does not wait
@@ -31,8 +31,6 @@ using namespace httpsys;
 using namespace httpsys::tls;
 
 namespace {
-
-volatile sig_atomic_t stopped = 0;
 
 [[noreturn]] void die(const std::string &text)
 {
@@ -388,13 +386,15 @@ int open_listener(uint16_t &port)
 void serve(int listener, const RefPtr<BindingTable> &table, Endpoint local)
 {
   std::list<Connection> connections;
-  while (!stopped) {
-    std::vector<pollfd> polls{{listener, POLLIN, 0}};
+  while (true) {
+    std::vector<pollfd> polls{{listener, POLLIN, 0}, {STDIN_FILENO, POLLIN, 0}};
     for (const Connection &connection : connections)
       polls.push_back({connection.fd(), connection.events(), 0});
-    if (poll(polls.data(), polls.size(), 1000) < 0)
-      continue; // interrupted
-    size_t index = 1;
+    if (poll(polls.data(), polls.size(), -1) < 0)
+      die("poll");
+    if (polls[1].revents) // whoever started it has gone, or wants it to end by return so that a leak checker sees everything freed
+      return;
+    size_t index = 2;
     for (auto connection = connections.begin(); connection != connections.end(); index++) {
       auto current = connection++;
       if (polls[index].revents && !current->handle(polls[index].revents))
@@ -414,7 +414,6 @@ void serve(int listener, const RefPtr<BindingTable> &table, Endpoint local)
 int main(int argc, char **argv)
 {
   signal(SIGPIPE, SIG_IGN);
-  signal(SIGTERM, [](int) { stopped = 1; }); // ends by return, so that a leak checker sees everything freed
   Endpoint local{IpAddress::loopback(false), 0};
   int listener = open_listener(local.port);
   RefPtr<BindingTable> table = parse_options(argc, argv, local);
