@@ -23,8 +23,8 @@ std::vector<uint8_t> make_endpoint_binding(const Der &leaf, SignatureHash hash)
 {
   constexpr std::string_view prefix = "tls-server-end-point:";
   constexpr size_t header = 32;
-  enum wc_HashType type = hash == SignatureHash::Sha512 ? WC_HASH_TYPE_SHA512 :
-                          hash == SignatureHash::Sha384 ? WC_HASH_TYPE_SHA384 :
+  enum wc_HashType type = hash == SignatureHash::Bits512 ? WC_HASH_TYPE_SHA512 :
+                          hash == SignatureHash::Bits384 ? WC_HASH_TYPE_SHA384 :
                                                           WC_HASH_TYPE_SHA256;
   size_t digest_size = static_cast<size_t>(wc_HashGetDigestSize(type));
   std::vector<uint8_t> block(header + prefix.size() + digest_size);

@@ -70,16 +70,16 @@ SignatureHash pss_hash(DerReader parameters)
 {
   auto sequence = parameters.next(der::kSequence);
   if (!sequence)
-    return SignatureHash::Sha256;
+    return SignatureHash::Bits256;
   DerReader fields(sequence->content);
   auto tagged = fields.next(der::context(0));
   auto algorithm = tagged ? DerReader(tagged->content).next(der::kSequence) : std::nullopt;
   auto oid = algorithm ? DerReader(algorithm->content).next(der::kOid) : std::nullopt;
   if (oid && is_oid(oid->content, "\x60\x86\x48\x01\x65\x03\x04\x02\x02"))
-    return SignatureHash::Sha384;
+    return SignatureHash::Bits384;
   if (oid && is_oid(oid->content, "\x60\x86\x48\x01\x65\x03\x04\x02\x03"))
-    return SignatureHash::Sha512;
-  return SignatureHash::Sha256;
+    return SignatureHash::Bits512;
+  return SignatureHash::Bits256;
 }
 
 SignatureHash parse_signature_hash(Bytes algorithm)
@@ -87,18 +87,18 @@ SignatureHash parse_signature_hash(Bytes algorithm)
   DerReader fields(algorithm);
   auto oid = fields.next(der::kOid);
   if (!oid)
-    return SignatureHash::Sha256;
+    return SignatureHash::Bits256;
   using namespace std::literals;
   constexpr std::string_view rsa = "\x2a\x86\x48\x86\xf7\x0d\x01\x01"sv, ecdsa = "\x2a\x86\x48\xce\x3d\x04\x03"sv;
   Bytes id = oid->content;
   if (id.size() == rsa.size() + 1 && is_oid(id.first(rsa.size()), rsa)) {
     if (id.back() == 10) // id-RSASSA-PSS
       return pss_hash(fields);
-    return id.back() == 12 ? SignatureHash::Sha384 : id.back() == 13 ? SignatureHash::Sha512 : SignatureHash::Sha256;
+    return id.back() == 12 ? SignatureHash::Bits384 : id.back() == 13 ? SignatureHash::Bits512 : SignatureHash::Bits256;
   }
   if (id.size() == ecdsa.size() + 1 && is_oid(id.first(ecdsa.size()), ecdsa))
-    return id.back() == 3 ? SignatureHash::Sha384 : id.back() == 4 ? SignatureHash::Sha512 : SignatureHash::Sha256;
-  return SignatureHash::Sha256;
+    return id.back() == 3 ? SignatureHash::Bits384 : id.back() == 4 ? SignatureHash::Bits512 : SignatureHash::Bits256;
+  return SignatureHash::Bits256;
 }
 
 void parse_key(Bytes info, X509Fields &fields)

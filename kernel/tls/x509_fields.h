@@ -11,7 +11,8 @@
 namespace httpsys::tls {
 
 enum class KeyType : uint8_t { Unknown, Rsa, Ecdsa, Ed25519 };
-enum class SignatureHash : uint8_t { Sha256, Sha384, Sha512 };
+// Of SHA-2, by its size; the names Sha256 and so on are macros of wolfSSL.
+enum class SignatureHash : uint8_t { Bits256, Bits384, Bits512 };
 
 struct X509Fields {
   uint32_t version = 1;
@@ -23,7 +24,7 @@ struct X509Fields {
   KeyType key_type = KeyType::Unknown;
   uint32_t key_bits = 0;
   // RFC 5929 4.1: hash of the signature algorithm, SHA-256 in the place of MD5, SHA-1 and of algorithms without a single hash.
-  SignatureHash signature_hash = SignatureHash::Sha256;
+  SignatureHash signature_hash = SignatureHash::Bits256;
   bool is_authority = false;
   std::optional<uint16_t> key_usage; // bits as RFC 5280 numbers them: bit 0 digitalSignature, 5 keyCertSign, 6 cRLSign
   bool has_extended_usage = false;
