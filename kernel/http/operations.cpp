@@ -37,6 +37,7 @@ static http1::Refusal refusal_of(queue::Refusal why)
   case queue::Refusal::QueueFull:
     return {503, http1::Reason::QueueFull, "the request queue is full: the application is slower than the arrivals"};
   case queue::Refusal::QueueGone: return {503, http1::Reason::AppOffline, "the request queue was closed"};
+  case queue::Refusal::Draining: return {503, http1::Reason::AppOffline, "httpsysd ends"};
   }
   return {503, http1::Reason::AppOffline, "the request reached no worker"};
 }

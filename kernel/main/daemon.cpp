@@ -14,6 +14,7 @@
 #include "kernel/platform/linux/process.h"
 #include "kernel/platform/linux/process_info.h"
 #include "kernel/platform/linux/uring_engine.h"
+#include "kernel/queue/request_queue.h"
 #include "kernel/se/access.h"
 #include <cstdio>
 
@@ -219,7 +220,10 @@ void Daemon::begin_shutdown()
   net::ListenerSet::instance().close_all([] {});
   io::SessionManager::instance().drain();
   for (ke::CoreId core = 0; core < m_cores->count(); core++)
-    m_cores->run_on(core, [] { http::Connection::drain_this_core(); });
+    m_cores->run_on(core, [] {
+      queue::RequestQueue::drain_this_core();
+      http::Connection::drain_this_core();
+    });
   // Not from inside the constructor's call: finish_shutdown() deletes the timer.
   m_cores->post(0,
                 [this] { m_drain = std::make_unique<DrainTimer>(*this, ke::Core::current().now() + m_config.timeouts.shutdown); });

@@ -36,7 +36,7 @@ struct DeliveryNote {
   uint32_t number = 0; // QueuedRequest::deliveries; notes of two channels may come in the wrong order
 };
 
-enum class Refusal { QueueFull, QueueGone };
+enum class Refusal { QueueFull, QueueGone, Draining };
 
 // In words, for operations that name a request.
 inline constexpr const char *kRequestGone = "the request is not one of this process' requests, or it has ended";

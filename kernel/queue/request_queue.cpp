@@ -4,10 +4,12 @@
 #include "kernel/limits.h"
 #include <algorithm>
 #include <unordered_map>
+#include <utility>
 
 namespace httpsys::queue {
 
 static io::PerCore<std::unordered_map<uint64_t, std::unique_ptr<RequestQueue>>> s_queues;
+static io::PerCore<bool> s_draining;
 static RequestOwner s_owner;
 
 void register_request_owner(const RequestOwner &owner)
@@ -47,8 +49,21 @@ void RequestQueue::destroy(uint64_t id)
 RequestQueue::~RequestQueue()
 {
   m_receives.complete_all(NtStatus::Cancelled);
-  for (auto &request : m_requests)
-    refuse(request.request_id, Refusal::QueueGone);
+  refuse_waiting(Refusal::QueueGone);
+}
+
+void RequestQueue::drain_this_core()
+{
+  s_draining.here() = true;
+  for (auto &[id, queue] : s_queues.here())
+    queue->refuse_waiting(Refusal::Draining);
+}
+
+void RequestQueue::refuse_waiting(Refusal why)
+{
+  // What is refused comes back with its withdrawal.
+  for (auto &request : std::exchange(m_requests, {}))
+    refuse(request.request_id, why);
 }
 
 bool RequestQueue::take_request(io::IrpPtr &irp)
@@ -77,6 +92,8 @@ void RequestQueue::submit(QueuedRequest request)
 {
   if (auto irp = m_receives.take_first())
     return deliver(std::move(irp), std::move(request));
+  if (s_draining.here())
+    return refuse(request.request_id, Refusal::Draining);
   if (m_requests.size() >= limits::kRequestQueueLength)
     return refuse(request.request_id, Refusal::QueueFull);
   m_requests.push_back(std::move(request));

@@ -19,6 +19,9 @@ public:
   // Refuses what waits and ends the queue.
   static void destroy(uint64_t id);
 
+  // The daemon ends and no receive comes any more: what waits on this core is refused, and what comes.
+  static void drain_this_core();
+
   uint64_t id() const { return m_id; }
   // Takes the oldest request or parks the receive (first in, first out).
   void receive(io::IrpPtr irp);
@@ -33,6 +36,7 @@ public:
   size_t parked_receives() const { return m_receives.size(); }
 
 private:
+  void refuse_waiting(Refusal why);
   bool take_request(io::IrpPtr &irp);
   void deliver(io::IrpPtr irp, QueuedRequest request);
   uint64_t m_id;

@@ -4,6 +4,7 @@
 nothing hangs."""
 
 import json
+import os
 import signal
 import time
 
@@ -25,12 +26,23 @@ class Workers(ApiTest):
         connection.send(f'GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n')
         return connection
 
+    @staticmethod
+    def stop(process):
+        """Returns when every thread of the process stands still, which takes a moment after the signal."""
+        process.signal(signal.SIGSTOP)
+        tasks = f'/proc/{process.popen.pid}/task'
+
+        def stands(task):
+            with open(f'{tasks}/{task}/stat', encoding='ascii') as stat:
+                return stat.read().rsplit(')', 1)[1].split()[0] == 'T'
+        eventually(lambda: all(map(stands, os.listdir(tasks))), 5, 'the process to stop')
+
     def test_what_a_dead_worker_had_not_received(self):
         """A stopped process receives nothing: its share of the requests goes to the other worker when it is killed."""
         for mode in MODES:
             with self.subTest(mode=mode):
                 port, creator, worker = self.start_pair(mode)
-                worker.signal(signal.SIGSTOP)
+                self.stop(worker)
                 connections = [self.send(port, '/plain') for _ in range(20)]
                 time.sleep(0.3)
                 worker.kill()
@@ -39,7 +51,7 @@ class Workers(ApiTest):
 
     def test_what_a_dead_worker_had_received(self):
         port, creator, worker = self.start_pair(threads=1)
-        creator.signal(signal.SIGSTOP)
+        self.stop(creator)
         connections = [self.send(port, '/hold?ms=60000') for _ in range(2)]
         worker.expect('^holding$')
         worker.kill()
@@ -108,6 +120,24 @@ class Workers(ApiTest):
         other = self.application('tests/system/api_server', 'event', 1, '-', 'create', f'http://localhost:{port}/')
         self.assertEqual(other.wait(), 1)
         other.expect(r'with 183: .*is registered by pid \d+ \(api_server', stream='stderr')
+
+
+class DaemonDrains(ApiTest):
+    def test_sigterm(self):
+        """What is with the application is answered, what waits in a queue gets 503, then the daemon ends with status 0."""
+        port, application = self.start_http('event', threads=1)
+        busy, waiting = [self.connect(port, plain=True) for _ in range(2)]
+        busy.send('GET /hold?ms=1000 HTTP/1.1\r\nHost: localhost\r\n\r\n')
+        application.expect('^holding$')
+        waiting.send('GET /plain HTTP/1.1\r\nHost: localhost\r\n\r\n')
+        time.sleep(0.2)
+        begin = time.monotonic()
+        self.daemon.process.signal(signal.SIGTERM)
+        self.assertEqual(waiting.response().status, 503)
+        self.assertLess(time.monotonic() - begin, 0.7)
+        self.assertEqual(busy.response().status, 200)
+        self.assertEqual(self.daemon.process.wait(5), 0)
+        self.daemon.start()
 
 
 class DaemonDies(ApiTest):
