@@ -6,6 +6,7 @@
 #include "tests/unit/tls/pki.h"
 #include <algorithm>
 #include <doctest/doctest.h>
+#include <functional>
 
 namespace httpsys::tls::test {
 
@@ -29,7 +30,10 @@ public:
       return count > 0 ? static_cast<int>(count) : static_cast<int>(WOLFSSL_CBIO_ERR_WANT_READ);
     });
     wolfSSL_CTX_SetIOSend(m_context.get(), [](WOLFSSL *, char *buffer, int size, void *self) {
-      static_cast<Pair *>(self)->stream.receive({reinterpret_cast<uint8_t *>(buffer), static_cast<size_t>(size)});
+      std::vector<uint8_t> bytes(buffer, buffer + size);
+      if (static_cast<Pair *>(self)->tamper)
+        static_cast<Pair *>(self)->tamper(bytes);
+      static_cast<Pair *>(self)->stream.receive(bytes);
       return size;
     });
     if (certificate) {
@@ -96,6 +100,7 @@ private:
   std::vector<uint8_t> m_to_client;
 
 public:
+  std::function<void(std::vector<uint8_t> &)> tamper; // sees, and may change, what the client sends
   std::string asked_name;
   TlsStream stream;
   SessionPointer client;

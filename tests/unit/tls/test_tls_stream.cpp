@@ -250,6 +250,43 @@ TEST_CASE("asked in the handshake")
   }
 }
 
+// Every byte that a client sends, up to the end of an exchange on demand, is wrong once.
+TEST_CASE("a byte that is wrong anywhere is survived, and makes nobody's certificate good")
+{
+  initialize_library();
+  RefPtr<TlsContext> context = make_context();
+  for (bool tls13 : {false, true}) {
+    constexpr size_t nothing = SIZE_MAX, step = 5;
+    size_t total = 0; // bytes of a client; known after the first turn, in which nothing is wrong
+    for (size_t wrong = nothing; wrong == nothing || wrong < total; wrong = wrong == nothing ? 0 : wrong + step) {
+      Pair pair(tls13, context);
+      size_t sent = 0;
+      pair.tamper = [&](std::vector<uint8_t> &bytes) {
+        if (wrong >= sent && wrong < sent + bytes.size())
+          bytes[wrong - sent] ^= static_cast<uint8_t>(1u << wrong % 8);
+        sent += bytes.size();
+      };
+      if (pair.connect() && pair.stream.ask_certificate().ask == TlsStream::Ask::Started) {
+        for (int i = 0; i < 6 && pair.stream.is_asking(); i++) {
+          pair.client_read();
+          pair.server_read();
+        }
+      }
+      if (wrong == nothing) {
+        total = sent;
+        CHECK(pair.stream.client_certificate());
+      }
+      if (pair.stream.state() == TlsStream::State::Failed)
+        CHECK(!pair.stream.failure().reason.empty());
+      if (pair.stream.client_certificate())
+        CHECK(pair.stream.client_certificate()->leaf == pki_leaf("good"));
+      pair.stream.receive_eof();
+      pair.server_read();
+    }
+    CHECK(total > 1000);
+  }
+}
+
 TEST_CASE("output and input have their limits")
 {
   initialize_library();
