@@ -1,0 +1,160 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every way to a client's certificate, with every peer, in every mode of the overlapped call; and what a peer may do in between:
+refuse, renegotiate on its own, change its keys."""
+
+import json
+
+import harness
+from application import MODES, ApiTest
+
+SUCCESS, NOT_FOUND = 0, 1168
+PEERS = ('curl', 's_client', 'gnutls_cli', 'python')
+WAYS = (('handshake', '1.2'), ('handshake', '1.3'), ('renegotiation', '1.2'), ('post-handshake', '1.3'))
+
+
+def answers_of(text):
+    """JSON after JSON."""
+    decoder, found, at = json.JSONDecoder(), [], 0
+    while at < len(text):
+        value, at = decoder.raw_decode(text, at)
+        found.append(value)
+        at += len(text[at:]) - len(text[at:].lstrip())
+    return found
+
+
+class PeerTest(ApiTest):
+    def setUp(self):
+        self.import_authority()
+        self.good = self.certificates.clients['good']
+
+    @staticmethod
+    def get(process, path):
+        """A request through a peer that passes on bytes; its JSON."""
+        process.send(f'GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n')
+        head = process.expect(rb'HTTP/1\.1 200 [\s\S]*?Content-Length: (\d+)(?:\r\n[^\r]+)*\r\n\r\n')
+        return json.loads(process.expect(rb'[\s\S]{%d}' % int(head.group(1))).group())
+
+    def talk(self, peer, port, paths, **options):
+        """The answers to requests on one connection of the peer."""
+        if peer == 'curl':
+            *others, last = [f'https://localhost:{port}{path}' for path in paths]
+            process = self.curl(last, *others, '--no-include', '--resolve', f'localhost:{port}:127.0.0.1', '-w',
+                                '%{stderr}connects %{num_connects}\n', **options)
+            self.assertEqual(process.status, 0, process.describe())
+            self.assertEqual(process.stderr.text().split(), 'connects 1'.split() + 'connects 0'.split() * len(others))
+            return answers_of(process.stdout.text())
+        options['post_handshake'] = True
+        if peer == 'python':
+            with self.connect(port, **options) as connection:
+                return [self.ask(connection, path) for path in paths]
+        process = getattr(self, peer)(port, **options)
+        answers = [self.get(process, path) for path in paths]
+        process.kill()
+        return answers
+
+
+class Matrix(PeerTest):
+    PATHS = ('/request', '/certificate?times=2', '/request')
+
+    def check(self, way, version, mode, answers):
+        der = self.good.der()
+        before, asked, after = answers
+        if way == 'handshake':
+            self.assertEqual((before['client_certificate'], before['client_flags']), (der.hex(), 0))
+        else:
+            self.assertEqual(before['negotiated'], 0)
+            self.assertNotIn('client_certificate', before)
+        self.assertEqual(len(asked['calls']), 2)
+        for call in asked['calls']:
+            self.assertEqual((call['code'], call['flags'], call['bytes']), (SUCCESS, 0, 32 + len(der)), call)
+            self.assertEqual(call['returned'], 0 if mode == 'blocking' else 997)
+            self.assertEqual(call['data'], der.hex())
+        self.assertEqual(after['client_certificate'], der.hex())
+        self.assertEqual(after['negotiated'], 1)
+        self.assertEqual({before['protocol'], after['protocol']}, {0x400 if version == '1.2' else 0x1000})
+        self.assertEqual(before['raw_connection'], after['raw_connection'])
+
+    def run_peer(self, peer):
+        for mode in MODES:
+            for way, version in WAYS:
+                with self.subTest(mode=mode, way=way, version=version):
+                    port, application = self.start_https(mode, *(['clientcertnegotiation=enable'] if way == 'handshake' else []))
+                    self.check(way, version, mode, self.talk(peer, port, self.PATHS, version=version, credential=self.good))
+                    application.kill()
+
+    def test_curl(self):
+        self.run_peer('curl')
+
+    def test_s_client(self):
+        self.run_peer('s_client')
+
+    def test_gnutls_cli(self):
+        self.run_peer('gnutls_cli')
+
+    def test_python(self):
+        self.run_peer('python')
+
+
+class Refusals(PeerTest):
+    def test_no_certificate(self):
+        """Asked, and has none: the connection goes on, and the answer is remembered."""
+        for way, version in WAYS:
+            port, _application = self.start_https('event', *(['clientcertnegotiation=enable'] if way == 'handshake' else []))
+            for peer in PEERS:
+                with self.subTest(way=way, version=version, peer=peer):
+                    before, asked, after = self.talk(peer, port, Matrix.PATHS, version=version)
+                    for call in asked['calls']:
+                        self.assertEqual((call['code'], call['returned']), (NOT_FOUND, 997))
+                        self.assertTrue(call['reason'])
+                    self.assertNotIn('client_certificate', after)
+                    self.assertEqual(before['raw_connection'], after['raw_connection'])
+
+    def test_no_renegotiation(self):
+        """The client answers HelloRequest with the alert no_renegotiation."""
+        for mode in MODES:
+            with self.subTest(mode=mode):
+                port, _application = self.start_https(mode)
+                process = self.s_client(port, '-no_renegotiation', version='1.2', credential=self.good)
+                self.assertEqual(self.get(process, '/request')['negotiated'], 0)
+                for call in self.get(process, '/certificate?times=2')['calls']:
+                    self.assertEqual(call['code'], NOT_FOUND, call)
+                    self.assertIn('refused to renegotiate', call['reason'])
+                self.assertNotIn('client_certificate', self.get(process, '/request'))
+
+
+class OnItsOwn(PeerTest):
+    def commands(self, port, **options):
+        """An s_client; R and K at the beginning of what it reads from stdin are its own commands."""
+        return self.s_client(port, credential=self.good, post_handshake=True, **options)
+
+    def test_renegotiation_by_the_client(self):
+        """Refused with a warning, upon which s_client gives up; the daemon serves others, and asks them."""
+        port, _application = self.start_https('port')
+        process = self.commands(port, version='1.2')
+        self.assertEqual(self.get(process, '/request')['negotiated'], 0)
+        process.send('R\n')
+        process.expect('RENEGOTIATING', stream='stderr')
+        process.send('GET /plain HTTP/1.1\r\nHost: localhost\r\n\r\n')
+        process.expect('no renegotiation', stream='stderr')
+        self.assertNotEqual(process.wait(), 0)
+        answers = self.talk('s_client', port, ('/certificate',), version='1.2', credential=self.good)
+        self.assertEqual(answers[0]['calls'][0]['code'], SUCCESS)
+
+    def test_key_update(self):
+        """The client changes its keys and asks for new ones of the server, before, between and after certificate calls."""
+        for mode in MODES:
+            with self.subTest(mode=mode):
+                port, _application = self.start_https(mode)
+                process = self.commands(port, version='1.3')
+                for step, path in enumerate(('/plain', '/certificate', '/certificate', '/plain', '/request')):
+                    process.send('K\n' if step % 2 else 'k\n')
+                    process.expect('KEYUPDATE', stream='stderr')
+                    answer = self.get(process, path)
+                    if path == '/certificate':
+                        self.assertEqual(answer['calls'][0]['code'], SUCCESS)
+                self.assertEqual(answer['client_certificate'], self.good.der().hex())
+
+
+if __name__ == '__main__':
+    harness.main()
