@@ -143,6 +143,7 @@ public:
       });
   }
   Seen(FakeDaemon &daemon, hsys_op op, FakeReply reply = {.object_id = 0x500}) : Seen(daemon, {op}, reply) {}
+  ~Seen() { std::lock_guard lock(m_mutex); } // the daemon's thread was the last to write
   FakeOperation operation()
   {
     std::lock_guard lock(m_mutex);

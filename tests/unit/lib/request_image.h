@@ -4,7 +4,6 @@
 #include "uapi/layout.h"
 #include <cstring>
 #include <map>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,7 +20,7 @@ struct FakeRequest {
   bool has_more_body = false;
   bool is_ipv6 = false;
   bool is_tls = false;
-  std::optional<std::string> certificate = std::nullopt;
+  std::string certificate = ""; // DER; none when empty
   uint32_t certificate_flags = 0;
 };
 
@@ -106,10 +105,10 @@ private:
     image.connection_key_bits = 256;
     image.server_issuer = put("CN=Test CA");
     image.server_subject = put("CN=localhost");
-    if (!request.certificate)
+    if (request.certificate.empty())
       return;
     image.flags |= HSYS_REQUEST_CLIENT_CERTIFICATE;
-    image.client_certificate = put(*request.certificate);
+    image.client_certificate = put(request.certificate);
     image.client_certificate_flags = request.certificate_flags;
   }
 

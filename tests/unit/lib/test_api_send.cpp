@@ -62,6 +62,7 @@ struct Wire {
           fake.complete(operation.entry.irp_id, {.information = operation.body.size() + (op == HSYS_OP_SEND_RESPONSE ? 100 : 0)});
       });
   }
+  ~Wire() { std::lock_guard lock(mutex); } // the daemon's thread was the last to write
   // The operations of a request, once there are so many.
   std::vector<FakeOperation> wait(uint64_t request_id, size_t count)
   {

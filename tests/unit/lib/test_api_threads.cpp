@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The API from many threads at once, with thousands of operations in flight, while things are cancelled, closed and killed. Also for
+// ThreadSanitizer (suite "threads").
+#include "tests/unit/lib/api_fixture.h"
+#include "tests/unit/lib/request_image.h"
+#include "uapi/ops.h"
+#include "uapi/response.h"
+#include <random>
+
+namespace {
+
+#ifdef __SANITIZE_THREAD__
+constexpr int kRounds = 200;
+constexpr size_t kParked = 2000;
+#else
+constexpr int kRounds = 1000;
+constexpr size_t kParked = 10000;
+#endif
+
+std::string path_of(uint64_t id)
+{
+  return std::string("/").append(std::to_string(id));
+}
+
+void join(std::vector<std::thread> &threads)
+{
+  for (std::thread &thread : threads)
+    thread.join();
+}
+
+// Answers every kind of operation at once: a request whose id is the receive's own, a body that echoes the request's id.
+void answer_everything(FakeDaemon &daemon)
+{
+  static std::atomic<uint64_t> next_request{1};
+  daemon.on(HSYS_OP_RECEIVE_REQUEST, [](FakeDaemon &fake, const FakeOperation &operation) {
+    uint64_t id = next_request++;
+    ImageBuilder image({.request_id = id, .connection_id = id + 1, .raw_url = path_of(id), .has_more_body = true});
+    fake.complete(operation.entry.irp_id, {.information = image.native_size(), .object_id = id, .aux = id + 1, .output = image.bytes()});
+  });
+  daemon.on(HSYS_OP_RECEIVE_BODY, [](FakeDaemon &fake, const FakeOperation &operation) {
+    std::string text = std::to_string(operation.entry.object_id);
+    fake.complete(operation.entry.irp_id, {.information = text.size(), .aux = 1, .output = text});
+  });
+  for (hsys_op op : {HSYS_OP_SEND_RESPONSE, HSYS_OP_SEND_BODY})
+    daemon.on(op, [](FakeDaemon &fake, const FakeOperation &operation) {
+      bool is_right = operation.body.find_first_not_of(static_cast<char>('a' + operation.entry.object_id % 26)) == std::string::npos;
+      fake.complete(operation.entry.irp_id, {.status = is_right ? HSYS_STATUS_SUCCESS : HSYS_STATUS_IO_DEVICE_ERROR,
+        .information = operation.body.size()});
+    });
+}
+
+// One request from receive to response, all calls blocking.
+void serve_blocking(HANDLE queue, size_t body_bytes)
+{
+  alignas(8) char buffer[4096];
+  PHTTP_REQUEST request = reinterpret_cast<PHTTP_REQUEST>(buffer);
+  ULONG bytes = 0;
+  REQUIRE(HttpReceiveHttpRequest(queue, 0, 0, request, sizeof buffer, &bytes, nullptr) == NO_ERROR);
+  HTTP_REQUEST_ID id = request->RequestId;
+  CHECK(std::string(request->pRawUrl) == path_of(id));
+  CHECK(request->ConnectionId == id + 1);
+  char body[32];
+  REQUIRE(HttpReceiveRequestEntityBody(queue, id, 0, body, sizeof body, &bytes, nullptr) == NO_ERROR);
+  CHECK(std::string(body, bytes) == std::to_string(id));
+  CHECK(HttpReceiveRequestEntityBody(queue, id, 0, body, sizeof body, &bytes, nullptr) == ERROR_HANDLE_EOF);
+  std::string text(body_bytes, static_cast<char>('a' + id % 26));
+  HTTP_DATA_CHUNK chunk{};
+  chunk.FromMemory.pBuffer = text.data();
+  chunk.FromMemory.BufferLength = static_cast<ULONG>(text.size());
+  HTTP_RESPONSE response{};
+  response.StatusCode = 200;
+  response.pEntityChunks = &chunk;
+  response.EntityChunkCount = 1;
+  CHECK(HttpSendHttpResponse(queue, id, 0, &response, nullptr, &bytes, nullptr, 0, nullptr, nullptr) == NO_ERROR);
+  CHECK(bytes == text.size());
+}
+
+}
+
+TEST_CASE("threads serve requests with blocking calls on one queue")
+{
+  Api api({.sq_entries = 16, .cq_entries = 256});
+  answer_everything(api.daemon);
+  std::vector<std::thread> threads;
+  for (unsigned t = 0; t < 6; t++)
+    threads.emplace_back([&, t] {
+      std::mt19937 random(t);
+      for (int i = 0; i < kRounds / 5; i++)
+        serve_blocking(api.queue, random() % 10 ? random() % 5000 : random() % 1'000'000);
+    });
+  join(threads);
+}
+
+TEST_CASE("threads serve a completion port while others block and an event loop dispatches")
+{
+  Api api({.sq_entries = 64, .cq_entries = 1024});
+  answer_everything(api.daemon);
+  HANDLE port = api.queue_port();
+  struct Slot {
+    OVERLAPPED overlapped{};
+    alignas(8) char buffer[4096];
+  };
+  std::vector<std::unique_ptr<Slot>> slots;
+  std::atomic<int> left{kRounds};
+  std::atomic<size_t> outstanding{0};
+  auto receive = [&](Slot &slot) {
+    outstanding++;
+    ULONG code = HttpReceiveHttpRequest(api.queue, 0, 0, reinterpret_cast<PHTTP_REQUEST>(slot.buffer), sizeof slot.buffer, nullptr,
+      &slot.overlapped);
+    CHECK(code == ERROR_IO_PENDING);
+  };
+  std::vector<std::thread> threads;
+  for (unsigned t = 0; t < 3; t++)
+    threads.emplace_back([&] {
+      for (;;) {
+        DWORD bytes = 0;
+        ULONG_PTR key = 0;
+        OVERLAPPED *overlapped = nullptr;
+        REQUIRE(GetQueuedCompletionStatus(port, &bytes, &key, &overlapped, 20000));
+        if (!overlapped)
+          return;
+        Slot &slot = *reinterpret_cast<Slot *>(overlapped);
+        PHTTP_REQUEST request = reinterpret_cast<PHTTP_REQUEST>(slot.buffer);
+        CHECK(std::string(request->pRawUrl) == path_of(request->RequestId));
+        outstanding--;
+        if (left.fetch_sub(1) > 0)
+          receive(slot);
+        else if (outstanding == 0)
+          for (int i = 0; i < 3; i++)
+            PostQueuedCompletionStatus(port, 0, 0, nullptr);
+      }
+    });
+  threads.emplace_back([&] {
+    for (int i = 0; i < kRounds / 10; i++)
+      serve_blocking(api.queue, 100);
+  });
+  std::atomic<bool> is_over{false};
+  std::thread loop([&] {
+    REQUIRE(httpsys_completion_fd() >= 0);
+    while (!is_over) {
+      CHECK(httpsys_dispatch() == NO_ERROR);
+      std::this_thread::yield();
+    }
+  });
+  for (int i = 0; i < 32; i++)
+    slots.push_back(std::make_unique<Slot>());
+  for (auto &slot : slots)
+    receive(*slot);
+  join(threads);
+  is_over = true;
+  loop.join();
+}
+
+TEST_CASE("a storm of waits and cancels: each operation ends once, cancelled or not")
+{
+  Api api;
+  std::atomic<bool> is_over{false};
+  std::vector<std::thread> threads;
+  for (unsigned t = 0; t < 3; t++)
+    threads.emplace_back([&, t] {
+      std::mt19937 random(t);
+      HANDLE event = CreateEvent(nullptr, FALSE, FALSE, nullptr);
+      for (int i = 0; i < kRounds; i++) {
+        OVERLAPPED overlapped{};
+        overlapped.hEvent = event;
+        ULONG code = HttpWaitForDisconnect(api.queue, random(), &overlapped);
+        REQUIRE(code == ERROR_IO_PENDING);
+        if (random() % 2)
+          CancelIoEx(api.queue, &overlapped);
+        else
+          CHECK(CancelIo(api.queue));
+        CHECK(WaitForSingleObject(event, 20000) == WAIT_OBJECT_0);
+        CHECK(overlapped.Internal == 0xC0000120);
+      }
+      CloseHandle(event);
+    });
+  threads.emplace_back([&] {
+    while (!is_over)
+      CancelIoEx(api.queue, nullptr);
+  });
+  std::thread blocked([&] {
+    for (int i = 0; i < kRounds / 10; i++)
+      CHECK(HttpWaitForDisconnect(api.queue, 1, nullptr) == ERROR_OPERATION_ABORTED);
+  });
+  blocked.join();
+  for (size_t i = 0; i < 3; i++)
+    threads[i].join();
+  is_over = true;
+  threads[3].join();
+}
+
+TEST_CASE("blocked threads wake when the queue is shut down, and when it is closed")
+{
+  Api api;
+  alignas(8) static char buffers[8][4096];
+  std::vector<std::thread> threads;
+  std::atomic<int> aborted{0};
+  for (int t = 0; t < 4; t++)
+    threads.emplace_back([&, t, queue = api.queue] {
+      ULONG code = HttpReceiveHttpRequest(queue, 0, 0, reinterpret_cast<PHTTP_REQUEST>(buffers[t]), 4096, nullptr, nullptr);
+      aborted += code == ERROR_OPERATION_ABORTED;
+    });
+  api.daemon.wait_parked(HSYS_OP_RECEIVE_REQUEST, 3);
+  SUBCASE("shut down") { CHECK(HttpShutdownRequestQueue(api.queue) == NO_ERROR); }
+  SUBCASE("closed") { CHECK(HttpCloseRequestQueue(std::exchange(api.queue, nullptr)) == NO_ERROR); }
+  SUBCASE("cancelled") { CHECK(CancelIoEx(api.queue, nullptr)); }
+  SUBCASE("the daemon dies") { api.daemon.kill(); }
+  join(threads);
+  CHECK(aborted == 4);
+}
+
+TEST_CASE("ten thousand parked receives and waits: a response, one cancel, all cancels and the close still go through")
+{
+  Api api;
+  HANDLE port = api.queue_port();
+  std::vector<OVERLAPPED> overlapped(kParked);
+  std::vector<char> buffers(kParked * 1024);
+  for (size_t i = 0; i < kParked; i++) {
+    PHTTP_REQUEST buffer = reinterpret_cast<PHTTP_REQUEST>(&buffers[i * 1024]);
+    ULONG code = i % 2 ? HttpWaitForDisconnect(api.queue, i, &overlapped[i])
+                       : HttpReceiveHttpRequest(api.queue, 0, 0, buffer, 1024, nullptr, &overlapped[i]);
+    REQUIRE(code == ERROR_IO_PENDING);
+  }
+  api.daemon.answer(HSYS_OP_SEND_RESPONSE, {.information = 5});
+  HTTP_RESPONSE response{};
+  response.StatusCode = 200;
+  ULONG sent = 0;
+  CHECK(HttpSendHttpResponse(api.queue, 1, 0, &response, nullptr, &sent, nullptr, 0, nullptr, nullptr) == NO_ERROR);
+  CHECK(sent == 5);
+  DWORD bytes = 0;
+  ULONG_PTR key = 0;
+  OVERLAPPED *which = nullptr;
+  CHECK(CancelIoEx(api.queue, &overlapped[kParked / 2]));
+  CHECK_FALSE(GetQueuedCompletionStatus(port, &bytes, &key, &which, 20000));
+  CHECK(GetLastError() == ERROR_OPERATION_ABORTED);
+  CHECK(which == &overlapped[kParked / 2]);
+  bool closes = false;
+  SUBCASE("cancelled") { CHECK(CancelIoEx(api.queue, nullptr)); }
+  SUBCASE("closed")
+  {
+    closes = true;
+    CHECK(HttpCloseRequestQueue(std::exchange(api.queue, nullptr)) == NO_ERROR);
+  }
+  SUBCASE("killed") { api.daemon.kill(); }
+  CAPTURE(closes);
+  size_t ended = 1;
+  while (ended < kParked) {
+    OVERLAPPED_ENTRY entries[64];
+    ULONG count = 0;
+    REQUIRE(GetQueuedCompletionStatusEx(port, entries, 64, &count, 20000, FALSE));
+    for (ULONG i = 0; i < count; i++)
+      CHECK(entries[i].Internal == 0xC0000120);
+    ended += count;
+  }
+  CHECK_FALSE(GetQueuedCompletionStatus(port, &bytes, &key, &which, 0));
+  CHECK(GetLastError() == WAIT_TIMEOUT);
+  if (api.queue)
+    CHECK_FALSE(CancelIoEx(api.queue, nullptr));
+}
+
+TEST_CASE("when all credit is used an overlapped call is ERROR_NO_SYSTEM_RESOURCES and a blocking one waits")
+{
+  Api api({.cq_entries = 256});
+  constexpr size_t kMost = 256 - HSYS_CQ_RESERVE;
+  std::vector<OVERLAPPED> overlapped(kMost + 1);
+  for (size_t i = 0; i < kMost; i++)
+    REQUIRE(HttpWaitForDisconnect(api.queue, i, &overlapped[i]) == ERROR_IO_PENDING);
+  OVERLAPPED &refused = overlapped[kMost];
+  refused.hEvent = CreateEvent(nullptr, TRUE, FALSE, nullptr);
+  CHECK(HttpWaitForDisconnect(api.queue, 9, &refused) == ERROR_NO_SYSTEM_RESOURCES);
+  CHECK(contains(last_text(), "too many operations"));
+  CHECK(WaitForSingleObject(refused.hEvent, 0) == WAIT_TIMEOUT);
+  CHECK(HasOverlappedIoCompleted(&refused));
+  std::atomic<bool> is_done{false};
+  std::thread blocking([&] {
+    CHECK(HttpWaitForDisconnect(api.queue, 10, nullptr) == NO_ERROR);
+    is_done = true;
+  });
+  FakeOperation first = api.daemon.wait_parked(HSYS_OP_WAIT_DISCONNECT, kMost - 1);
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  CHECK(api.daemon.seen(HSYS_OP_WAIT_DISCONNECT) == kMost);
+  api.daemon.complete(first.entry.irp_id, {});
+  while (api.daemon.seen(HSYS_OP_WAIT_DISCONNECT) == kMost)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  FakeOperation last = api.daemon.wait_parked(HSYS_OP_WAIT_DISCONNECT, kMost - 1);
+  CHECK(last.entry.object_id == 10);
+  CHECK_FALSE(is_done);
+  api.daemon.complete(last.entry.irp_id, {});
+  blocking.join();
+  CHECK(HttpWaitForDisconnect(api.queue, 9, &refused) == ERROR_IO_PENDING);
+  CHECK(CancelIoEx(api.queue, nullptr));
+  CHECK(WaitForSingleObject(refused.hEvent, 20000) == WAIT_OBJECT_0);
+  for (OVERLAPPED &one : overlapped) {
+    DWORD bytes = 0;
+    GetOverlappedResult(api.queue, &one, &bytes, TRUE);
+  }
+  CloseHandle(refused.hEvent);
+}
+
+TEST_CASE("the daemon dies in the middle of everything: every call ends, none twice")
+{
+  for (int round = 0; round < 10; round++) {
+    Api api;
+    answer_everything(api.daemon);
+    std::atomic<bool> is_over{false};
+    std::vector<std::thread> threads;
+    for (unsigned t = 0; t < 4; t++)
+      threads.emplace_back([&, t] {
+        std::mt19937 random(t);
+        std::string text(300'000, 'x');
+        HTTP_DATA_CHUNK chunk{};
+        chunk.FromMemory.pBuffer = text.data();
+        chunk.FromMemory.BufferLength = static_cast<ULONG>(text.size());
+        while (!is_over) {
+          OVERLAPPED overlapped{};
+          overlapped.hEvent = CreateEvent(nullptr, TRUE, FALSE, nullptr);
+          ULONG code = random() % 2 ? HttpWaitForDisconnect(api.queue, 5, &overlapped)
+                                    : HttpSendResponseEntityBody(api.queue, 23, 2, 1, &chunk, nullptr, nullptr, 0, &overlapped, nullptr);
+          if (code == ERROR_IO_PENDING && random() % 2)
+            CancelIoEx(api.queue, &overlapped);
+          if (code == ERROR_IO_PENDING && t == 0) {
+            CHECK(WaitForSingleObject(overlapped.hEvent, 0) != WAIT_FAILED);
+            CancelIoEx(api.queue, &overlapped);
+          }
+          if (code == ERROR_IO_PENDING)
+            CHECK(WaitForSingleObject(overlapped.hEvent, 20000) == WAIT_OBJECT_0);
+          else
+            is_over = code == ERROR_INVALID_HANDLE;
+          CloseHandle(overlapped.hEvent);
+        }
+      });
+    std::this_thread::sleep_for(std::chrono::milliseconds(round * 3));
+    api.daemon.kill();
+    join(threads);
+  }
+}
