@@ -16,6 +16,7 @@ namespace httpsys::http {
 static constexpr uint32_t kSchannelTls13 = 0x1000;
 static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 static const char *const kAnswered = "the response has been sent";
+static const char *const kBroken = "the client closed the connection in the middle of the request body";
 
 Connection::Connection(int socket, const Endpoint &local, const Endpoint &remote)
   : m_local(local), m_remote(remote), m_transport(*this, socket, m_local, m_remote), m_parser(settings().parser), m_certificate(*this)
@@ -166,8 +167,13 @@ void Connection::begin_request()
   consume_input(head.head_bytes);
   // What has come of the body is there when a waiting receive gets the request.
   process_body();
-  if (m_phase == Phase::Response)
-    m_request->submit(std::move(*queued));
+  if (m_phase != Phase::Response)
+    return;
+  if (m_peer_ended && !m_request->body().has_ended()) {
+    end_request(NtStatus::ConnectionInvalid, kBroken);
+    return close();
+  }
+  m_request->submit(std::move(*queued));
 }
 
 struct RoutedUrl {
@@ -317,6 +323,7 @@ void Connection::response_finished()
   }
   if (has_rest) {
     m_phase = Phase::Drain;
+    m_request->end_reading(kAnswered);
   } else {
     end_request(NtStatus::ConnectionInvalid, kAnswered);
     next_request();
@@ -413,7 +420,6 @@ void Connection::on_peer_end()
 {
   m_peer_ended = true;
   m_disconnect_waits.complete_all(NtStatus::Success);
-  static const std::string kBroken = "the client closed the connection in the middle of the request body";
   switch (m_phase) {
   case Phase::Closing: return;
   case Phase::Handshake:

@@ -16,13 +16,6 @@ void EntityBody::append(std::span<const char> bytes)
     m_chunks.emplace_back(bytes.begin(), bytes.end());
   m_buffered += bytes.size();
   m_received += bytes.size();
-  serve_waiting();
-}
-
-void EntityBody::end()
-{
-  m_ended = true;
-  serve_waiting();
 }
 
 void EntityBody::fail(NtStatus status, const std::string &reason)
@@ -31,7 +24,7 @@ void EntityBody::fail(NtStatus status, const std::string &reason)
     return;
   m_failure = status;
   m_failure_reason = reason;
-  serve_waiting();
+  serve();
 }
 
 void EntityBody::take(size_t maximum, std::vector<uint8_t> &out)
@@ -60,7 +53,7 @@ void EntityBody::drop()
 }
 
 // False: nothing to say yet, the operation stays the caller's.
-bool EntityBody::serve(io::IrpPtr &irp)
+bool EntityBody::complete_read(io::IrpPtr &irp)
 {
   if (m_buffered > 0) {
     io::IrpCompletion completion;
@@ -87,10 +80,10 @@ bool EntityBody::serve(io::IrpPtr &irp)
   return false;
 }
 
-void EntityBody::serve_waiting()
+void EntityBody::serve()
 {
   while (auto irp = m_reads.take_first()) {
-    if (serve(irp))
+    if (complete_read(irp))
       continue;
     m_reads.park_first(std::move(irp));
     return;
@@ -99,7 +92,7 @@ void EntityBody::serve_waiting()
 
 void EntityBody::receive(io::IrpPtr irp)
 {
-  if (!m_reads.is_empty() || !serve(irp))
+  if (!m_reads.is_empty() || !complete_read(irp))
     m_reads.park(std::move(irp));
 }
 

@@ -14,8 +14,11 @@ public:
   // A request without a body has ended from the start.
   void begin(bool has_body) { m_ended = !has_body; }
 
+  // What has arrived; serve() follows when no more is there for now, so that the last bytes are known to be the last.
   void append(std::span<const char> bytes);
-  void end();
+  void end() { m_ended = true; }
+  // Completes the operations that wait for what has arrived.
+  void serve();
   // The rest will never come: waiting and later reads fail.
   void fail(NtStatus status, const std::string &reason);
 
@@ -36,8 +39,7 @@ public:
   bool is_awaited() const { return !m_reads.is_empty(); }
 
 private:
-  bool serve(io::IrpPtr &irp);
-  void serve_waiting();
+  bool complete_read(io::IrpPtr &irp);
   std::deque<std::vector<uint8_t>> m_chunks;
   size_t m_front_taken = 0; // of m_chunks.front()
   size_t m_buffered = 0;

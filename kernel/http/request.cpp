@@ -61,10 +61,15 @@ void Request::end(NtStatus status, const std::string &reason)
 {
   if (m_id != 0)
     queue::withdraw_request(m_queue_id, m_id); // it may have come back from a worker that ended
-  drop_attaching();
   m_response.fail(status, reason);
-  m_body.fail(NtStatus::ConnectionInvalid, reason);
+  end_reading(reason);
   retire_id();
+}
+
+void Request::end_reading(const std::string &reason)
+{
+  drop_attaching();
+  m_body.fail(NtStatus::ConnectionInvalid, reason);
 }
 
 // HTTP_REQUEST.BytesReceived: head and body bytes seen until now.
@@ -95,14 +100,22 @@ size_t Request::take_body_bytes(std::string_view bytes, bool &ok)
   ok = true;
   if (m_body.has_ended())
     return 0;
+  size_t consumed = 0;
   if (m_framing == http1::Framing::ContentLength) {
-    auto part = static_cast<size_t>(std::min<uint64_t>(bytes.size(), m_content_left));
-    m_content_left -= part;
-    m_body.append({bytes.data(), part});
+    consumed = static_cast<size_t>(std::min<uint64_t>(bytes.size(), m_content_left));
+    m_content_left -= consumed;
+    m_body.append({bytes.data(), consumed});
     if (m_content_left == 0)
       m_body.end();
-    return part;
+  } else {
+    consumed = take_chunks(bytes, ok);
   }
+  m_body.serve();
+  return consumed;
+}
+
+size_t Request::take_chunks(std::string_view bytes, bool &ok)
+{
   size_t consumed = 0;
   while (consumed < bytes.size()) {
     http1::ChunkStep step = m_chunked->next(bytes.substr(consumed));

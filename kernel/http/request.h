@@ -25,6 +25,8 @@ public:
   bool assign_id();
   // From here on operations with the id find nothing; the worker's channel is told.
   void retire_id();
+  // The response has been sent: nothing is read of the body any more.
+  void end_reading(const std::string &reason);
   // Before the object ends: gives back or fails everything that waits for it, and takes it out of its queue.
   void end(NtStatus status, const std::string &reason);
   uint64_t id() const { return m_id; }
@@ -54,6 +56,7 @@ public:
 
 private:
   void on_irp_cancelled(io::IrpQueue &queue, io::IrpPtr irp) override;
+  size_t take_chunks(std::string_view bytes, bool &ok);
   void ask_for_body();
   void finish_attaching();
   void drop_attaching();
