@@ -84,6 +84,7 @@ void ListenerSet::start(void (*accepted)(int socket))
 {
   m_accepted = accepted;
   m_is_closed = false;
+  m_next_core = 0;
 }
 
 Result<std::vector<RefPtr<ListenerSet::Listener>>> ListenerSet::make_listeners(uint16_t port, Scope scope)
