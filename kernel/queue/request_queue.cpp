@@ -103,6 +103,8 @@ void RequestQueue::put_back(QueuedRequest request)
 {
   if (auto irp = m_receives.take_first())
     return deliver(std::move(irp), std::move(request));
+  if (s_draining.here())
+    return refuse(request.request_id, Refusal::Draining);
   m_requests.push_front(std::move(request));
 }
 
