@@ -11,6 +11,7 @@
 #include <ctime>
 #include <fcntl.h>
 #include <fstream>
+#include <functional>
 #include <grp.h>
 #include <netinet/tcp.h>
 #include <sys/eventfd.h>
@@ -197,10 +198,13 @@ static std::pair<std::string, std::string> split_path(const std::string &path)
   return {slash == 0 ? "/" : path.substr(0, slash), path.substr(slash + 1)};
 }
 
+constexpr size_t kReadableName = 64; // bytes
+
 std::string temporary_socket_name(const std::string &path)
 {
   auto [folder, name] = split_path(path);
-  return folder + "/." + name + ".new";
+  // Behind "/proc/self/fd/N/" it has less room than the path.
+  return folder + "/." + (name.size() <= kReadableName ? name : fmt::format("{:016x}", std::hash<std::string>{}(name))) + ".new";
 }
 
 static void give_to_group(int folder, const char *name)

@@ -28,7 +28,8 @@ public:
   void ring_bell(int write_end) override;
 };
 
-// Name under which listen_control binds, in the same folder: ".NAME.new". S.lock keeps two daemons from using it at once.
+// Name under which listen_control binds, in the same folder: ".NAME.new", with a hash for a long NAME.
+// S.lock keeps two daemons from using it at once.
 std::string temporary_socket_name(const std::string &path);
 
 }
