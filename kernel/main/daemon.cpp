@@ -186,7 +186,7 @@ void Daemon::open_for_clients()
   io::SessionManager::instance().start(*listener, settings);
   std::string reason;
   if (platform::publish_control_socket(m_options.socket_path, reason).is_error())
-    return finished(1, reason);
+    return stop_serving(1, reason);
   log("ready: {} cores, control socket {}, state in {}", m_cores->count(), m_options.socket_path, m_options.state_folder);
   platform::notify_service_manager("READY=1");
 }
@@ -229,14 +229,14 @@ void Daemon::begin_shutdown()
                 [this] { m_drain = std::make_unique<DrainTimer>(*this, ke::Core::current().now() + m_config.timeouts.shutdown); });
 }
 
-void Daemon::finish_shutdown()
+void Daemon::stop_serving(int status, std::string reason)
 {
-  m_cores->post(0, [this] {
+  m_cores->post(0, [this, status, reason = std::move(reason)]() mutable {
     m_drain.reset();
     m_signals->stop();
     for (ke::CoreId core = 0; core < m_cores->count(); core++)
       m_cores->run_on(core, [] { http::Connection::abort_this_core(); });
-    io::SessionManager::instance().stop([this] { finished(0, {}); });
+    io::SessionManager::instance().stop([this, status, reason = std::move(reason)] { finished(status, reason); });
   });
 }
 

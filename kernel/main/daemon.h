@@ -30,7 +30,8 @@ private:
   void load_store();
   void open_for_clients();
   void begin_shutdown();
-  void finish_shutdown();
+  void finish_shutdown() { stop_serving(0, {}); }
+  void stop_serving(int status, std::string reason);
   void finished(int status, std::string reason);
   void administrate(std::vector<std::string> words, std::vector<io::AdminFile> files, io::AdminAnswer answer);
 
