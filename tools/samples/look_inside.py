@@ -63,4 +63,5 @@ def main():
     sys.exit(1 if sockets or has_key or not has_control else 0)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,349 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the daemon starts, ends and reads its configuration, the exit codes of both programs, and where private keys are (design.md 6)."""
+
+import errno
+import os
+import shutil
+import socket
+import stat
+import sys
+import tempfile
+import time
+import unittest
+
+import harness
+from application import ApiTest
+from processes import PATIENCE, Process, eventually
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../tools/samples'))
+import look_inside
+
+NOBODY = 65534
+# Runs the rest of its words with io_uring_setup (425 everywhere) answered by an error.
+WITHOUT_IO_URING = '''
+import ctypes, os, struct, sys
+program = struct.pack('=' + 'HBBI' * 4, 0x20, 0, 0, 0, 0x15, 0, 1, 425, 6, 0, 0, 0x50000 | int(sys.argv[1]), 6, 0, 0, 0x7fff0000)
+code = ctypes.create_string_buffer(program, len(program))
+rules = ctypes.create_string_buffer(struct.pack('@HP', 4, ctypes.addressof(code)))
+libc = ctypes.CDLL(None, use_errno=True)
+for words in ((38, 1, 0, 0, 0), (22, 2, ctypes.c_void_p(ctypes.addressof(rules)), 0, 0)):
+    if libc.prctl(*words) != 0:
+        sys.exit(os.strerror(ctypes.get_errno()))
+os.execv(sys.argv[2], sys.argv[2:])
+'''
+
+
+def mode_of(path):
+    return stat.S_IMODE(os.lstat(path).st_mode)
+
+
+def program(name):
+    return os.path.join(harness.build_folder(), name)
+
+
+class Alone(unittest.TestCase):
+    """A folder, and daemons that a test starts itself."""
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix='hsys-', dir='/tmp')
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+
+    def run_program(self, *words, environment=None, status=None, prefix=()):
+        """An ended process."""
+        process = Process([*prefix, *words], environment)
+        self.addCleanup(process.kill)
+        process.close_stdin()
+        process.status = process.wait(20)
+        if process.sanitizer_report():
+            self.fail(process.sanitizer_report())
+        if status is not None:
+            self.assertEqual(process.status, status, process.describe())
+        return process
+
+    def httpsysd(self, *words, **options):
+        return self.run_program(program('kernel/main/httpsysd'), *words, **options)
+
+    def refused(self, pattern, *words, status=1, **options):
+        """It says one sentence on stderr and nothing on stdout."""
+        process = self.httpsysd(*words, **options)
+        self.assertEqual(process.status, status, process.describe())
+        self.assertRegex(process.stderr.text(), pattern)
+        self.assertEqual(process.stdout.text(), '')
+        self.assertEqual(process.stderr.text().count('\n'), 1, process.stderr.text())
+
+    def daemon(self, folder=None, start=True, **options):
+        daemon = harness.Daemon(folder or self.folder, **options)
+        self.addCleanup(lambda: daemon.process and daemon.kill())
+        return daemon.start() if start else daemon
+
+
+class Starting(Alone):
+    def test_folders_and_modes(self):
+        """Both folders are made, several levels of them; the state is its owner's alone."""
+        daemon = self.daemon(start=False)
+        daemon.socket, daemon.state = f'{self.folder}/run/deep/s', f'{self.folder}/lib/deep/state'
+        daemon.arguments = ['--socket', daemon.socket, '--state-dir', daemon.state]
+        daemon.start()
+        self.assertEqual(mode_of(daemon.state), 0o700)
+        self.assertEqual(mode_of(daemon.socket), 0o660)
+        self.assertEqual(sorted(os.listdir(os.path.dirname(daemon.socket))), ['s', 's.lock'])
+        daemon.expect_log('ready')
+        self.assertEqual(daemon.ctl('show', 'sslcert').status, 0)
+        self.assertEqual(daemon.stop(), 0)
+        self.assertFalse(os.path.exists(daemon.socket))
+
+    @unittest.skipUnless(os.getuid() == 0, 'the other tests show it for this user')
+    def test_needs_no_root(self):
+        copy = shutil.copy(program('kernel/main/httpsysd'), self.folder)   # the build folder may be closed to others
+        os.chown(self.folder, NOBODY, NOBODY)
+        path = os.path.join(self.folder, 's')
+        process = Process(['setpriv', '--reuid', NOBODY, '--regid', NOBODY, '--clear-groups', '--pdeathsig', 'KILL', copy,
+                           '--socket', path, '--state-dir', f'{self.folder}/state'])
+        self.addCleanup(process.kill)
+        eventually(lambda: os.path.exists(path) or not process.is_running(), 20)
+        process.expect('ready', stream='stderr')
+        self.assertEqual((os.stat(path).st_uid, os.stat(f'{self.folder}/state').st_uid), (NOBODY, NOBODY))
+        process.signal(15)
+        self.assertEqual(process.wait(), 0)
+
+    def test_long_socket_path(self):
+        path = f'{self.folder}/' + 'x' * (107 - len(self.folder) - 1)
+        self.refused('xxx.*108 bytes, 107', '--socket', path + 'x', '--state-dir', f'{self.folder}/state')
+        self.assertFalse(os.path.exists(f'{self.folder}/state'))
+        daemon = self.daemon(start=False)
+        daemon.arguments[1] = daemon.socket = path
+        daemon.start()
+        self.assertEqual(daemon.ctl('show', 'ca').status, 0)
+
+    def test_second_daemon(self):
+        first = self.daemon()
+        self.refused(rf'pid {first.process.pid}\b', '--socket', first.socket, '--state-dir', f'{self.folder}/other')
+        self.assertEqual(first.ctl('show', 'ca').status, 0)
+
+    def test_stale_socket(self):
+        daemon = self.daemon()
+        daemon.kill()
+        self.assertTrue(os.path.exists(daemon.socket))
+        self.assertEqual(daemon.ctl('show', 'ca').status, 3)
+        daemon.start()
+        self.assertEqual(daemon.ctl('show', 'ca').status, 0)
+
+    def test_something_else_at_the_path(self):
+        path = f'{self.folder}/s'
+        with open(path, 'w', encoding='ascii') as file:
+            file.write('mine')
+        process = self.httpsysd('--socket', path, '--state-dir', f'{self.folder}/state', status=1)
+        self.assertRegex(process.stderr.text(), 'is not a socket')
+        with open(path, encoding='ascii') as file:
+            self.assertEqual(file.read(), 'mine')
+
+    def test_whoever_sees_the_socket_can_connect(self):
+        """Without a pause: connect() right when the name is there, after a clean end and over a stale socket."""
+        daemon = self.daemon(start=False)
+        for turn in range(12):
+            before = daemon.identity()
+            process = daemon.spawn()
+            while daemon.identity() in (None, before) and process.is_running():
+                pass
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
+                client.connect(daemon.socket)
+            self.assertEqual(daemon.ctl('show', 'ca').status, 0)
+            if turn % 2:
+                self.assertEqual(daemon.stop(), 0)
+            else:
+                daemon.kill()
+
+    def test_without_io_uring(self):
+        words = [program('kernel/main/httpsysd'), '--socket', f'{self.folder}/s', '--state-dir', f'{self.folder}/state']
+        for error, pattern in ((errno.EPERM, 'io_uring.*(seccomp filter|kernel.io_uring_disabled)'), (errno.ENOSYS, 'io_uring')):
+            process = self.run_program(sys.executable, '-c', WITHOUT_IO_URING, error, *words, status=1)
+            self.assertRegex(process.stderr.text(), pattern)
+            self.assertEqual(process.stderr.text().count('\n'), 1, process.stderr.text())
+            self.assertFalse(os.path.exists(f'{self.folder}/s'))
+
+
+class CommandLine(Alone):
+    def test_options(self):
+        self.assertRegex(self.httpsysd('--version', status=0).stdout.text(), r'^httpsysd \d+\.\d+\.\d+\n')
+        self.assertRegex(self.httpsysd('--help', status=0).stdout.text(), '--state-dir DIR')
+        self.refused('unknown option "--sokcet".*"--socket"', '--sokcet', 'x', status=2)
+        self.refused('unknown word "start"', 'start', status=2)
+        self.refused('--config needs a value', '--config', status=2)
+        for cores in ('0', '257', '1x', '-1'):
+            self.refused('--cores cannot be .*1 to 256', '--cores', cores)
+
+    def config(self, text):
+        path = f'{self.folder}/httpsys.toml'
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write(text)
+        return path
+
+    def test_configuration(self):
+        for text, place, words in [
+                ('[limits]\n\n  MaxHeaderCuont = 4\n', '3:3', 'unknown key "MaxHeaderCuont".*"MaxHeaderCount"'),
+                ('[limit]\nMaxHeaderCount = 4\n', '1:', r'unknown table .*\[limits\]'),
+                ('[timeouts]\nMaxHeaderCount = 4\n', '2:1', r'belongs under \[limits\]'),
+                ('MaxHeaderCount = 4\n', '1:1', r'belongs under \[limits\]'),
+                ('[limits]\nMaxHeaderCount = "4"\n', '2:18', 'a whole number'),
+                ('[limits]\nMaxHeaderCount = 0\n', '2:18', 'from 1 to 1000'),
+                ('[timeouts]\nHandshake = -1\n', '2:13', 'Handshake is -1'),
+                ('limits = 3\n', '1:1', 'limits must be a table'),
+                ('[limits\n', '1:', '')]:
+            path = self.config(text)
+            for more in (['--check-config'], ['--socket', f'{self.folder}/s', '--state-dir', f'{self.folder}/state']):
+                with self.subTest(text=text, more=more[0]):
+                    self.refused(f'{path}:{place}.*{words}', '--config', path, *more)
+        self.assertFalse(os.path.exists(f'{self.folder}/state'))
+
+    def test_named_file_is_missing(self):
+        missing = f'{self.folder}/missing.toml'
+        for more in (['--check-config'], ['--socket', f'{self.folder}/s', '--state-dir', f'{self.folder}/state']):
+            self.refused(f'"{missing}": No such file', '--config', missing, *more)
+
+    def test_check_config(self):
+        path = self.config('[timeouts]\nHeaderWait = 0.25\n[compat]\nAcceptBareLF = true\n')
+        text = self.httpsysd('--config', path, '--check-config', status=0).stdout.text()
+        for line in (f'HeaderWait = 0.25 # {path}:2', f'AcceptBareLF = true # {path}:4', 'MaxHeaderCount = 1000 # default'):
+            self.assertIn(line + '\n', text)
+        # What it prints is a configuration.
+        again = self.httpsysd('--config', self.config(text), '--check-config', status=0).stdout.text()
+        self.assertEqual([line.split(' #')[0] for line in again.splitlines()], [line.split(' #')[0] for line in text.splitlines()])
+
+
+class WithoutDaemon(Alone):
+    def test_initialize(self):
+        """Within a second, with 1062 and a sentence: nothing is there, or a stale socket."""
+        stale = f'{self.folder}/stale'
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
+            server.bind(stale)
+        for path in (f'{self.folder}/none', stale):
+            begin = time.monotonic()
+            process = self.run_program(program('tests/system/api_server'), 'event', 1, '-', 'create',
+                                       environment={'HTTPSYS_SOCKET': path}, status=1)
+            self.assertLess(time.monotonic() - begin, 1 * PATIENCE)
+            self.assertRegex(process.stderr.text(), rf'HttpInitialize failed with 1062: .*{path}.*\n')
+
+    def test_httpsysctl(self):
+        process = self.run_program(program('tools/httpsysctl'), '--socket', f'{self.folder}/none', 'show', 'cert', status=3)
+        self.assertRegex(process.stderr.text(), 'is httpsysd running')
+        self.assertEqual(process.stdout.text(), '')
+
+
+class ExitCodes(harness.SystemTest):
+    def test_httpsysctl(self):
+        server = self.certificates.server
+        missing = f'certfile={self.folder}/none.pem'
+        for words, status, sentence in [
+                (['show', 'cert'], 0, None),
+                (['cert', 'show'], 0, None),
+                (['shwo', 'cert'], 2, '"show"'),
+                (['show', 'cret'], 2, '"cert"'),
+                (['show', 'cert', 'certhsah=1'], 2, '"certhash="'),
+                (['--sokcet', 'x', 'show', 'cert'], 2, '"--socket"'),
+                (['import', 'cert', missing, f'keyfile={server.key}'], 1, 'none.pem'),
+                (['import', 'cert', f'certfile={server.chain}', f'keyfile={self.certificates.server_rsa.key}'], 1, 'key'),
+                (['delete', 'cert', 'certhash=' + '0' * 40], 1, '0{40}'),
+                (['show', 'sslcert', 'ipport=127.0.0.1:1'], 1, '127.0.0.1:1'),
+                (['delete', 'sslcert', 'ipport=127.0.0.1:1'], 1, '127.0.0.1:1'),
+                (['add', 'sslcert', 'ipport=127.0.0.1:1', 'certhash=' + '0' * 40, 'appid={1}'], 1, 'GUID')]:
+            with self.subTest(words=words):
+                process = self.daemon.ctl(*words)
+                self.assertEqual(process.status, status, process.describe())
+                if status:
+                    self.assertRegex(process.stderr.text(), sentence)
+                    self.assertEqual((process.stdout.text(), process.stderr.text().count('\n')), ('', 1))
+        self.assertEqual(self.ctl('import', 'cert', f'CertFile={server.chain}', f'KEYFILE={server.key}'), server.thumbprint() + '\n')
+        self.assertEqual(self.ctl('import', 'cert', f'certfile={server.chain}', f'keyfile={server.key}'), server.thumbprint() + '\n')
+
+    @unittest.skipUnless(os.getuid() == 0, 'needs a second user')
+    def test_not_permitted(self):
+        copy = shutil.copy(program('tools/httpsysctl'), self.folder)
+        os.chmod(self.folder, 0o755)
+        for mode, sentence in ((0o660, 'may not connect'), (0o666, 'may not administer')):
+            os.chmod(self.daemon.socket, mode)
+            process = Process(['setpriv', '--reuid', NOBODY, '--regid', NOBODY, '--clear-groups', copy, '--socket', self.daemon.socket,
+                               'show', 'cert'], limit=20)
+            self.assertEqual(process.wait(25), 4, process.describe())
+            self.assertRegex(process.stderr.text(), sentence)
+
+
+class Ending(ApiTest):
+    config = {'timeouts': {'Shutdown': 3}}
+
+    def test_drain(self):
+        """What is under way is finished, a new connection refused, an idle one closed; then it ends with 0."""
+        port, application = self.start_https('event')
+        idle, busy = self.connect(port), self.connect(port)
+        self.assertEqual(idle.get('/plain').status, 200)
+        busy.send('GET /hold?ms=1000 HTTP/1.1\r\nHost: localhost\r\n\r\n')
+        application.expect('^holding$')
+        self.daemon.process.signal(15)
+        self.daemon.expect_log('ending: ')
+        eventually(lambda: self.is_refused(port), 0.5, 'new connections to be refused')
+        self.assertTrue(idle.is_closed_by_peer())
+        self.assertEqual(busy.response().status, 200)
+        self.assertTrue(busy.is_closed_by_peer())
+        self.assertEqual(self.daemon.process.wait(2), 0)
+        self.daemon.start()
+
+    def test_drain_has_an_end(self):
+        port, application = self.start_http('event', threads=1)
+        busy = self.connect(port, plain=True)
+        busy.send('GET /hold?ms=8000 HTTP/1.1\r\nHost: localhost\r\n\r\n')
+        application.expect('^holding$')
+        begin = time.monotonic()
+        self.assertEqual(self.daemon.stop(), 0)
+        self.assertGreater(time.monotonic() - begin, 2.5)
+        self.assertLess(time.monotonic() - begin, 4 * PATIENCE)
+        self.assertTrue(busy.is_closed_by_peer())
+        self.daemon.start()
+
+    @staticmethod
+    def is_refused(port):
+        try:
+            socket.create_connection(('127.0.0.1', port), timeout=5).close()
+            return False
+        except ConnectionRefusedError:
+            return True
+
+
+class Keys(ApiTest):
+    def traces(self, credential):
+        """The bytes by which a private key is recognised: the scalar, and the PEM text."""
+        with open(credential.key, 'rb') as file:
+            return look_inside.private_scalar(credential.key), file.read().split(b'\n')[2]
+
+    def test_files(self):
+        self.import_certificate(self.certificates.server)
+        traces, holders = self.traces(self.certificates.server), []
+        for folder, _folders, names in os.walk(self.daemon.folder):
+            for name in names:
+                path = os.path.join(folder, name)
+                if not stat.S_ISREG(os.lstat(path).st_mode):
+                    continue
+                if folder.startswith(self.daemon.state):
+                    self.assertEqual((mode_of(path), mode_of(folder)), (0o600, 0o700), path)
+                with open(path, 'rb') as file:
+                    content = file.read()
+                if any(trace in content for trace in traces):
+                    holders.append(path)
+        self.assertEqual(len(holders), 1, holders)
+        self.assertTrue(holders[0].startswith(self.daemon.state), holders)
+        self.assertFalse(any(trace in self.daemon.process.stderr.data for trace in traces))
+
+    @unittest.skipUnless(os.environ.get('HTTPSYS_SANITIZE', 'none') == 'none', "a sanitizer's shadow memory has terabytes")
+    def test_memory_of_an_application(self):
+        """It has been served with the key, and has neither the key nor a network socket."""
+        port, application = self.start_https('port')
+        with self.connect(port) as connection:
+            self.assertEqual(self.ask(connection, '/request')['tls'], 1)
+            parts = list(look_inside.memory(application.pid))
+            self.assertTrue(any(b'api_server: %s failed with' in part for part in parts), 'what is there is not found')
+            for trace in self.traces(self.certificates.server):
+                self.assertFalse(any(trace in part for part in parts))
+            self.assertEqual(look_inside.network_sockets(application.pid), [])
+
+
+if __name__ == '__main__':
+    harness.main()
