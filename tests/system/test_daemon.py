@@ -5,6 +5,7 @@
 import errno
 import os
 import shutil
+import signal
 import socket
 import stat
 import sys
@@ -104,7 +105,7 @@ class Starting(Alone):
         eventually(lambda: os.path.exists(path) or not process.is_running(), 20)
         process.expect('ready', stream='stderr')
         self.assertEqual((os.stat(path).st_uid, os.stat(f'{self.folder}/state').st_uid), (NOBODY, NOBODY))
-        process.signal(15)
+        process.signal(signal.SIGTERM)
         self.assertEqual(process.wait(), 0)
 
     def test_long_socket_path(self):
@@ -153,6 +154,36 @@ class Starting(Alone):
                 self.assertEqual(daemon.stop(), 0)
             else:
                 daemon.kill()
+
+    def test_option_outweighs_environment(self):
+        option, variable = f'{self.folder}/option', f'{self.folder}/variable'
+        for words, path in ((['--socket', option], option), ([], variable)):
+            daemon = self.daemon(start=False, environment={'HTTPSYS_SOCKET': variable})
+            daemon.arguments, daemon.socket = ['--state-dir', daemon.state, *words], path
+            daemon.start()
+            self.assertEqual([name for name in (option, variable) if os.path.exists(name)], [path])
+            self.assertEqual(daemon.stop(), 0)
+
+    def test_service_manager(self):
+        """It is told when the socket is there, and when the end begins."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(f'{self.folder}/notify')
+            manager.settimeout(10 * PATIENCE)
+            daemon = self.daemon(start=False, environment={'NOTIFY_SOCKET': f'{self.folder}/notify'})
+            daemon.spawn()
+            self.assertEqual(manager.recv(100), b'READY=1')
+            self.assertTrue(os.path.exists(daemon.socket))
+            self.assertEqual(daemon.stop(), 0)
+            self.assertEqual(manager.recv(100), b'STOPPING=1')
+
+    def test_sigterm_at_any_moment(self):
+        """Before it listens for the signal it just dies; from then on it ends in order. It never hangs, and leaves no socket."""
+        for turn in range(20):
+            daemon = self.daemon(start=False)
+            process = daemon.spawn()
+            time.sleep(turn * 0.002)
+            self.assertIn(daemon.stop(5), (0, -signal.SIGTERM), process.describe())
+            self.assertFalse(os.path.exists(daemon.socket))
 
     def test_without_io_uring(self):
         words = [program('kernel/main/httpsysd'), '--socket', f'{self.folder}/s', '--state-dir', f'{self.folder}/state']
@@ -268,6 +299,27 @@ class ExitCodes(harness.SystemTest):
             self.assertRegex(process.stderr.text(), sentence)
 
 
+class State(ApiTest):
+    def test_survives(self):
+        """What httpsysctl has reported as done is there after an orderly end, and after SIGKILL."""
+        self.import_authority(with_crl=True)
+        port = harness.free_port()
+        self.import_server(f'127.0.0.1:{port}', 'clientcertnegotiation=enable')
+        commands = ('show sslcert', 'show cert', 'show ca', 'show crl')
+        before = [self.ctl(*command.split()) for command in commands]
+        for end in (self.daemon.stop, self.daemon.kill):
+            end()
+            self.daemon.start()
+            self.assertEqual([self.ctl(*command.split()) for command in commands], before)
+            self.start('event', f'https://localhost:{port}/')
+            with self.connect(port, credential=self.certificates.clients['good']) as connection:
+                self.assertEqual(self.ask(connection, '/request')['client_flags'], 0)
+            self.ctl('update', 'sslcert', f'ipport=127.0.0.1:{port}', f'certhash={self.certificates.server.thumbprint()}',
+                     f'appid={harness.APPID}', 'clientcertnegotiation=enable', 'disabletls13=enable')
+            before = [self.ctl(*command.split()) for command in commands]
+            self.assertIn(f'127.0.0.1:{port}', before[0])
+
+
 class Ending(ApiTest):
     config = {'timeouts': {'Shutdown': 3}}
 
@@ -278,7 +330,7 @@ class Ending(ApiTest):
         self.assertEqual(idle.get('/plain').status, 200)
         busy.send('GET /hold?ms=1000 HTTP/1.1\r\nHost: localhost\r\n\r\n')
         application.expect('^holding$')
-        self.daemon.process.signal(15)
+        self.daemon.process.signal(signal.SIGTERM)
         self.daemon.expect_log('ending: ')
         eventually(lambda: self.is_refused(port), 0.5, 'new connections to be refused')
         self.assertTrue(idle.is_closed_by_peer())
