@@ -4,6 +4,8 @@
 refuse, renegotiate on its own, change its keys."""
 
 import json
+import signal
+import time
 
 import harness
 from application import MODES, ApiTest
@@ -154,6 +156,46 @@ class OnItsOwn(PeerTest):
                     if path == '/certificate':
                         self.assertEqual(answer['calls'][0]['code'], SUCCESS)
                 self.assertEqual(answer['client_certificate'], self.good.der().hex())
+
+
+class Crowd(PeerTest):
+    def test_two_hundred_at_once(self):
+        """All are asked before the first one answers, which they do in the opposite order."""
+        for mode in MODES:
+            for version in ('1.2', '1.3'):
+                with self.subTest(mode=mode, version=version):
+                    port, application = self.start_https(mode, threads=200)
+                    crowd = [self.connect(port, version=version, credential=self.good, post_handshake=True) for _ in range(200)]
+                    for connection in crowd:
+                        connection.send('GET /certificate HTTP/1.1\r\nHost: localhost\r\n\r\n')
+                    for connection in reversed(crowd):
+                        call, = json.loads(connection.response().body)['calls']
+                        self.assertEqual((call['code'], call['data']), (SUCCESS, self.good.der().hex()))
+                    for connection in crowd:
+                        self.assertEqual(self.ask(connection, '/request')['negotiated'], 1)
+                        connection.close()
+                    application.kill()
+
+
+class DaemonEnds(PeerTest):
+    config = {'timeouts': {'Shutdown': 1}}
+
+    def test_with_certificate_calls_pending(self):
+        """A peer that answers in time is served; one that does not holds nothing up. Every call ends."""
+        for mode in MODES:
+            for version in ('1.2', '1.3'):
+                with self.subTest(mode=mode, version=version):
+                    port, application = self.start_https(mode)
+                    good, silent = [self.connect(port, version=version, credential=self.good, post_handshake=True) for _ in range(2)]
+                    for connection in (good, silent):
+                        connection.send('GET /certificate HTTP/1.1\r\nHost: localhost\r\n\r\n')
+                    time.sleep(0.2)
+                    self.daemon.process.signal(signal.SIGTERM)
+                    self.daemon.expect_log('ending: ')
+                    self.assertEqual(json.loads(good.response().body)['calls'][0]['code'], SUCCESS)
+                    self.assertEqual(self.daemon.process.wait(4), 0)
+                    application.wait(5)
+                    self.daemon.start()
 
 
 if __name__ == '__main__':
