@@ -6,6 +6,7 @@
 #include "kernel/http/own_answer.h"
 #include "kernel/http/request_image.h"
 #include "kernel/http/settings.h"
+#include "kernel/io/per_core.h"
 #include "kernel/ns/url_tree.h"
 #include "kernel/url/case_map.h"
 #include <algorithm>
@@ -23,9 +24,13 @@ Connection::Connection(int socket, const Endpoint &local, const Endpoint &remote
 {
 }
 
+// All of a core's, those included that only linger and have no id any more.
+static io::PerCore<IntrusiveList<Connection>> s_connections;
+
 Connection::~Connection()
 {
   VERIFY(m_id == 0 && m_disconnect_waits.is_empty());
+  s_connections.here().remove(*this);
 }
 
 Connection *Connection::find(uint64_t id)
@@ -36,7 +41,9 @@ Connection *Connection::find(uint64_t id)
 static std::vector<RefPtr<Connection>> connections_of_this_core()
 {
   std::vector<RefPtr<Connection>> all;
-  id_tables().connections.for_each([&](Connection &connection) { all.emplace_back(connection); });
+  auto &list = s_connections.here();
+  for (Connection *connection = list.first(); connection; connection = list.next(*connection))
+    all.emplace_back(connection);
   return all;
 }
 
@@ -49,10 +56,10 @@ void Connection::drain_this_core()
   }
 }
 
-void Connection::abort_this_core()
+void Connection::end_this_core()
 {
   for (auto &connection : connections_of_this_core())
-    connection->abort(NtStatus::ConnectionAborted, "httpsysd ends");
+    connection->m_transport.end("httpsysd ends");
 }
 
 void Connection::accept(int socket)
@@ -70,6 +77,7 @@ void Connection::accept(int socket)
 
 void Connection::start()
 {
+  s_connections.here().append(*this);
   m_id = id_tables().connections.add(*this);
   VERIFY(m_id != 0);
   counters().connections.fetch_add(1, std::memory_order_relaxed);

@@ -15,14 +15,17 @@ namespace httpsys::http {
 
 struct RoutedUrl;
 
-class Connection final : public RefCounted<Connection>, public TransportOwner, ke::Timer {
+class Connection final : public RefCounted<Connection>,
+                         public ListLink<Connection>,
+                         public TransportOwner,
+                         ke::Timer {
 public:
   // Takes over a connected socket on the current core.
   static void accept(int socket);
   static Connection *find(uint64_t id);
   // The daemon ends: closes what waits between requests, and every other connection after its response.
   static void drain_this_core();
-  static void abort_this_core();
+  static void end_this_core();
 
   uint64_t id() const { return m_id; }
   const Endpoint &local() const { return m_local; }

@@ -11,6 +11,7 @@ struct Counters {
   std::atomic<uint64_t> connections{0}, connections_total{0};
   std::atomic<uint64_t> requests{0}, requests_total{0}; // routed and not ended
   std::atomic<uint64_t> requests_delivered{0};          // of requests: with a worker
+  std::atomic<uint64_t> sending{0};                     // connections with bytes that the socket has not taken yet
 };
 
 Counters &counters();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/http/transport.h"
 #include "kernel/base/log.h"
+#include "kernel/http/counters.h"
 #include "kernel/http/tls_bindings.h"
 #include "kernel/limits.h"
 #include <array>
@@ -125,6 +126,7 @@ void Transport::take_tls_output()
   if (bytes.empty() || m_state == State::Closed)
     return;
   m_output.insert(m_output.end(), bytes.begin(), bytes.end());
+  note_sending(true);
   m_tls->consume_output(bytes.size());
   ke::Core::current().request_flush(*this);
 }
@@ -201,6 +203,7 @@ void Transport::write(std::span<const uint8_t> bytes)
     return;
   if (!m_tls) {
     m_output.insert(m_output.end(), bytes.begin(), bytes.end());
+    note_sending(true);
   } else {
     while (!bytes.empty()) {
       size_t taken = m_tls->write(bytes.first(std::min(bytes.size(), limits::kWritePieceBytes)));
@@ -228,6 +231,7 @@ void Transport::flush()
   }
   if (!m_sending.empty())
     return send_slice();
+  note_sending(false);
   // Idle connections are many.
   for (auto *buffer : {&m_output, &m_sending})
     if (buffer->capacity() > limits::kIdleBufferBytes)
@@ -261,6 +265,17 @@ void Transport::on_sent(const platform::IoResult &result)
   }
   if (m_state != State::Closed)
     flush();
+}
+
+void Transport::note_sending(bool is_sending)
+{
+  if (is_sending == m_is_sending)
+    return;
+  m_is_sending = is_sending;
+  if (is_sending)
+    counters().sending.fetch_add(1, std::memory_order_relaxed);
+  else
+    counters().sending.fetch_sub(1, std::memory_order_relaxed);
 }
 
 void Transport::close()
@@ -310,6 +325,14 @@ void Transport::abort(NtStatus status, const std::string &reason)
   finish(status, reason);
 }
 
+void Transport::end(const std::string &reason)
+{
+  if (m_state == State::Open)
+    abort(NtStatus::ConnectionAborted, reason);
+  else
+    finish(NtStatus::Success, reason);
+}
+
 void Transport::finish(NtStatus status, const std::string &reason)
 {
   if (m_state == State::Closed)
@@ -319,6 +342,7 @@ void Transport::finish(NtStatus status, const std::string &reason)
   ke::Core::current().timers().cancel(*this);
   ke::Core::current().cancel_flush(*this);
   m_output = {}; // m_sending is the kernel's yet
+  note_sending(false);
   if (m_receive.is_in_flight())
     ke::Core::current().io().cancel(m_receive);
   if (m_send.is_in_flight())

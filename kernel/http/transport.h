@@ -64,6 +64,8 @@ public:
   void close();
   // Reset.
   void abort(NtStatus status, const std::string &reason);
+  // The daemon ends: what the socket has taken still goes out when the connection is closing, otherwise it is reset.
+  void end(const std::string &reason);
   bool is_closing() const { return m_state != State::Open; }
   bool is_closed() const { return m_state == State::Closed; }
 
@@ -93,6 +95,7 @@ private:
   void fail_exchange(const std::string &reason);
   void take_tls_output();
   void send_slice();
+  void note_sending(bool is_sending);
   void drain_output();
   void begin_lingering();
   void finish(NtStatus status, const std::string &reason);
@@ -118,6 +121,7 @@ private:
   bool m_socket_open = true;
   bool m_owner_told = false;
   bool m_is_pumping = false;
+  bool m_is_sending = false; // counted
 };
 
 }

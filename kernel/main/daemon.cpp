@@ -49,7 +49,7 @@ private:
   int m_descriptor;
 };
 
-// While the daemon drains: looks now and then whether requests are left.
+// While the daemon drains: looks now and then whether requests are left, or answers that have not gone out.
 class Daemon::DrainTimer final : ke::Timer {
 public:
   DrainTimer(Daemon &daemon, platform::Milliseconds deadline) : m_daemon(daemon), m_deadline(deadline) { on_timer(); }
@@ -59,7 +59,9 @@ private:
   void on_timer() override
   {
     auto now = ke::Core::current().now();
-    if (http::counters().requests.load(std::memory_order_relaxed) == 0 || now >= m_deadline)
+    const auto &counters = http::counters();
+    bool is_done = counters.requests.load(std::memory_order_relaxed) == 0 && counters.sending.load(std::memory_order_relaxed) == 0;
+    if (is_done || now >= m_deadline)
       return m_daemon.finish_shutdown();
     ke::Core::current().timers().set(*this, now + limits::kDrainCheckMilliseconds);
   }
@@ -235,7 +237,7 @@ void Daemon::stop_serving(int status, std::string reason)
     m_drain.reset();
     m_signals->stop();
     for (ke::CoreId core = 0; core < m_cores->count(); core++)
-      m_cores->run_on(core, [] { http::Connection::abort_this_core(); });
+      m_cores->run_on(core, [] { http::Connection::end_this_core(); });
     io::SessionManager::instance().stop([this, status, reason = std::move(reason)] { finished(status, reason); });
   });
 }

@@ -61,11 +61,12 @@ World::~World()
     engine->holds_sends = false;
   run();
   for (ke::CoreId core = 0; core < core_count(); core++)
-    on(core, [] { http::Connection::abort_this_core(); });
+    on(core, [] { http::Connection::end_this_core(); });
   on(0, [] { net::ListenerSet::instance().close_all([] {}); });
   run();
   CHECK(http::counters().connections == 0);
   CHECK(http::counters().requests == 0);
+  CHECK(http::counters().sending == 0);
   CHECK(http::counters().requests_delivered == 0);
   CHECK(queue::QueueRegistry::instance().count() == 0);
   CHECK(ns::Namespace::instance().url_count() == 0);
