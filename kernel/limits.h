@@ -52,7 +52,8 @@ inline constexpr uint16_t kFirstUnprivilegedPort = 1024;
 // ns
 inline constexpr uint32_t kServerSessions = 4096;     // of all processes together
 inline constexpr uint32_t kUrlGroups = 16384;         // of all processes together
-inline constexpr uint32_t kUrls = 16384;              // registrations: every change copies the tree
+inline constexpr uint32_t kUrls = 16384;              // registrations: a change makes the routes of its port anew
+inline constexpr uint32_t kUserPart = 2;              // one uid may have 1/kUserPart of each of these, and of the request queues
 inline constexpr uint32_t kNearestUrlsLogged = 4;     // registrations named in the log line of a request that found none
 
 // main

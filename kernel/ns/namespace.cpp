@@ -94,9 +94,11 @@ void Namespace::create_server_session(io::IrpPtr irp)
 {
   auto session = std::make_unique<ServerSession>();
   session->owner = irp->session();
-  session->id = m_sessions.count() < limits::kServerSessions ? m_sessions.add(*session) : 0;
+  session->uid = irp->uid();
+  session->id = m_session_quota.has_room(irp->uid()) ? m_sessions.add(*session) : 0;
   if (session->id == 0)
-    return io::complete(std::move(irp), NtStatus::InsufficientResources, "the daemon has as many server sessions as it may have");
+    return io::complete(std::move(irp), NtStatus::InsufficientResources, "daemon or user have as many server sessions as they may have");
+  m_session_quota.take(irp->uid());
   uint64_t id = session->id;
   m_session_objects[id] = std::move(session);
   io::complete(std::move(irp), io::completion_with_id(id));
@@ -110,9 +112,11 @@ void Namespace::create_url_group(io::IrpPtr irp)
   auto group = std::make_unique<UrlGroup>();
   group->server_session = session->id;
   group->owner = irp->session();
-  group->id = m_groups.count() < limits::kUrlGroups ? m_groups.add(*group) : 0;
+  group->uid = irp->uid();
+  group->id = m_group_quota.has_room(irp->uid()) ? m_groups.add(*group) : 0;
   if (group->id == 0)
-    return io::complete(std::move(irp), NtStatus::InsufficientResources, "the daemon has as many URL groups as it may have");
+    return io::complete(std::move(irp), NtStatus::InsufficientResources, "daemon or user have as many URL groups as they may have");
+  m_group_quota.take(irp->uid());
   uint64_t id = group->id;
   m_group_objects[id] = std::move(group);
   io::complete(std::move(irp), io::completion_with_id(id));
@@ -134,8 +138,7 @@ void Namespace::close_server_session(io::IrpPtr irp)
     });
     for (UrlGroup *group : groups)
       drop_group(*group);
-    m_sessions.remove(id);
-    m_session_objects.erase(id);
+    remove_session(id);
     complete_when_published(std::move(irp));
     finish_change();
   });
@@ -155,6 +158,13 @@ void Namespace::close_url_group(io::IrpPtr irp)
   });
 }
 
+void Namespace::remove_session(uint64_t id)
+{
+  m_session_quota.give(m_sessions.find(id)->uid);
+  m_sessions.remove(id);
+  m_session_objects.erase(id);
+}
+
 void Namespace::erase_url(Urls::iterator url)
 {
   // Most often the last one.
@@ -164,7 +174,9 @@ void Namespace::erase_url(Urls::iterator url)
     urls.erase(found.base() - 1);
   };
   const url::UrlPrefix &prefix = url->second.registration.prefix;
-  forget(m_groups.find(url->second.group)->urls);
+  UrlGroup &group = *m_groups.find(url->second.group);
+  forget(group.urls);
+  m_url_quota.give(group.uid);
   Port &port = m_ports.at(prefix.port());
   forget(port.urls);
   port.public_urls -= prefix.is_loopback_only() ? 0 : 1;
@@ -177,6 +189,7 @@ void Namespace::drop_group(UrlGroup &group)
   uint64_t id = group.id;
   while (!group.urls.empty())
     erase_url(group.urls.back());
+  m_group_quota.give(group.uid);
   m_groups.remove(id);
   m_group_objects.erase(id);
 }
@@ -222,8 +235,9 @@ NtStatus Namespace::check_new_url(const io::Irp &irp, const url::UrlPrefix &pref
              ": ports below 1024 are for uid 0 and the daemon's own uid; use a port from 1024 on";
     return NtStatus::AccessDenied;
   }
-  if (m_urls.size() >= limits::kUrls) {
-    reason = "the daemon has " + std::to_string(limits::kUrls) + " registered URLs, its limit";
+  if (!m_url_quota.has_room(irp.uid())) {
+    reason = "daemon or user have as many registered URLs as they may have: " + std::to_string(limits::kUrls) + " altogether, uid " +
+             std::to_string(irp.uid()) + " " + std::to_string(limits::kUrls / limits::kUserPart);
     return NtStatus::InsufficientResources;
   }
   return NtStatus::Success;
@@ -274,6 +288,7 @@ void Namespace::insert_url(io::IrpPtr irp, url::UrlPrefix prefix, uint64_t url_c
   VERIFY(is_new);
   port.urls.push_back(url);
   group->urls.push_back(url);
+  m_url_quota.take(group->uid);
   complete_when_published(std::move(irp));
   finish_change();
 }
@@ -372,10 +387,8 @@ void Namespace::end_session_now(io::SessionId session)
     if (one.owner == session)
       sessions.push_back(one.id);
   });
-  for (uint64_t id : sessions) {
-    m_sessions.remove(id);
-    m_session_objects.erase(id);
-  }
+  for (uint64_t id : sessions)
+    remove_session(id);
   publish_later();
   finish_change();
 }

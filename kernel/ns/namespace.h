@@ -5,8 +5,10 @@
 // end with it.
 #pragma once
 #include "kernel/io/irp.h"
+#include "kernel/limits.h"
 #include "kernel/ns/url_tree.h"
 #include "kernel/ob/id_table.h"
+#include "kernel/se/quota.h"
 #include <deque>
 #include <functional>
 #include <map>
@@ -41,11 +43,13 @@ private:
   struct ServerSession {
     uint64_t id = 0;
     io::SessionId owner = 0;
+    uint32_t uid = 0;
   };
   struct UrlGroup {
     uint64_t id = 0;
     uint64_t server_session = 0;
     io::SessionId owner = 0;
+    uint32_t uid = 0;
     uint64_t queue_id = 0;
     std::vector<Urls::iterator> urls;
   };
@@ -86,6 +90,9 @@ private:
   ServerSession *server_session_of(const io::Irp &irp);
   UrlGroup *group_of(const io::Irp &irp);
 
+  void remove_session(uint64_t id);
+
+  se::Quota m_session_quota{limits::kServerSessions}, m_group_quota{limits::kUrlGroups}, m_url_quota{limits::kUrls};
   ob::IdTable<ServerSession> m_sessions;
   ob::IdTable<UrlGroup> m_groups;
   std::map<uint64_t, std::unique_ptr<ServerSession>> m_session_objects;

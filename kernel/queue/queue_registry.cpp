@@ -68,8 +68,8 @@ NtStatus QueueRegistry::create(const io::Irp &irp, const std::u16string &name, o
     reason = "a request queue named " + printable(name) + " exists; open it with HTTP_CREATE_REQUEST_QUEUE_FLAG_OPEN_EXISTING";
     return NtStatus::ObjectNameCollision;
   }
-  if (m_queues.size() >= limits::kRequestQueues) {
-    reason = "the daemon has " + std::to_string(limits::kRequestQueues) + " request queues, its limit";
+  if (!m_quota.has_room(irp.uid())) {
+    reason = "daemon or user have as many request queues as they may have";
     return NtStatus::InsufficientResources;
   }
   bool version_1 = (irp.entry().op_flags & HSYS_QUEUE_VERSION_1) != 0;
@@ -77,6 +77,7 @@ NtStatus QueueRegistry::create(const io::Irp &irp, const std::u16string &name, o
   uint64_t id = static_cast<uint64_t>(m_generation++) << 32 | static_cast<uint64_t>(ob::IdType::RequestQueue) << 28 |
                 static_cast<uint64_t>(home) << 20;
   m_queues[id] = {name, irp.uid(), 1, version_1};
+  m_quota.take(irp.uid());
   if (!name.empty())
     m_names[folded(name)] = id;
   ke::Cores::instance().run_on(home, [id] { RequestQueue::create(id); });
@@ -122,6 +123,7 @@ void QueueRegistry::release(uint64_t queue_id)
     return;
   if (!found->second.name.empty())
     m_names.erase(folded(found->second.name));
+  m_quota.give(found->second.creator_uid);
   m_queues.erase(found);
   ns::Namespace::instance().queue_gone(queue_id);
   ke::Cores::instance().run_on(ob::id_core(queue_id), [queue_id] { RequestQueue::destroy(queue_id); });

@@ -3,6 +3,7 @@
 // queues themselves live on their home cores. Names are compared without case (ASCII).
 #pragma once
 #include "kernel/io/irp.h"
+#include "kernel/se/quota.h"
 #include <map>
 #include <string>
 #include <unordered_map>
@@ -29,6 +30,7 @@ private:
   };
   NtStatus open(const io::Irp &irp, const std::u16string &name, ob::HandleTarget &target, std::string &reason);
   NtStatus create(const io::Irp &irp, const std::u16string &name, ob::HandleTarget &target, std::string &reason);
+  se::Quota m_quota{limits::kRequestQueues};
   std::unordered_map<uint64_t, Queue> m_queues;
   std::map<std::u16string, uint64_t> m_names; // folded
   uint32_t m_generation = 1;

@@ -221,3 +221,31 @@ TEST_CASE("many changes behind one that waits need no deep stack")
   world.run();
   CHECK(process.take(last).status() == NtStatus::InvalidParameter);
 }
+
+TEST_CASE("one user does not take all that there can be")
+{
+  World world;
+  Process process(world, 0, 1000), other(world, 0, 1001), root(world, 0, 0);
+  uint64_t session = process.call(Process::entry(HSYS_OP_CREATE_SERVER_SESSION, 0)).entry.object_id;
+  CHECK(session != 0);
+  std::vector<uint32_t> calls;
+  auto create = [&](Process &from, uint32_t count) {
+    uint32_t made = 0;
+    for (uint32_t i = 0; i < count; i++) {
+      calls.push_back(from.submit(Process::entry(HSYS_OP_CREATE_SERVER_SESSION, 0)));
+      if (calls.size() < 1000 && i + 1 < count)
+        continue;
+      world.run();
+      for (uint32_t call : std::exchange(calls, {}))
+        made += from.take(call).status() == NtStatus::Success ? 1 : 0;
+    }
+    return made;
+  };
+  CHECK(create(process, limits::kServerSessions) == limits::kServerSessions / limits::kUserPart - 1);
+  CHECK(create(other, 10) == 10);
+  CHECK(create(root, limits::kServerSessions) == limits::kServerSessions - limits::kServerSessions / limits::kUserPart - 10);
+  CHECK(create(other, 1) == 0);
+  process.die();
+  world.run();
+  CHECK(create(other, 1) == 1);
+}
