@@ -1,0 +1,407 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Client certificates on demand, as a worker sees them (http-server-api.md 2.6), with wolfSSL's client on the other end. Other
+// peers are in tests/system.
+#include "kernel/http/client_certificate.h"
+#include "kernel/http/tls_bindings.h"
+#include "tests/unit/support/service.h"
+#include "tests/unit/support/tls_client.h"
+#include "tests/unit/tls/pki.h"
+#include "uapi/layout.h"
+
+using namespace httpsys;
+using namespace httpsys::test;
+
+namespace {
+
+constexpr std::string_view kGarbage("\x17\x03\x03\x00\x20garbage that is no TLS record at all", 41);
+
+struct TlsService {
+  explicit TlsService(const TlsClientOptions &options = {}, const http::Settings &settings = {}, bool serves_first = true)
+      : world((tls::initialize_library(), 1u), settings), worker(world, 0), queue(worker.create_queue())
+  {
+    Endpoint any{IpAddress::any(false), 8443};
+    bind_tls(tls::BindingTable::create({{any, tls::test::make_context()}}, {}));
+    worker.serve(u"https://+:8443/", queue);
+    client.emplace(world.connect(8443), options);
+    for (int i = 0; serves_first && i < 10 && !client->connect(); i++)
+      world.run();
+  }
+  ~TlsService() { bind_tls(nullptr); }
+
+  void bind_tls(RefPtr<tls::BindingTable> table)
+  {
+    static RefPtr<tls::BindingTable> s_table;
+    s_table = std::move(table);
+    world.on(0, [] { http::set_tls_bindings(std::move(s_table)); });
+    world.run();
+  }
+  void write(std::string_view text)
+  {
+    client->write(text);
+    world.run();
+  }
+  std::string read()
+  {
+    std::string text;
+    for (int i = 0; i < 8; i++) {
+      text += client->read();
+      world.run();
+    }
+    return text;
+  }
+  void get() { write("GET / HTTP/1.1\r\nHost: x\r\n\r\n"); }
+  void post(size_t length, std::string_view body, const char *fields = "")
+  {
+    write(fmt::format("POST / HTTP/1.1\r\nHost: x\r\n{}Content-Length: {}\r\n\r\n{}", fields, length, body));
+  }
+  void receive()
+  {
+    uint32_t irp = worker.receive(queue);
+    world.run();
+    auto done = worker.take(irp);
+    request = done.entry.object_id;
+    connection = done.entry.aux;
+    shown_certificate = (done.request().flags & HSYS_REQUEST_CLIENT_CERTIFICATE) != 0;
+  }
+  uint32_t ask(uint32_t flags = 0, uint32_t length = 8192)
+  {
+    uint32_t irp = worker.submit(Process::entry(HSYS_OP_RECEIVE_CERTIFICATE, queue, connection, flags, length));
+    world.run();
+    return irp;
+  }
+  NtStatus ask_now(uint32_t flags = 0, uint32_t length = 8192) { return worker.take(ask(flags, length)).status(); }
+  uint32_t answer(std::string_view body = "ok")
+  {
+    uint32_t irp = worker.respond(queue, request, body);
+    world.run();
+    return irp;
+  }
+  // The connection goes on: another request and its answer.
+  bool still_serves()
+  {
+    read();
+    get();
+    receive();
+    answer("again");
+    return read().ends_with("again");
+  }
+
+  World world;
+  Process worker;
+  uint64_t queue;
+  std::optional<TlsClient> client;
+  uint64_t request = 0, connection = 0;
+  bool shown_certificate = false;
+};
+
+}
+
+TEST_CASE("a certificate on demand, then from memory, in every size of buffer")
+{
+  for (bool tls13 : {true, false}) {
+    CAPTURE(tls13);
+    TlsService service({tls13});
+    service.get();
+    service.receive();
+    CHECK_FALSE(service.shown_certificate);
+    uint32_t call = service.ask(), second = service.ask(0, HSYS_NATIVE_CLIENT_CERT_INFO);
+    CHECK_FALSE(service.worker.has(call));
+    CHECK(service.read().empty());
+    auto done = service.worker.take(call);
+    CHECK(done.status() == NtStatus::Success);
+    hsys_certificate head;
+    std::memcpy(&head, done.output.data(), sizeof head);
+    auto leaf = tls::test::pki_leaf("good");
+    CHECK(head.data.length == leaf.size());
+    CHECK(std::equal(leaf.begin(), leaf.end(), done.output.begin() + head.data.offset));
+    CHECK(head.cert_flags == 0);
+    CHECK(head.way == (tls13 ? HSYS_CERTIFICATE_POST_HANDSHAKE : HSYS_CERTIFICATE_RENEGOTIATION));
+    auto exact = static_cast<uint32_t>(HSYS_NATIVE_CLIENT_CERT_INFO + leaf.size());
+    CHECK(done.entry.information == exact);
+    auto small = service.worker.take(second);
+    CHECK(small.status() == NtStatus::BufferOverflow);
+    CHECK(small.entry.information == HSYS_NATIVE_CLIENT_CERT_INFO);
+    CHECK(small.entry.aux == leaf.size());
+    CHECK(service.ask_now(0, exact - 1) == NtStatus::BufferOverflow);
+    CHECK(service.ask_now(0, exact) == NtStatus::Success);
+    CHECK(service.ask_now(0, HSYS_NATIVE_CLIENT_CERT_INFO - 1) == NtStatus::BufferTooSmall);
+    CHECK(service.ask_now(HSYS_CERTIFICATE_FULL_CHAIN) == NtStatus::Success);
+    auto token = service.worker.take(service.ask(HSYS_CERTIFICATE_CHANNEL_TOKEN, 152));
+    CHECK(token.status() == NtStatus::Success);
+    CHECK(token.entry.information == HSYS_NATIVE_CHANNEL_BIND_STATUS + token.output.size());
+    service.answer();
+    CHECK(service.still_serves());
+    CHECK(service.shown_certificate);
+  }
+}
+
+TEST_CASE("a client that has none or can't be asked, and goes on")
+{
+  for (bool tls13 : {true, false}) {
+    CAPTURE(tls13);
+    {
+      TlsService service({tls13, nullptr});
+      service.get();
+      service.receive();
+      uint32_t call = service.ask();
+      service.read();
+      CHECK(service.worker.take(call).status() == NtStatus::NotFound);
+      CHECK(service.ask_now() == NtStatus::NotFound);
+      service.answer();
+      CHECK(service.still_serves());
+    }
+    TlsService service({tls13, "good", false});
+    service.get();
+    service.receive();
+    auto done = service.worker.take(service.ask());
+    CHECK(done.status() == NtStatus::NotSupported);
+    CHECK(done.reason().find("did not offer") != std::string::npos);
+    service.answer();
+    CHECK(service.still_serves());
+  }
+}
+
+TEST_CASE("a body that comes before the answer is kept, and read afterwards")
+{
+  for (bool tls13 : {true, false}) {
+    CAPTURE(tls13);
+    TlsService service({tls13});
+    constexpr size_t kBytes = 4'000'000;
+    service.post(kBytes, "");
+    service.receive();
+    uint32_t call = service.ask();
+    // A client that sends everything before it reads anything.
+    service.write(std::string(kBytes, 'x'));
+    CHECK_FALSE(service.worker.has(call));
+    CHECK(http::ClientCertificateExchange::kept_bytes_total() >= kBytes - 100'000);
+    CHECK(service.client->socket().to_daemon.empty());
+    service.read();
+    CHECK(service.worker.take(call).status() == NtStatus::Success);
+    CHECK(http::ClientCertificateExchange::kept_bytes_total() == 0);
+    size_t got = 0;
+    while (got < kBytes) {
+      uint32_t read = service.worker.read_body(service.queue, service.request);
+      service.world.run();
+      auto done = service.worker.take(read);
+      REQUIRE(done.status() == NtStatus::Success);
+      got += done.output.size();
+    }
+    service.answer();
+    CHECK(service.still_serves());
+  }
+}
+
+TEST_CASE("past a limit the call fails, the request is answered, the connection ends")
+{
+  for (bool tls13 : {true, false}) {
+    for (bool of_all : {true, false}) {
+      for (bool is_body : {true, false}) {
+        CAPTURE(tls13);
+        CAPTURE(of_all);
+        CAPTURE(is_body);
+        http::Settings settings;
+        (of_all ? settings.certificate_wait_body_bytes_total : settings.certificate_wait_body_bytes) = 500'000;
+        TlsService service({tls13}, settings);
+        if (is_body)
+          service.post(1'000'000, "");
+        else
+          service.get();
+        service.receive();
+        uint32_t call = service.ask();
+        // Pipelined requests are no better than a body.
+        std::string bytes;
+        while (bytes.size() < 1'000'000)
+          bytes += is_body ? std::string(1000, 'x') : std::string("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+        service.write(bytes.substr(0, 400'000));
+        CHECK_FALSE(service.worker.has(call));
+        service.write(bytes.substr(400'000));
+        auto done = service.worker.take(call);
+        CHECK(done.status() == NtStatus::InsufficientResources);
+        CHECK(done.reason().find(of_all ? "CertificateWaitBodyBytesTotal" : "CertificateWaitBodyBytes ") != std::string::npos);
+        CHECK(http::ClientCertificateExchange::kept_bytes_total() == 0);
+        CHECK(service.client->socket().to_daemon.size() > 100'000); // back to the usual window
+        uint32_t answer = service.answer();
+        CHECK(service.worker.take(answer).status() == NtStatus::Success);
+        CHECK(service.client->socket().fin_received);
+        CHECK(service.read().find("HTTP/1.1 200 ") != std::string::npos);
+      }
+    }
+  }
+}
+
+TEST_CASE("responses wait for the answer in TLS 1.2, not in TLS 1.3")
+{
+  for (bool tls13 : {true, false}) {
+    CAPTURE(tls13);
+    TlsService service({tls13});
+    service.get();
+    service.receive();
+    uint32_t call = service.ask(), answer = service.answer("hello");
+    CHECK(service.worker.has(answer) == tls13);
+    CHECK_FALSE(service.worker.has(call));
+    CHECK(service.read().ends_with("hello"));
+    CHECK(service.worker.take(call).status() == NtStatus::Success);
+    CHECK(service.worker.take(answer).status() == NtStatus::Success);
+    CHECK(service.still_serves());
+  }
+}
+
+TEST_CASE("100 Continue waits for the end of a renegotiation, and a call for the certificate sends none")
+{
+  for (bool tls13 : {true, false}) {
+    CAPTURE(tls13);
+    TlsService service({tls13});
+    service.post(3, "", "Expect: 100-continue\r\n");
+    service.receive();
+    uint32_t call = service.ask();
+    uint32_t read = service.worker.read_body(service.queue, service.request);
+    service.world.run();
+    CHECK(service.read() == "HTTP/1.1 100 Continue\r\n\r\n");
+    CHECK(service.worker.take(call).status() == NtStatus::Success);
+    service.write("abc");
+    CHECK(service.worker.take(read).entry.information == 3);
+    service.answer();
+    CHECK(service.still_serves());
+    service.post(3, "", "Expect: 100-continue\r\n");
+    service.receive();
+    CHECK(service.ask_now() == NtStatus::Success);
+    CHECK(service.read().empty());
+    service.answer();
+  }
+}
+
+TEST_CASE("a cancelled call leaves the others, and a late answer is kept for the next one")
+{
+  for (bool tls13 : {true, false}) {
+    CAPTURE(tls13);
+    TlsService service({tls13});
+    service.get();
+    service.receive();
+    uint32_t first = service.ask(), second = service.ask();
+    service.worker.cancel(first);
+    service.world.run();
+    CHECK(service.worker.take(first).status() == NtStatus::Cancelled);
+    CHECK_FALSE(service.worker.has(second));
+    service.worker.cancel(second);
+    service.world.run();
+    CHECK(service.worker.take(second).status() == NtStatus::Cancelled);
+    uint32_t answer = service.answer("hello");
+    CHECK(service.worker.has(answer) == tls13);
+    CHECK(service.read().ends_with("hello"));
+    service.get();
+    service.receive();
+    CHECK(service.shown_certificate);
+    CHECK(service.ask_now() == NtStatus::Success);
+    service.answer();
+    CHECK(service.still_serves());
+  }
+}
+
+TEST_CASE("after a cancelled call the connection is idle again, and closed in its time")
+{
+  TlsService service({true});
+  service.get();
+  service.receive();
+  service.answer();
+  service.read();
+  uint32_t call = service.ask();
+  service.worker.cancel(call);
+  service.world.run();
+  CHECK(service.worker.take(call).status() == NtStatus::Cancelled);
+  service.world.pass(limits::kIdleConnectionSeconds * 1000 + 20);
+  CHECK(service.client->socket().fin_received);
+}
+
+TEST_CASE("an exchange that fails ends the connection and says so at once")
+{
+  for (bool tls13 : {true, false}) {
+    for (int how = 0; how < 5; how++) {
+      CAPTURE(tls13);
+      CAPTURE(how);
+      TlsService service({tls13});
+      service.get();
+      service.receive();
+      uint32_t call = service.ask();
+      uint32_t wait = service.worker.submit(Process::entry(HSYS_OP_WAIT_DISCONNECT, service.queue, service.connection));
+      FakeSocket &socket = service.client->socket();
+      service.world.run();
+      switch (how) {
+      case 0: service.client->shutdown(); break;
+      case 1: socket.fin_sent = true; break;
+      case 2: socket.reset_sent = true; break;
+      case 3: service.world.system.time += limits::kSslRenegotiationSeconds * 1000 + 20; break;
+      case 4: socket.send(kGarbage); break;
+      }
+      service.world.run();
+      auto done = service.worker.take(call);
+      CHECK(done.status() == NtStatus::ConnectionInvalid);
+      CHECK(done.reason().starts_with("no client certificate: "));
+      CHECK(service.worker.take(wait).status() == NtStatus::Success);
+      uint32_t answer = service.answer();
+      CHECK(service.worker.take(answer).status() == NtStatus::ConnectionInvalid);
+      CHECK(service.ask_now() == NtStatus::ConnectionInvalid);
+      CHECK((socket.fin_received || socket.reset_received));
+      service.world.pass(limits::kLingerMilliseconds + 20);
+      CHECK(socket.is_closed);
+    }
+  }
+}
+
+TEST_CASE("a TLS failure is told to a client that goes on sending, and lingers for it")
+{
+  TlsService service;
+  service.get();
+  service.receive();
+  FakeSocket &socket = service.client->socket();
+  socket.send(kGarbage);
+  service.world.run();
+  CHECK(socket.fin_received); // behind the alert
+  CHECK_FALSE(socket.is_closed);
+  CHECK_FALSE(socket.from_daemon.empty());
+  socket.send(std::string(30'000, 'x'));
+  service.world.run();
+  CHECK(socket.to_daemon.empty()); // read and dropped: unread bytes would make the close a reset
+  socket.fin_sent = true;
+  service.world.run();
+  CHECK(socket.is_closed);
+  CHECK_FALSE(socket.reset_received);
+  CHECK(service.world.has_logged("TLS with server name"));
+}
+
+TEST_CASE("a handshake has its time, and one without a binding is refused")
+{
+  {
+    TlsService service({}, {}, false);
+    service.client->connect();
+    service.world.run();
+    service.world.pass(limits::kHandshakeSeconds * 1000 - 100);
+    CHECK_FALSE(service.client->socket().is_closed);
+    service.world.pass(120);
+    CHECK(service.client->socket().is_closed);
+    CHECK(service.world.has_logged("the time for the TLS handshake is over"));
+  }
+  TlsService service({}, {}, false);
+  service.bind_tls(nullptr);
+  service.client->connect();
+  service.world.run();
+  CHECK(service.client->socket().fin_received);
+  CHECK(service.world.has_logged("no TLS record serves this address and name"));
+}
+
+TEST_CASE("close_notify is a half-close: what was asked is answered, the disconnect is told")
+{
+  for (bool tls13 : {true, false}) {
+    CAPTURE(tls13);
+    TlsService service({tls13});
+    service.get();
+    service.receive();
+    uint32_t wait = service.worker.submit(Process::entry(HSYS_OP_WAIT_DISCONNECT, service.queue, service.connection));
+    service.client->shutdown();
+    service.world.run();
+    CHECK(service.worker.take(wait).status() == NtStatus::Success);
+    CHECK(service.ask_now() == NtStatus::ConnectionInvalid);
+    uint32_t answer = service.answer();
+    CHECK(service.worker.take(answer).status() == NtStatus::Success);
+    CHECK(service.client->socket().fin_received);
+  }
+}

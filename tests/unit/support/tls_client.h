@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// TlsClient: wolfSSL's client on a FakeSocket. It does nothing by itself: what it has been sent it sees in connect() and read(),
+// and there it answers, questions for its certificate too.
+#pragma once
+#include "kernel/tls/wolfssl_library.h"
+#include "tests/unit/support/fake_platform.h"
+
+namespace httpsys::test {
+
+struct TlsClientOptions {
+  bool tls13 = true;
+  const char *certificate = "good"; // by its name in the PKI; null: it has none
+  bool can_be_asked = true;         // post_handshake_auth, renegotiation_info
+};
+
+class TlsClient {
+public:
+  TlsClient(std::shared_ptr<FakeSocket> socket, const TlsClientOptions &options);
+  // One step of the handshake; true when it is done. The world runs between the steps.
+  bool connect();
+  void write(std::string_view text);
+  // All plaintext that has come.
+  std::string read();
+  // close_notify, without FIN.
+  void shutdown();
+  FakeSocket &socket() { return *m_socket; }
+
+private:
+  std::shared_ptr<FakeSocket> m_socket;
+  std::string m_input;
+  tls::ContextPointer m_context;
+  tls::SessionPointer m_session;
+};
+
+}
