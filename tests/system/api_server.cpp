@@ -343,6 +343,7 @@ private:
         log_line("CancelIoEx failed " + std::to_string(GetLastError()));
     }
     code = call.finish(returned, bytes);
+    log_line("certificate ended " + std::to_string(code));
     auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin).count();
     Json json;
     json.add("returned", static_cast<uint64_t>(returned));

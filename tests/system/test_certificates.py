@@ -131,7 +131,7 @@ class Certificates(ApiTest):
                 self.assertEqual(self.certificate(connection, '?size=32&retry=1&less=1')[1]['code'], MORE_DATA)
 
     def test_channel_token(self):
-        digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(open(self.certificates.server.certificate).read())).digest()
+        digest = hashlib.sha256(self.certificates.server.der()).digest()
         token = bytes(24) + (53).to_bytes(4, 'little') + (32).to_bytes(4, 'little') + b'tls-server-end-point:' + digest
         for _mode, port, _application in self.each():
             for version in ('1.2', '1.3'):
@@ -249,11 +249,18 @@ class Limits(ApiTest):
 
     def test_body_limit(self):
         for version in ('1.2', '1.3'):
-            port, _application = self.start_https('event')
+            port, application = self.start_https('event')
             with self.subTest(version=version):
                 connection = self.connect(port, version=version, post_handshake=True)
                 connection.send(b'POST /certificate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n' + b'x' * 400000)
-                response = connection.response()
+                application.expect('^certificate ended 1450$')
+                self.daemon.expect_log('CertificateWaitBodyBytes')
+                try:
+                    response = connection.response()
+                except ssl.SSLError:
+                    # OpenSSL takes an answer in the middle of a renegotiation, but not at each of its moments.
+                    self.assertEqual(version, '1.2')
+                    continue
                 self.assertIn(b'"code": 1450', response.body)
                 self.assertIn(b'CertificateWaitBodyBytes', response.body)
                 self.assertEqual(response.header('Connection'), 'close')
