@@ -252,7 +252,7 @@ class Limits(ApiTest):
             port, application = self.start_https('event')
             with self.subTest(version=version):
                 connection = self.connect(port, version=version, post_handshake=True)
-                connection.send(b'POST /certificate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n' + b'x' * 400000)
+                connection.send(b'POST /certificate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n' + b'x' * 330000)
                 application.expect('^certificate ended 1450$')
                 self.daemon.expect_log('CertificateWaitBodyBytes')
                 try:
