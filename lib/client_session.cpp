@@ -2,6 +2,7 @@
 #include "lib/client_session.h"
 #include "lib/event_loop.h"
 #include "lib/include/winerror.h"
+#include "lib/library.h"
 #include <new>
 
 namespace httpsys::lib {
@@ -26,11 +27,18 @@ Ref<ClientSession> ClientSession::connect(uint32_t &code, ErrorText &why)
 
 bool ClientSession::reap(bool rang)
 {
+  if (!Library::instance().is_own_process())
+    return false;
   bool has_reaped = m_channel.reap(rang, false);
   run_deferred();
   if (has_reaped || is_dead())
     EventLoop::instance().note_completions();
   return has_reaped;
+}
+
+bool ClientSession::arm()
+{
+  return !Library::instance().is_own_process() || m_channel.arm();
 }
 
 uint32_t ClientSession::error()

@@ -37,7 +37,7 @@ public:
   // ^CompletionSource
   int bell() override { return is_dead() ? -1 : m_channel.bell(); }
   bool reap(bool rang) override;
-  bool arm() override { return m_channel.arm(); }
+  bool arm() override;
   uint32_t error() override;
 
   // Any lock may be held. False when it is there already. Reaper::poll() afterwards, without locks, runs it at once.

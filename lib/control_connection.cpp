@@ -85,7 +85,7 @@ uint32_t ControlConnection::connect_to(const char *path, ErrorText &why)
     why.format("cannot make a socket to reach httpsysd: %s.", strerror(errno));
     return kServiceNotActive;
   }
-  int64_t deadline = now_milliseconds() + kAnswerMilliseconds;
+  int64_t deadline = now_milliseconds() + kConnectMilliseconds;
   while (connect(m_socket.get(), reinterpret_cast<const sockaddr *>(&address), sizeof address) != 0) {
     int error = errno;
     if (error == EINTR || (error == EAGAIN && now_milliseconds() < deadline)) {

@@ -10,7 +10,8 @@ namespace httpsys::lib {
 
 class ControlConnection {
 public:
-  static constexpr int kAnswerMilliseconds = 900;   // connect and WELCOME: HttpInitialize without a daemon fails within a second
+  static constexpr int kConnectMilliseconds = 900;  // HttpInitialize without a daemon fails within a second
+  static constexpr int kAnswerMilliseconds = 3000;  // WELCOME, of a daemon on a machine that is busy
   static constexpr int kChannelMilliseconds = 5000; // making and populating a channel's memory
 
   // Where the daemon listens: HTTPSYS_SOCKET, else /run/httpsys/httpsys.sock.

@@ -22,6 +22,9 @@ public:
   // For a call that closes something, which HttpTerminate does not prevent.
   Ref<ClientSession> session_of_open_objects();
 
+  // False in a child of fork(), whichever way it was made: the parent's rings are not mapped in it.
+  bool is_own_process() const { return m_guard.is_marked(); }
+
   // A queue or a server session of the session was opened or closed.
   void object_opened(ClientSession &session);
   void object_closed(ClientSession &session);

@@ -14,6 +14,8 @@ Ref<RequestQueue> RequestQueue::create(Ref<ClientSession> session, uint64_t daem
 // What the daemon knows ends by CLOSE_HANDLE; what has not reached it has to be cancelled here.
 void RequestQueue::close()
 {
+  if (!Library::instance().is_own_process())
+    return;
   cancel(nullptr, Whose::AllThreads);
   if (m_server_session) {
     SyncOperation end_session(HSYS_OP_CLOSE_SERVER_SESSION, 0, m_server_session);

@@ -2,6 +2,8 @@
 // HttpInitialize, HttpTerminate, what needs them, what does not exist yet, and httpsys.h (http-server-api.md 2.0, 2.1).
 #include "tests/unit/lib/api_fixture.h"
 #include <poll.h>
+#include <csignal>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -288,6 +290,29 @@ TEST_CASE("a child of fork() has nothing of its parent, who goes on; it may begi
   CHECK(WEXITSTATUS(status) == 0);
   CHECK(HttpShutdownRequestQueue(api.queue) == NO_ERROR);
 }
+
+#ifndef __SANITIZE_THREAD__
+TEST_CASE("a child of clone(), which runs no handlers of fork(), does not touch its parent's rings either")
+{
+  Api api;
+  OVERLAPPED overlapped{};
+  REQUIRE(HttpWaitForDisconnect(api.queue, 5, &overlapped) == ERROR_IO_PENDING);
+  pid_t child = static_cast<pid_t>(syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0));
+  if (child == 0) {
+    bool is_safe = HttpShutdownRequestQueue(api.queue) == ERROR_DLL_INIT_FAILED && !HasOverlappedIoCompleted(&overlapped) &&
+      HttpCloseRequestQueue(api.queue) == NO_ERROR && httpsys_dispatch() != ERROR_IO_PENDING;
+    _exit(is_safe ? 0 : 1);
+  }
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+  CHECK(HttpShutdownRequestQueue(api.queue) == NO_ERROR);
+  CHECK(CancelIoEx(api.queue, &overlapped));
+  DWORD bytes = 0;
+  GetOverlappedResult(api.queue, &overlapped, &bytes, TRUE);
+}
+#endif
 
 TEST_CASE("the daemon sees its client's death though a child of it lives")
 {
