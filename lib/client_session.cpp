@@ -29,9 +29,10 @@ bool ClientSession::reap(bool rang)
 {
   if (!Library::instance().is_own_process())
     return false;
+  bool was_dead = is_dead();
   bool has_reaped = m_channel.reap(rang, false);
   run_deferred();
-  if (has_reaped || is_dead())
+  if (has_reaped || was_dead != is_dead())
     EventLoop::instance().note_completions();
   return has_reaped;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "lib/event_loop.h"
+#include "lib/include/winerror.h"
 #include "lib/reaper.h"
 #include <cerrno>
 #include <sys/epoll.h>
@@ -51,7 +52,6 @@ int EventLoop::descriptor()
 void EventLoop::set_bell(int bell)
 {
   std::lock_guard lock(m_mutex);
-  // A dead session's bell is readable for ever.
   if (m_epoll >= 0 && m_bell >= 0)
     epoll_ctl(m_epoll, EPOLL_CTL_DEL, m_bell, nullptr);
   m_bell = bell;
@@ -79,6 +79,8 @@ uint32_t EventLoop::dispatch()
   t_is_dispatching = true;
   uint32_t code = Reaper::instance().dispatch();
   t_is_dispatching = false;
+  if (code != NO_ERROR)
+    set_bell(-1); // told once: a dead session's bell is readable for ever
   return code;
 }
 

@@ -241,6 +241,17 @@ void FakeDaemon::revoke(uint32_t reason)
   });
 }
 
+void FakeDaemon::pause()
+{
+  bool is_done = false;
+  post([&] {
+    m_is_paused = true;
+    std::lock_guard lock(m_mutex);
+    is_done = true;
+  });
+  wait_for([&] { return is_done; });
+}
+
 void FakeDaemon::resume()
 {
   post([this] { m_is_paused = false; });

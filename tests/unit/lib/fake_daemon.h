@@ -79,7 +79,8 @@ public:
 
   void kill();                    // as by SIGKILL: everything is closed
   void revoke(uint32_t reason);
-  void resume();                  // is_lazy
+  void pause();                   // consumes no submissions any more; returns when it does not
+  void resume();                  // is_lazy or pause()
   void ring();                    // a byte into the bell for nothing
   void publish_nonsense();        // a completion of an operation that nobody started
   void send_control(uint16_t type); // a message nobody asked for

@@ -403,9 +403,14 @@ TEST_CASE("an event loop hears of the daemon's death once, and of the next daemo
     REQUIRE(is_readable(descriptor, 5000));
     CHECK(httpsys_dispatch() == ERROR_SERVICE_NOT_ACTIVE);
     CHECK(last_text() != "");
+    CHECK_FALSE(is_readable(descriptor, 20));
+    CHECK(httpsys_dispatch() == ERROR_SERVICE_NOT_ACTIVE);
+    CHECK(httpsys_completion_fd() == -1);
+    setenv("HTTPSYS_SOCKET", second.path().c_str(), 1);
+    REQUIRE(initialise() == NO_ERROR);
+    CHECK(httpsys_completion_fd() == descriptor);
+    CHECK_FALSE(is_readable(descriptor, 20));
   }
-  setenv("HTTPSYS_SOCKET", second.path().c_str(), 1);
-  REQUIRE(initialise() == NO_ERROR);
   int descriptor = httpsys_completion_fd();
   CHECK(descriptor >= 0);
   CHECK(httpsys_dispatch() == NO_ERROR);

@@ -337,6 +337,33 @@ TEST_CASE("body: FILL_BUFFER that is cancelled loses no bytes; one that fails sa
   }
 }
 
+TEST_CASE("body: FILL_BUFFER that is cancelled while its next question waits for the ring loses no bytes either")
+{
+  Api api({.sq_entries = 2});
+  char buffer[100];
+  OVERLAPPED body{}, others[2]{};
+  REQUIRE(HttpReceiveRequestEntityBody(api.queue, 0x1001, kFill, buffer, 100, nullptr, &body) == ERROR_IO_PENDING);
+  FakeOperation first = api.daemon.wait_parked(HSYS_OP_RECEIVE_BODY);
+  api.daemon.pause();
+  for (OVERLAPPED &other : others)
+    REQUIRE(HttpWaitForDisconnect(api.queue, 5, &other) == ERROR_IO_PENDING);
+  uint32_t before = api.daemon.cq_tail();
+  api.daemon.complete(first.entry.irp_id, {.information = 4, .output = "some"});
+  REQUIRE(api.daemon.wait_for([&] { return api.daemon.cq_tail() == before + 1; }));
+  CHECK(httpsys_dispatch() == NO_ERROR);
+  CHECK(body.Internal == STATUS_PENDING);
+  CHECK(CancelIoEx(api.queue, &body));
+  CHECK(body.Internal == 0);
+  CHECK(body.InternalHigh == 4);
+  CHECK(std::string(buffer, 4) == "some");
+  api.daemon.resume();
+  CHECK(CancelIoEx(api.queue, nullptr));
+  DWORD bytes = 0;
+  for (OVERLAPPED &other : others)
+    GetOverlappedResult(api.queue, &other, &bytes, TRUE);
+  CHECK(api.daemon.seen(HSYS_OP_RECEIVE_BODY) == 1);
+}
+
 TEST_CASE("HttpReceiveRequestEntityBody: what the library refuses by itself")
 {
   Api api;

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <unistd.h>
+#include <utility>
 
 namespace {
 
@@ -544,6 +545,56 @@ TEST_CASE("a send that waits is cancelled at once; one that was sent in part end
   }
   is_over = true;
   completing.join();
+}
+
+TEST_CASE("closing the queue ends sends that have not left the library, at once")
+{
+  Api api({.tx_bytes = HSYS_ARENA_BYTES_MIN});
+  Wire wire(api.daemon, false);
+  std::string body = pattern(3'000'000);
+  HTTP_DATA_CHUNK chunk = memory(body);
+  std::vector<OVERLAPPED> overlapped(200);
+  for (size_t i = 0; i < overlapped.size(); i++)
+    REQUIRE(HttpSendResponseEntityBody(api.queue, i + 1, 0, 1, &chunk, nullptr, nullptr, 0, &overlapped[i], nullptr) == ERROR_IO_PENDING);
+  CHECK(HttpCloseRequestQueue(std::exchange(api.queue, nullptr)) == NO_ERROR);
+  CHECK(overlapped.back().Internal == 0xC0000120);
+  CHECK(overlapped[0].Internal == STATUS_PENDING); // the daemon's to end
+  for (const FakeOperation &operation : wire.all())
+    api.daemon.complete(operation.entry.irp_id, {.status = HSYS_STATUS_CANCELLED});
+  for (OVERLAPPED &one : overlapped)
+    while (one.Internal == STATUS_PENDING)
+      httpsys_dispatch();
+}
+
+TEST_CASE("a send without credit: ERROR_NO_SYSTEM_RESOURCES, and no completion")
+{
+  Api api({.cq_entries = 256});
+  Wire wire(api.daemon, false);
+  HANDLE port = api.queue_port();
+  std::string body = "body";
+  HTTP_DATA_CHUNK chunk = memory(body);
+  std::vector<OVERLAPPED> overlapped(257);
+  auto send = [&](size_t i) {
+    return HttpSendResponseEntityBody(api.queue, i + 1, 0, 1, &chunk, nullptr, nullptr, 0, &overlapped[i], nullptr);
+  };
+  for (size_t i = 0; i < 256; i++)
+    REQUIRE(send(i) == ERROR_IO_PENDING);
+  CHECK(send(256) == ERROR_NO_SYSTEM_RESOURCES);
+  CHECK(contains(last_text(), "too many operations"));
+  CHECK(overlapped[256].Internal != STATUS_PENDING);
+  wire.wait(256, 1);
+  for (const FakeOperation &operation : wire.all())
+    api.daemon.complete(operation.entry.irp_id, {.information = 4});
+  OVERLAPPED_ENTRY entries[300];
+  ULONG count = 0, ended = 0;
+  while (GetQueuedCompletionStatusEx(port, entries, 300, &count, ended < 256 ? 10000 : 50, FALSE))
+    for (ended += count; count > 0; count--)
+      CHECK(entries[count - 1].lpOverlapped != &overlapped[256]);
+  CHECK(ended == 256);
+  CHECK(send(256) == ERROR_IO_PENDING);
+  api.daemon.complete(wire.wait(257, 1)[0].entry.irp_id, {.information = 4});
+  CHECK(GetQueuedCompletionStatusEx(port, entries, 300, &count, 10000, FALSE));
+  CHECK(entries[0].lpOverlapped == &overlapped[256]);
 }
 
 TEST_CASE("a blocking send is cancelled from another thread")

@@ -207,6 +207,27 @@ TEST_CASE("parked operations take all the credit but the reserve")
   CHECK(daemon.violations() == std::vector<std::string>());
 }
 
+TEST_CASE("operations that wait for space in the submission ring have their credit already")
+{
+  FakeDaemon daemon({.sq_entries = 8, .cq_entries = 256, .is_lazy = true});
+  auto session = connect(daemon);
+  std::deque<TestOperation> operations;
+  End end(session);
+  for (size_t i = 0; i < 256 - HSYS_CQ_RESERVE; i++)
+    REQUIRE(session->channel().submit(operations.emplace_back(HSYS_OP_WAIT_DISCONNECT, 3), Patience::Refuse) == Submitted::Yes);
+  TestOperation refused(HSYS_OP_WAIT_DISCONNECT, 3), patient(HSYS_OP_WAIT_DISCONNECT, 3), close(HSYS_OP_CLOSE_HANDLE, 4);
+  End end_of_others(session);
+  CHECK(session->channel().submit(refused, Patience::Refuse) == Submitted::NoCredit);
+  CHECK(session->channel().submit(patient, Patience::Wait) == Submitted::Yes);
+  CHECK(session->channel().cancel(operations.back()));
+  CHECK(session->channel().submit(refused, Patience::Refuse) == Submitted::Yes);
+  CHECK(session->channel().submit(operations.emplace_back(HSYS_OP_WAIT_DISCONNECT, 3), Patience::Refuse) == Submitted::NoCredit);
+  CHECK(session->channel().submit(close, Patience::Refuse) == Submitted::Yes);
+  daemon.resume();
+  wait_until(session->channel(), [&] { return close.completions == 1; });
+  CHECK(daemon.violations() == std::vector<std::string>());
+}
+
 TEST_CASE("a full submission ring makes operations wait, in order, until the daemon consumes")
 {
   FakeDaemon daemon({.sq_entries = 8, .is_lazy = true});
