@@ -125,17 +125,10 @@ void ResponseSender::begin(io::Irp &irp)
   current.is_final = is_final(irp, continues);
 }
 
-// Puts one piece on the wire; false when the operation has no more.
-bool ResponseSender::write_piece()
+// The next bytes of the operation's part of the body, at most so many; none at its end.
+std::span<const uint8_t> ResponseSender::take_body(size_t limit)
 {
   Current &current = *m_current;
-  Transport &transport = m_request.connection().transport();
-  if (!m_head.empty()) {
-    transport.write(m_head);
-    current.wire_bytes += m_head.size();
-    m_head.clear();
-    return true;
-  }
   while (m_sends_body && current.extent < current.extents.size()) {
     const hsys_extent &extent = current.extents[current.extent];
     auto bytes = current.irp->extent(extent.offset, extent.length);
@@ -145,14 +138,35 @@ bool ResponseSender::write_piece()
       current.offset = 0;
       continue;
     }
-    auto piece = bytes->subspan(current.offset, std::min<size_t>(extent.length - current.offset, limits::kWritePieceBytes));
-    transport.write(piece);
+    auto piece = bytes->subspan(current.offset, std::min<size_t>(extent.length - current.offset, limit));
     current.offset += static_cast<uint32_t>(piece.size());
-    current.wire_bytes += piece.size();
     m_body_bytes += piece.size();
-    return true;
+    return piece;
   }
-  return false;
+  return {};
+}
+
+// Puts one piece on the wire; false when the operation has no more.
+bool ResponseSender::write_piece()
+{
+  Transport &transport = m_request.connection().transport();
+  std::span<const uint8_t> piece;
+  if (m_head.empty()) {
+    piece = take_body(limits::kWritePieceBytes);
+  } else {
+    // A short answer in one TLS record costs both sides less than in two.
+    if (transport.is_tls() && m_head.size() < limits::kWritePieceBytes) {
+      auto body = take_body(limits::kWritePieceBytes - m_head.size());
+      m_head.append(reinterpret_cast<const char *>(body.data()), body.size());
+    }
+    piece = {reinterpret_cast<const uint8_t *>(m_head.data()), m_head.size()};
+  }
+  if (piece.empty())
+    return false;
+  transport.write(piece);
+  m_current->wire_bytes += piece.size();
+  m_head.clear();
+  return true;
 }
 
 void ResponseSender::complete_current()

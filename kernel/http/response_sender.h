@@ -6,6 +6,7 @@
 #include "kernel/io/irp_queue.h"
 #include "uapi/response.h"
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -51,6 +52,7 @@ private:
   void on_irp_cancelled(io::IrpQueue &queue, io::IrpPtr irp) override;
   NtStatus encode_head(const io::Irp &irp, std::string &reason);
   void begin(io::Irp &irp);
+  std::span<const uint8_t> take_body(size_t limit);
   bool write_piece();
   void complete_current();
   Request &m_request;

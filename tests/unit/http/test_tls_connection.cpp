@@ -246,6 +246,26 @@ TEST_CASE("responses wait for the answer in TLS 1.2, not in TLS 1.3")
   }
 }
 
+TEST_CASE("head and body share TLS records")
+{
+  struct Row {
+    size_t body, records;
+  };
+  for (const Row &row : {Row{0, 1}, Row{2, 1}, Row{16000, 1}, Row{16384, 2}, Row{40000, 3}}) {
+    CAPTURE(row.body);
+    TlsService service;
+    service.get();
+    service.receive();
+    service.client->socket().take(); // session tickets
+    service.answer(std::string(row.body, 'x'));
+    std::string sent = service.client->socket().take();
+    size_t records = 0;
+    for (size_t at = 0; at + 5 <= sent.size(); records++)
+      at += 5 + static_cast<size_t>(static_cast<uint8_t>(sent[at + 3]) << 8 | static_cast<uint8_t>(sent[at + 4]));
+    CHECK(records == row.records);
+  }
+}
+
 TEST_CASE("100 Continue waits for the end of a renegotiation, and a call for the certificate sends none")
 {
   for (bool tls13 : {true, false}) {
