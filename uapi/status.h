@@ -34,7 +34,7 @@
   X(NOT_FOUND, NotFound, 0xC0000225u, 1168)                                    \
   X(CONNECTION_INVALID, ConnectionInvalid, 0xC000023Au, 1229)                  \
   X(CONNECTION_ABORTED, ConnectionAborted, 0xC0000241u, 1236)                  \
-  X(ADDRESS_NOT_AVAILABLE, AddressNotAvailable, 0xC0000141u, 1214)             \
+  X(INVALID_ADDRESS_COMPONENT, InvalidAddressComponent, 0xC0000207u, 1214)     \
   X(DISK_FULL, DiskFull, 0xC000007Fu, 112)
 
 enum hsys_status {

@@ -94,7 +94,7 @@ Result<std::vector<RefPtr<ListenerSet::Listener>>> ListenerSet::make_listeners(u
     IpAddress address = scope == Scope::Loopback ? IpAddress::loopback(v6) : IpAddress::any(v6);
     auto socket = platform::system().listen_tcp({address, port});
     // A machine without IPv6 serves IPv4 alone.
-    if (socket.is_error() && v6 && socket.error() == NtStatus::AddressNotAvailable)
+    if (socket.is_error() && v6 && socket.error() == NtStatus::InvalidAddressComponent)
       continue;
     if (socket.is_error()) {
       for (auto &listener : listeners)

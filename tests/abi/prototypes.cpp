@@ -84,8 +84,7 @@ static_assert(__COUNTER__ == 44);
 static_assert(std::is_same_v<PCWSTR, const WCHAR *> && std::is_same_v<DWORD, ULONG> && std::is_same_v<WCHAR, char16_t>);
 static_assert(std::is_same_v<decltype(TEXT("x")), const WCHAR (&)[2]>);
 
-// The status values of the ring under Windows' names. ADDRESS_NOT_AVAILABLE is ours.
-constexpr NTSTATUS STATUS_ADDRESS_NOT_AVAILABLE = static_cast<NTSTATUS>(0xC0000141u);
+// The status values of the ring under Windows' names.
 #define SAME(name, cxx, value, win32) static_assert(static_cast<ULONG>(STATUS_##name) == (value));
 HSYS_STATUS_TABLE(SAME)
 

@@ -38,7 +38,7 @@ NtStatus status_from_errno(int error)
     return NtStatus::SharingViolation;
   case EADDRNOTAVAIL:
   case EAFNOSUPPORT: // a machine without IPv6
-    return NtStatus::AddressNotAvailable;
+    return NtStatus::InvalidAddressComponent;
   case EACCES:
   case EPERM:
   case EROFS:

@@ -22,8 +22,8 @@ TEST_CASE("errno becomes the status that the layers above ask for")
     {ETIMEDOUT, NtStatus::ConnectionAborted},
     {EADDRINUSE, NtStatus::SharingViolation},        // System::listen_tcp
     {EACCES, NtStatus::AccessDenied},                // System::listen_tcp
-    {EADDRNOTAVAIL, NtStatus::AddressNotAvailable},  // System::listen_tcp
-    {EAFNOSUPPORT, NtStatus::AddressNotAvailable},   // System::listen_tcp without IPv6
+    {EADDRNOTAVAIL, NtStatus::InvalidAddressComponent},  // System::listen_tcp
+    {EAFNOSUPPORT, NtStatus::InvalidAddressComponent},   // System::listen_tcp without IPv6
     {EMFILE, NtStatus::TooManyOpenedFiles},
     {ENFILE, NtStatus::TooManyOpenedFiles},
     {ENOMEM, NtStatus::NoMemory},

@@ -120,8 +120,8 @@ TEST_CASE("listening tells in which way it is refused")
     CHECK(os.listen_tcp({IpAddress::any(v6), endpoint.port}).error() == NtStatus::SharingViolation);
     os.close(first);
   }
-  CHECK(os.listen_tcp({*IpAddress::parse("192.0.2.1"), 0}).error() == NtStatus::AddressNotAvailable);
-  CHECK(os.listen_tcp({*IpAddress::parse("2001:db8::1"), 0}).error() == NtStatus::AddressNotAvailable);
+  CHECK(os.listen_tcp({*IpAddress::parse("192.0.2.1"), 0}).error() == NtStatus::InvalidAddressComponent);
+  CHECK(os.listen_tcp({*IpAddress::parse("2001:db8::1"), 0}).error() == NtStatus::InvalidAddressComponent);
 }
 
 TEST_CASE("IPv4 and IPv6 wildcards of one port stand side by side, and accepted sockets do not delay")

@@ -28,7 +28,7 @@ static bool collide(const Endpoint &one, const Endpoint &other)
 Result<int> FakeSystem::listen_tcp(const Endpoint &endpoint)
 {
   if (endpoint.address.is_v6 && !has_ipv6)
-    return NtStatus::AddressNotAvailable;
+    return NtStatus::InvalidAddressComponent;
   for (const Endpoint &other : busy)
     if (collide(other, endpoint))
       return NtStatus::SharingViolation;
