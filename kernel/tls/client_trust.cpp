@@ -5,6 +5,8 @@
 #include "kernel/tls/x509_fields.h"
 #include <algorithm>
 #include <fmt/format.h>
+#include <httpsys_wolfssl.h>
+#include <optional>
 #include <wolfssl/wolfcrypt/asn_public.h>
 #include <wolfssl/wolfcrypt/error-crypt.h>
 
@@ -78,22 +80,22 @@ std::string named(const X509Fields &fields)
   return fmt::format("the certificate \"{}\"", name_text(fields.subject));
 }
 
-// From the leaf over the client's other certificates to one whose issuer is an anchor. Indexes into the list; empty when there is none.
-template <typename HasAnchor>
-std::vector<size_t> find_path(std::span<const X509Fields> fields, HasAnchor has_anchor)
+std::string list_key(const X509Fields &authority)
 {
-  std::vector<size_t> path{0};
-  while (!has_anchor(fields[path.back()].issuer)) {
-    size_t next = 1;
-    while (next < fields.size() && (std::find(path.begin(), path.end(), next) != path.end() ||
-                                    !equal(fields[next].subject, fields[path.back()].issuer)))
-      next++;
-    if (next == fields.size())
-      return {};
-    path.push_back(next);
-  }
-  return path;
+  return copy(authority.subject) + copy(authority.key);
 }
+
+}
+
+// Both spans: the leaf first, the anchor last.
+struct ClientTrust::Path {
+  std::vector<const X509Fields *> fields;
+  std::vector<const Der *> certificates;
+
+  size_t anchor() const { return fields.size() - 1; }
+};
+
+namespace {
 
 }
 
@@ -175,17 +177,21 @@ Result<void> ClientTrust::load_revocations(const std::vector<Der> &lists, std::s
     std::string issuer = copy(fields->issuer);
     auto [first, last] = m_anchors.equal_range(issuer);
     int code = WC_NO_ERR_TRACE(ASN_CRL_NO_SIGNER_E);
+    std::string key;
     for (auto anchor = first; anchor != last && code != WOLFSSL_SUCCESS; ++anchor) { // one manager each: two CAs may have one name
       CertManagerPointer manager(wolfSSL_CertManagerNew());
       if (!manager)
         return NtStatus::NoMemory;
       wolfSSL_CertManagerEnableCRL(manager.get(), 0);
       load_authority(manager.get(), anchor->second);
+      key = list_key(*X509Fields::parse(anchor->second));
       code = wolfSSL_CertManagerLoadCRLBuffer(manager.get(), lists[i].data(), static_cast<long>(lists[i].size()), WOLFSSL_FILETYPE_ASN1);
     }
-    // Out of date: wolfSSL has not looked at its signature then. It only makes certificates of this CA "offline" until a newer one comes.
+    // Out of date: wolfSSL has not looked at its signature then. It only makes certificates of the CAs of this name "offline" until a newer
+    // one comes.
     if (code == WC_NO_ERR_TRACE(CRL_CERT_DATE_ERR)) {
-      m_revocations[issuer];
+      for (auto anchor = first; anchor != last; ++anchor)
+        m_revocations[list_key(*X509Fields::parse(anchor->second))];
       continue;
     }
     if (code != WOLFSSL_SUCCESS) {
@@ -195,13 +201,99 @@ Result<void> ClientTrust::load_revocations(const std::vector<Der> &lists, std::s
                  fmt::format("revocation list number {} cannot be used: {}", i + 1, wolfssl_error_text(code));
       return NtStatus::InvalidParameter;
     }
-    Revocations &revocations = m_revocations[issuer];
+    Revocations &revocations = m_revocations[key];
     revocations.good_until = std::max(revocations.good_until, fields->next_update.value_or(INT64_MAX));
     for (Bytes serial : fields->serials)
       revocations.serials.insert(copy(serial));
   }
   return {};
 }
+
+// Depth first from the leaf over the client's other certificates to an anchor, by names: the first path that verifies counts. When none
+// does, the verdict on the first one whose signatures are right is told.
+class ClientTrust::PathSearch {
+public:
+  PathSearch(const ClientTrust &trust, std::span<const Der> chain, std::span<const X509Fields> fields)
+    : m_trust(trust), m_chain(chain), m_fields(fields)
+  {
+  }
+
+  TrustVerdict run()
+  {
+    push(0);
+    go_on();
+    if (m_verdict)
+      return *m_verdict;
+    const X509Fields &leaf = m_fields[0];
+    if (leaf.is_self_issued())
+      return {cert_flags::kUntrustedRoot, fmt::format("{} is self-signed and not a trusted CA", named(leaf))};
+    return {cert_flags::kUntrustedRoot, fmt::format("no trusted CA for \"{}\", the issuer of {}", name_text(leaf.issuer), named(leaf))};
+  }
+
+private:
+  void push(size_t index)
+  {
+    m_path.fields.push_back(&m_fields[index]);
+    m_path.certificates.push_back(&m_chain[index]);
+  }
+  void pop()
+  {
+    m_path.fields.pop_back();
+    m_path.certificates.pop_back();
+  }
+  bool is_in_path(size_t index) const
+  {
+    return std::find(m_path.fields.begin(), m_path.fields.end(), &m_fields[index]) != m_path.fields.end();
+  }
+
+  // Whether a path that begins with the present one is good.
+  bool go_on()
+  {
+    Bytes issuer = m_path.fields.back()->issuer;
+    auto [first, last] = m_trust.m_anchors.equal_range(copy(issuer));
+    for (auto anchor = first; anchor != last && take_step(); ++anchor)
+      if (is_good_below(anchor->second))
+        return true;
+    for (size_t next = 1; next < m_fields.size(); next++) {
+      if (is_in_path(next) || !equal(m_fields[next].subject, issuer))
+        continue;
+      if (!take_step())
+        return false;
+      push(next);
+      if (go_on())
+        return true;
+      pop();
+    }
+    return false;
+  }
+
+  bool is_good_below(const Der &anchor)
+  {
+    auto fields = X509Fields::parse(anchor);
+    m_path.fields.push_back(&*fields);
+    m_path.certificates.push_back(&anchor);
+    TrustVerdict verdict = m_trust.judge_path(m_path);
+    pop();
+    if (!m_verdict || verdict.flags == cert_flags::kGood || is_of_a_namesake(*m_verdict))
+      m_verdict = verdict;
+    return verdict.flags == cert_flags::kGood;
+  }
+
+  // The path led to a CA that has the name alone: another one's verdict says more.
+  static bool is_of_a_namesake(const TrustVerdict &verdict)
+  {
+    return verdict.flags == cert_flags::kUntrustedRoot || verdict.flags == cert_flags::kBadSignature;
+  }
+
+  bool take_step() { return m_steps++ < limits::kMaxPathSteps; }
+
+  const ClientTrust &m_trust;
+  std::span<const Der> m_chain;
+  std::span<const X509Fields> m_fields;
+  Path m_path;
+  size_t m_steps = 0;
+  std::optional<TrustVerdict> m_verdict;
+};
 
 TrustVerdict ClientTrust::judge(std::span<const Der> chain) const
 {
@@ -214,83 +306,102 @@ TrustVerdict ClientTrust::judge(std::span<const Der> chain) const
       return {cert_flags::kChaining, fmt::format("certificate number {} of the list cannot be read", fields.size() + 1)};
     fields.push_back(*parsed);
   }
-  auto anchors_of = [this](Bytes name) { return m_anchors.equal_range(copy(name)); };
-  auto has_anchor = [&](Bytes name) {
-    auto [first, last] = anchors_of(name);
-    return first != last;
-  };
-  std::vector<size_t> path = find_path(fields, has_anchor);
-  if (path.empty()) {
-    if (fields[0].is_self_issued())
-      return {cert_flags::kUntrustedRoot, fmt::format("{} is self-signed and not a trusted CA", named(fields[0]))};
-    return {cert_flags::kUntrustedRoot,
-            fmt::format("no trusted CA for \"{}\", the issuer of {}", name_text(fields[0].issuer), named(fields[0]))};
+  return PathSearch(*this, chain, fields).run();
+}
+
+namespace {
+
+// RFC 5280 6.1.4 (g): a CA's name constraints bind all that is below it. wolfSSL sees to those of a certificate's own issuer.
+int check_names(std::span<const X509Fields *const> fields, std::span<const Der *const> certificates, size_t step)
+{
+  for (size_t above = step + 2; above < fields.size(); above++) {
+    if (!fields[above]->has_name_constraints)
+      continue;
+    CertManagerPointer manager(wolfSSL_CertManagerNew());
+    if (!manager || !load_authority(manager.get(), *certificates[above]))
+      return WC_NO_ERR_TRACE(MEMORY_E);
+    const Der &der = *certificates[step];
+    if (int code = httpsys_wolfssl_check_names(manager.get(), der.data(), static_cast<int>(der.size())); code != 0)
+      return code;
   }
-  TrustVerdict verdict;
-  auto [first, last] = anchors_of(fields[path.back()].issuer);
-  for (auto anchor = first; anchor != last; ++anchor) {
-    verdict = judge_path(chain, fields, path, anchor->second);
-    if (verdict.flags == cert_flags::kGood)
-      break;
-  }
-  if (verdict.flags == cert_flags::kGood)
-    verdict = judge_leaf_usage(fields[0]);
-  return verdict.flags == cert_flags::kGood ? judge_revocation(fields[0]) : verdict;
+  return 0;
+}
+
+TrustVerdict judge_key(const X509Fields &certificate)
+{
+  if (certificate.key_type == KeyType::Unknown)
+    return {cert_flags::kUntrustedRoot, fmt::format("the key of {} is of an unsupported kind", named(certificate))};
+  if (is_weak(certificate))
+    return {cert_flags::kUntrustedRoot, fmt::format("the key of {} is too weak: {} bits", named(certificate), certificate.key_bits)};
+  return {};
+}
+
+TrustVerdict judge_usage(const X509Fields &certificate, bool is_leaf)
+{
+  if (is_leaf && certificate.version != 3)
+    return {cert_flags_of(WC_NO_ERR_TRACE(ASN_VERSION_E)), fmt::format("{} is not an X.509 v3 certificate", named(certificate))};
+  if (is_leaf && certificate.key_usage && !(*certificate.key_usage & kUsageDigitalSignature))
+    return {cert_flags::kWrongUsage, fmt::format("the key usage of {} does not allow signatures", named(certificate))};
+  // Of an issuer it limits what that may issue, as Windows and OpenSSL have it: CAs for web servers carry serverAuth alone.
+  if (!certificate.allows_client)
+    return {cert_flags::kWrongUsage,
+            fmt::format("the extended key usage of {} does not allow client authentication", named(certificate))};
+  return {};
+}
+
 }
 
 // RFC 5280 6.1 from the anchor down. wolfSSL checks signature, dates, name constraints and path length of one certificate against the CAs
 // of the manager; a certificate becomes a CA there only after it has passed.
-TrustVerdict ClientTrust::judge_path(std::span<const Der> chain, std::span<const X509Fields> fields, std::span<const size_t> path,
-                                     const Der &anchor) const
+TrustVerdict ClientTrust::judge_path(const Path &path) const
 {
   CertManagerPointer manager(wolfSSL_CertManagerNew());
-  auto anchor_fields = X509Fields::parse(anchor);
-  if (!manager || !anchor_fields || !load_authority(manager.get(), anchor))
+  const X509Fields &anchor = *path.fields[path.anchor()];
+  if (!manager || !load_authority(manager.get(), *path.certificates[path.anchor()]))
     return {cert_flags::kUntrustedRoot, "the CA cannot be loaded"};
-  if (now() > anchor_fields->not_after || now() < anchor_fields->not_before)
-    return {cert_flags::kExpired, fmt::format("the CA certificate \"{}\" is out of date", name_text(anchor_fields->subject))};
-  for (size_t step = path.size(); step-- > 0;) {
-    const X509Fields &certificate = fields[path[step]];
-    const Der &der = chain[path[step]];
+  if (now() > anchor.not_after || now() < anchor.not_before)
+    return {cert_flags::kExpired, fmt::format("the CA certificate \"{}\" is out of date", name_text(anchor.subject))};
+  for (size_t step = path.anchor(); step-- > 0;) {
+    const X509Fields &certificate = *path.fields[step];
+    const Der &der = *path.certificates[step];
     bool is_leaf = step == 0;
-    if (certificate.key_type == KeyType::Unknown)
-      return {cert_flags::kUntrustedRoot, fmt::format("the key of {} is of an unsupported kind", named(certificate))};
-    if (is_weak(certificate))
-      return {cert_flags::kUntrustedRoot, fmt::format("the key of {} is too weak: {} bits", named(certificate), certificate.key_bits)};
+    if (TrustVerdict verdict = judge_key(certificate); verdict.flags != cert_flags::kGood)
+      return verdict;
     if (!is_leaf && !may_sign(certificate))
       return {cert_flags::kChaining, fmt::format("{} is not a CA's and has signed another one", named(certificate))};
     int code = wolfSSL_CertManagerVerifyBuffer(manager.get(), der.data(), static_cast<long>(der.size()), WOLFSSL_FILETYPE_ASN1);
     if (code != WOLFSSL_SUCCESS)
       return {cert_flags_of(code), code_reason(code, named(certificate))};
+    code = check_names(path.fields, path.certificates, step);
+    if (code != 0)
+      return {cert_flags_of(code), code_reason(code, named(certificate))};
     if (!is_leaf && !load_authority(manager.get(), der))
       return {cert_flags::kChaining, fmt::format("{} may not be an issuer here (path length)", named(certificate))};
   }
-  return {};
+  for (size_t step = path.anchor(); step-- > 0;)
+    if (TrustVerdict verdict = judge_usage(*path.fields[step], step == 0); verdict.flags != cert_flags::kGood)
+      return verdict;
+  return judge_revocation(path);
 }
 
-TrustVerdict ClientTrust::judge_leaf_usage(const X509Fields &leaf) const
-{
-  if (leaf.version != 3)
-    return {cert_flags_of(WC_NO_ERR_TRACE(ASN_VERSION_E)), fmt::format("{} is not an X.509 v3 certificate", named(leaf))};
-  if (leaf.key_usage && !(*leaf.key_usage & kUsageDigitalSignature))
-    return {cert_flags::kWrongUsage, fmt::format("the key usage of {} does not allow signatures", named(leaf))};
-  if (!leaf.allows_client)
-    return {cert_flags::kWrongUsage, fmt::format("the extended key usage of {} does not allow client authentication", named(leaf))};
-  return {};
-}
-
-TrustVerdict ClientTrust::judge_revocation(const X509Fields &leaf) const
+// Each certificate by the list of its issuer. That one is revoked counts more than that another cannot be checked.
+TrustVerdict ClientTrust::judge_revocation(const Path &path) const
 {
   if (m_revocations.empty()) // no lists at all: revocation is not checked
     return {};
-  auto found = m_revocations.find(copy(leaf.issuer));
-  if (found == m_revocations.end())
-    return {cert_flags::kNoRevocationCheck, fmt::format("there is no revocation list of \"{}\"", name_text(leaf.issuer))};
-  if (found->second.serials.contains(copy(without_leading_zeros(leaf.serial))))
-    return {cert_flags::kRevoked, fmt::format("{} is revoked", named(leaf))};
-  if (now() > found->second.good_until)
-    return {cert_flags::kRevocationOffline, fmt::format("the revocation list of \"{}\" is out of date", name_text(leaf.issuer))};
-  return {};
+  TrustVerdict unknown;
+  for (size_t step = path.anchor(); step-- > 0;) {
+    const X509Fields &certificate = *path.fields[step];
+    auto list = m_revocations.find(list_key(*path.fields[step + 1]));
+    if (list == m_revocations.end())
+      unknown = {cert_flags::kNoRevocationCheck, fmt::format("there is no revocation list of \"{}\"", name_text(certificate.issuer))};
+    else if (list->second.serials.contains(copy(without_leading_zeros(certificate.serial))))
+      return {cert_flags::kRevoked, fmt::format("{} is revoked", named(certificate))};
+    else if (now() > list->second.good_until)
+      unknown = {cert_flags::kRevocationOffline,
+                 fmt::format("the revocation list of \"{}\" is out of date", name_text(certificate.issuer))};
+  }
+  return unknown;
 }
 
 }

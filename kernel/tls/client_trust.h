@@ -40,7 +40,8 @@ public:
   // Once, before the first judge(). Errors: InvalidParameter with a reason, NoMemory.
   Result<void> load(std::vector<Der> authorities, std::vector<Der> revocation_lists, std::string &reason);
 
-  // chain: as the client sent it, leaf first, not empty; hostile bytes. Costs one signature check per certificate. Any thread.
+  // chain: as the client sent it, leaf first, not empty; hostile bytes. Costs one signature check per certificate, more only where names
+  // leave it open who issued one. Any thread.
   TrustVerdict judge(std::span<const Der> chain) const;
 
 private:
@@ -49,14 +50,15 @@ private:
     int64_t good_until = 0;       // latest nextUpdate of the issuer's lists, seconds since 1970
   };
 
-  TrustVerdict judge_path(std::span<const Der> chain, std::span<const X509Fields> fields, std::span<const size_t> path,
-                          const Der &anchor) const;
-  TrustVerdict judge_leaf_usage(const X509Fields &leaf) const;
-  TrustVerdict judge_revocation(const X509Fields &leaf) const;
+  struct Path; // from the leaf to an anchor (client_trust.cpp)
+  class PathSearch;
+
+  TrustVerdict judge_path(const Path &path) const;
+  TrustVerdict judge_revocation(const Path &path) const;
   Result<void> load_revocations(const std::vector<Der> &lists, std::string &reason);
 
   std::multimap<std::string, Der> m_anchors;        // by subject: the bytes of the whole Name
-  std::map<std::string, Revocations> m_revocations; // by issuer: likewise
+  std::map<std::string, Revocations> m_revocations; // by the CA's subject and public key: two CAs may have one name
 };
 
 // CertFlags for wolfSSL's verification code.

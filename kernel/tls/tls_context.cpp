@@ -25,6 +25,7 @@ std::vector<uint8_t> make_endpoint_binding(const Der &leaf, SignatureHash hash)
   constexpr size_t header = 32;
   enum wc_HashType type = hash == SignatureHash::Bits512 ? WC_HASH_TYPE_SHA512 :
                           hash == SignatureHash::Bits384 ? WC_HASH_TYPE_SHA384 :
+                          hash == SignatureHash::Bits224 ? WC_HASH_TYPE_SHA224 :
                                                           WC_HASH_TYPE_SHA256;
   size_t digest_size = static_cast<size_t>(wc_HashGetDigestSize(type));
   std::vector<uint8_t> block(header + prefix.size() + digest_size);

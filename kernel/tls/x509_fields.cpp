@@ -75,6 +75,8 @@ SignatureHash pss_hash(DerReader parameters)
   auto tagged = fields.next(der::context(0));
   auto algorithm = tagged ? DerReader(tagged->content).next(der::kSequence) : std::nullopt;
   auto oid = algorithm ? DerReader(algorithm->content).next(der::kOid) : std::nullopt;
+  if (oid && is_oid(oid->content, "\x60\x86\x48\x01\x65\x03\x04\x02\x04"))
+    return SignatureHash::Bits224;
   if (oid && is_oid(oid->content, "\x60\x86\x48\x01\x65\x03\x04\x02\x02"))
     return SignatureHash::Bits384;
   if (oid && is_oid(oid->content, "\x60\x86\x48\x01\x65\x03\x04\x02\x03"))
@@ -94,10 +96,16 @@ SignatureHash parse_signature_hash(Bytes algorithm)
   if (id.size() == rsa.size() + 1 && is_oid(id.first(rsa.size()), rsa)) {
     if (id.back() == 10) // id-RSASSA-PSS
       return pss_hash(fields);
-    return id.back() == 12 ? SignatureHash::Bits384 : id.back() == 13 ? SignatureHash::Bits512 : SignatureHash::Bits256;
+    return id.back() == 14 ? SignatureHash::Bits224 :
+           id.back() == 12 ? SignatureHash::Bits384 :
+           id.back() == 13 ? SignatureHash::Bits512 :
+                             SignatureHash::Bits256;
   }
   if (id.size() == ecdsa.size() + 1 && is_oid(id.first(ecdsa.size()), ecdsa))
-    return id.back() == 3 ? SignatureHash::Bits384 : id.back() == 4 ? SignatureHash::Bits512 : SignatureHash::Bits256;
+    return id.back() == 1 ? SignatureHash::Bits224 :
+           id.back() == 3 ? SignatureHash::Bits384 :
+           id.back() == 4 ? SignatureHash::Bits512 :
+                            SignatureHash::Bits256;
   return SignatureHash::Bits256;
 }
 
@@ -171,6 +179,8 @@ void parse_extensions(Bytes list, X509Fields &fields)
       auto constraints = DerReader(value->content).next(der::kSequence);
       auto authority = constraints ? DerReader(constraints->content).next(der::kBoolean) : std::nullopt;
       fields.is_authority = authority && authority->content.size() == 1 && authority->content[0] != 0;
+    } else if (oid->content[2] == 30) {
+      fields.has_name_constraints = true;
     } else if (oid->content[2] == 37) {
       parse_extended_usage(value->content, fields);
     }
@@ -191,7 +201,7 @@ std::optional<X509Fields> X509Fields::parse(std::span<const uint8_t> certificate
   X509Fields fields;
   auto outer = DerReader(certificate).next(der::kSequence);
   auto body = outer ? DerReader(outer->content).next(der::kSequence) : std::nullopt;
-  if (!body)
+  if (!body || outer->whole.size() != certificate.size())
     return std::nullopt;
   DerReader reader(body->content);
   if (auto tagged = reader.next(der::context(0))) {
@@ -215,6 +225,7 @@ std::optional<X509Fields> X509Fields::parse(std::span<const uint8_t> certificate
   fields.serial = serial->content;
   fields.issuer = issuer->whole;
   fields.subject = subject->whole;
+  fields.key = key->whole;
   fields.not_before = *not_before;
   fields.not_after = *not_after;
   fields.signature_hash = parse_signature_hash(algorithm->content);

@@ -12,13 +12,14 @@ namespace httpsys::tls {
 
 enum class KeyType : uint8_t { Unknown, Rsa, Ecdsa, Ed25519 };
 // Of SHA-2, by its size; the names Sha256 and so on are macros of wolfSSL.
-enum class SignatureHash : uint8_t { Bits256, Bits384, Bits512 };
+enum class SignatureHash : uint8_t { Bits224, Bits256, Bits384, Bits512 };
 
 struct X509Fields {
   uint32_t version = 1;
   std::span<const uint8_t> serial;  // content of the INTEGER
   std::span<const uint8_t> issuer;  // whole Name
   std::span<const uint8_t> subject; // whole Name
+  std::span<const uint8_t> key;     // whole SubjectPublicKeyInfo
   int64_t not_before = 0;           // seconds since 1970
   int64_t not_after = 0;
   KeyType key_type = KeyType::Unknown;
@@ -30,7 +31,9 @@ struct X509Fields {
   bool has_extended_usage = false;
   bool allows_client = true; // no extendedKeyUsage, or clientAuth or anyExtendedKeyUsage in it
   bool allows_server = true;
+  bool has_name_constraints = false;
 
+  // Exactly one certificate: bytes behind it are an error, or one certificate could be shown under many hashes.
   static std::optional<X509Fields> parse(std::span<const uint8_t> certificate);
   bool is_self_issued() const;
 };

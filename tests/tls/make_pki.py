@@ -42,6 +42,26 @@ basicConstraints = critical,CA:TRUE,pathlen:0
 keyUsage = critical,keyCertSign,cRLSign
 subjectKeyIdentifier = hash
 authorityKeyIdentifier = keyid
+[limited]
+basicConstraints = critical,CA:TRUE
+keyUsage = critical,keyCertSign,cRLSign
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
+nameConstraints = critical,permitted;email:inside.test
+[web]
+basicConstraints = critical,CA:TRUE
+keyUsage = critical,keyCertSign,cRLSign
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
+extendedKeyUsage = serverAuth
+[inside]
+basicConstraints = CA:FALSE
+extendedKeyUsage = clientAuth
+subjectAltName = email:alice@inside.test
+[outside]
+basicConstraints = CA:FALSE
+extendedKeyUsage = clientAuth
+subjectAltName = email:mallory@outside.test
 [noid]
 basicConstraints = critical,CA:TRUE
 keyUsage = critical,keyCertSign,cRLSign
@@ -127,6 +147,11 @@ def authorities():
     issue("stale", "root", "sub", first=-20, last=-1)
     issue("short", "root", "short")
     issue("below", "short", "sub")
+    issue("limited", "root", "limited")
+    issue("sublimited", "limited", "sub")  # repeats nothing of what limits its issuer
+    issue("web", "root", "web")
+    issue("gone", "root", "sub")
+    issue("first_old", "root", "sub", subject="/O=httpsys tests/CN=first")  # the first one's name, its former key
     # An intermediate that claims to be the root's but is signed by a stranger, without the key identifier that would tell.
     issue("planted", "forged", "noid")
 
@@ -136,6 +161,7 @@ def servers():
     issue("server_rsa", "root", "server", subject="/O=httpsys tests/CN=localhost", kind="rsa2048")
     issue("server_p384", "root", "server", subject="/O=httpsys tests/CN=localhost", digest="sha384")
     issue("server_p521", "root", "server", subject="/O=httpsys tests/CN=localhost", digest="sha512")
+    issue("server_sha224", "root", "server", subject="/O=httpsys tests/CN=localhost", digest="sha224")
     issue("server_sha1", "root", "server", subject="/O=httpsys tests/CN=localhost", digest="sha1")
     issue("server_old", "root", "server", subject="/O=httpsys tests/CN=localhost", first=-20, last=-1)
     issue("server_weak", "root", "server", subject="/O=httpsys tests/CN=localhost", kind="rsa1024")
@@ -164,6 +190,13 @@ def clients():
     issue("staleleaf", "stale", "client", chain=["stale"])
     issue("toolong", "below", "client", chain=["below", "short"])
     issue("leafissuer", "good", "client", chain=["good"])  # signed by a certificate that is no CA
+    issue("inside", "sublimited", "inside", chain=["sublimited", "limited"])
+    issue("outside", "sublimited", "outside", chain=["sublimited", "limited"])
+    issue("directly", "limited", "outside", chain=["limited"])
+    issue("webclient", "web", "client", chain=["web"])
+    issue("orphan", "gone", "client", chain=["gone"])
+    issue("rolled", "first", "client", chain=["first"])
+    issue("namesake", "forged", "client")
     issue("mallory", "planted", "client", chain=["planted"])
     issue("oldrooted", "oldroot", "client")
     key("v1")
@@ -191,6 +224,7 @@ def main():
     clients()
     ca = ["ca", "-batch", "-config", "ca.cnf", "-cert", "root.crt", "-keyfile", "root.key", "-md", "sha256"]
     run(*ca, "-revoke", "revoked.crt")
+    run(*ca, "-revoke", "gone.crt")
     run(*ca, "-gencrl", "-crldays", "3650", "-out", "root.crl")
     run(*ca, "-gencrl", "-crl_lastupdate", stamp(-20), "-crl_nextupdate", stamp(-1), "-out", "stale.crl")
     for other in ("forged", "other"):

@@ -112,6 +112,41 @@ int httpsys_wolfssl_message_pending(const WOLFSSL *ssl)
     return ssl->arrays != NULL && ssl->arrays->pendingMsgSz != 0;
 }
 
+int httpsys_wolfssl_check_names(WOLFSSL_CERT_MANAGER *manager, const unsigned char *certificate, int size)
+{
+    DecodedCert cert;
+    Signer *signer = NULL;
+    int row = 0, i, ret;
+    for (i = 0; i < CA_TABLE_SIZE; i++) {
+        if (manager->caTable[i] != NULL && (signer != NULL || manager->caTable[i]->next != NULL))
+            return BAD_FUNC_ARG;
+        if (manager->caTable[i] != NULL) {
+            signer = manager->caTable[i];
+            row = i;
+        }
+    }
+    if (signer == NULL)
+        return BAD_FUNC_ARG;
+    InitDecodedCert(&cert, certificate, (word32)size, NULL);
+    ret = ParseCert(&cert, CERT_TYPE, NO_VERIFY, NULL);
+    if (ret == 0) {   /* the CA takes the place of the issuer, in whichever row the library looks for that */
+        XMEMCPY(signer->subjectNameHash, cert.issuerHash, sizeof(signer->subjectNameHash));
+        if (cert.extAuthKeyIdSet)
+            XMEMCPY(signer->subjectKeyIdHash, cert.extAuthKeyId, sizeof(signer->subjectKeyIdHash));
+        for (i = 0; i < CA_TABLE_SIZE; i++)
+            manager->caTable[i] = signer;
+    }
+    FreeDecodedCert(&cert);
+    if (ret == 0) {
+        InitDecodedCert(&cert, certificate, (word32)size, NULL);
+        ret = ParseCert(&cert, CERT_TYPE, VERIFY_NAME, manager);
+        FreeDecodedCert(&cert);
+    }
+    for (i = 0; i < CA_TABLE_SIZE; i++)
+        manager->caTable[i] = i == row ? signer : NULL;
+    return ret;
+}
+
 void httpsys_wolfssl_skip_record(WOLFSSL *ssl)
 {
     if (++ssl->keys.peer_sequence_number_lo == 0)

@@ -47,6 +47,10 @@ TEST_CASE("verdicts")
     {"v1", 0x800B010A, "is not an X.509 v3 certificate"},
     {"toolong", 0x800B010A, "path length"},
     {"leafissuer", 0x800B010A, "is not a CA's and has signed another one"},
+    {"inside", 0, ""},
+    {"outside", 0x800B010A, "is outside of its CA's name constraints"},
+    {"directly", 0x800B010A, "is outside of its CA's name constraints"},
+    {"webclient", 0x800B0110, "\"CN=web, O=httpsys tests\" does not allow client authentication"},
     {"mallory", 0x80096004, "the signature on the certificate \"CN=planted, O=httpsys tests\" is not its issuer's"},
     {"weak", 0x800B0109, "too weak: 1024 bits"},
   };
@@ -86,6 +90,11 @@ TEST_CASE("CAs")
     CHECK(make_trust(pki("root.crt") + pki("forged.crt")).judge(pki_chain("mallory")).flags == 0);
     CHECK(make_trust(pki("forged.crt")).judge(pki_chain("noski")).flags == cert_flags::kBadSignature);
   }
+  SUBCASE("one whose name an issuer in the list has, too")
+  {
+    CHECK(make_trust(pki("root.crt") + pki("first_old.crt")).judge(pki_chain("rolled")).flags == 0);
+    CHECK(make_trust(pki("first_old.crt")).judge(pki_chain("rolled")).flags == cert_flags::kUntrustedRoot);
+  }
   SUBCASE("one that is out of date")
   {
     TrustVerdict verdict = make_trust(pki("oldroot.crt")).judge(pki_chain("oldrooted"));
@@ -103,6 +112,9 @@ TEST_CASE("revocation lists")
   CHECK(trust.judge(pki_chain("untrusted")).reason == "there is no revocation list of \"CN=Other Root, O=somebody else\"");
   CHECK(trust.judge(pki_chain("expired")).flags == 0x800B0101);
   CHECK(make_trust(pki("root.crt")).judge(pki_chain("revoked")).flags == 0);
+  CHECK(trust.judge(pki_chain("orphan")).flags == 0x800B010C); // its issuer is revoked
+  CHECK(trust.judge(pki_chain("orphan")).reason == "the certificate \"CN=gone, O=httpsys tests\" is revoked");
+  CHECK(trust.judge(pki_chain("chain4")).flags == 0x80092012);
   ClientTrust stale = make_trust(pki("root.crt"), pki("stale.crl"));
   CHECK(stale.judge(pki_chain("good")).flags == 0x80092013);
   CHECK(stale.judge(pki_chain("good")).reason == "the revocation list of \"CN=Test Root, O=httpsys tests\" is out of date");
@@ -111,9 +123,22 @@ TEST_CASE("revocation lists")
   CHECK(both.judge(pki_chain("revoked")).flags == 0x800B010C);
 }
 
+TEST_CASE("a revocation list is its CA's, not its namesake's")
+{
+  CHECK(make_trust(pki("forged.crt"), pki("forged.crl")).judge(pki_chain("namesake")).flags == 0);
+  std::string both = pki("root.crt") + pki("forged.crt");
+  CHECK(make_trust(both, pki("root.crl")).judge(pki_chain("namesake")).flags == cert_flags::kNoRevocationCheck);
+  CHECK(make_trust(both, pki("forged.crl")).judge(pki_chain("revoked")).flags == cert_flags::kNoRevocationCheck);
+  CHECK(make_trust(both, pki("forged.crl") + pki("root.crl")).judge(pki_chain("revoked")).flags == cert_flags::kRevoked);
+  CHECK(make_trust(both, pki("stale.crl") + pki("forged.crl")).judge(pki_chain("good")).flags == cert_flags::kRevocationOffline);
+}
+
 TEST_CASE("hostile lists")
 {
   ClientTrust trust = make_trust(pki("root.crt"));
+  Der longer = pki_leaf("good"); // it would be the same certificate under another hash
+  longer.push_back(0);
+  CHECK(trust.judge(std::vector<Der>{longer}).flags == cert_flags::kChaining);
   CHECK(trust.judge(std::vector<Der>{Der{}}).flags == cert_flags::kChaining);
   CHECK(trust.judge(std::vector<Der>{pki_leaf("good"), Der{0x30, 0x80}}).flags == cert_flags::kChaining);
   std::vector<Der> ten(10, pki_leaf("good"));
@@ -121,6 +146,11 @@ TEST_CASE("hostile lists")
   // Certificates that name each other as issuers must not be walked in a circle.
   std::vector<Der> circle{pki_leaf("selfsigned"), pki_leaf("selfsigned"), pki_leaf("selfsigned")};
   CHECK(trust.judge(circle).flags == cert_flags::kUntrustedRoot);
+  // Nor may many of one name be walked in every order.
+  std::vector<Der> crowd{pki_leaf("noski")};
+  for (int i = 0; i < 8; i++)
+    crowd.push_back(pki_leaf(i % 2 ? "forged" : "root"));
+  CHECK(make_trust(pki("other.crt")).judge(crowd).flags == cert_flags::kUntrustedRoot);
   Der whole = pki_leaf("good");
   for (size_t i = 0; i < whole.size(); i += 3) { // whatever byte is wrong, it is never trusted
     Der broken = whole;

@@ -17,7 +17,8 @@ TEST_CASE("endpoint binding")
     size_t size;
   };
   const Row rows[] = {{"server", "sha256", 85},      {"server_rsa", "sha256", 85},  {"server_p384", "sha384", 101},
-                      {"server_p521", "sha512", 117}, {"server_sha1", "sha256", 85}, {"server_ed25519", "sha256", 85}};
+                      {"server_p521", "sha512", 117}, {"server_sha1", "sha256", 85}, {"server_ed25519", "sha256", 85},
+                      {"server_sha224", "sha224", 81}};
   for (const Row &row : rows) {
     CAPTURE(row.server);
     RefPtr<TlsContext> context = make_context(pki_settings(row.server));
