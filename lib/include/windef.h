@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Windows' basic types and macros on Linux: integers of Windows' widths (LONG, ULONG and DWORD have 32 bits), 16-bit WCHAR, handles,
- * decorations that mean nothing here. Layouts equal Windows x86_64: tests/abi checks every one. C99 and later, C++11 and later.
+ * decorations that mean nothing here. Layouts equal Windows x86_64: tests/abi checks every one. C90 and later, C++11 and later.
  *
  * WCHAR has 16 bits always, as every function takes UTF-16. With -fshort-wchar it is wchar_t, so that L"..." fits; without, which is
  * the usual case, it is char16_t and literals are written u"...". HTTPSYS_TEXT("...") and TEXT("...") are right in both. */
@@ -107,8 +107,8 @@ typedef int16_t SHORT, INT16;
 typedef uint16_t USHORT, WORD, UINT16;
 typedef int32_t INT, LONG, BOOL, INT32, LONG32, HRESULT, NTSTATUS;
 typedef uint32_t UINT, ULONG, DWORD, UINT32, ULONG32, DWORD32, ACCESS_MASK;
-typedef long long LONGLONG, INT64, LONG64;
-typedef unsigned long long ULONGLONG, UINT64, ULONG64, DWORD64, DWORDLONG;
+__extension__ typedef long long LONGLONG, INT64, LONG64;
+__extension__ typedef unsigned long long ULONGLONG, UINT64, ULONG64, DWORD64, DWORDLONG;
 typedef intptr_t INT_PTR, LONG_PTR, SSIZE_T;
 typedef uintptr_t UINT_PTR, ULONG_PTR, DWORD_PTR;
 typedef size_t SIZE_T;

@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 WARNINGS = ['-Wall', '-Wextra', '-Wpedantic', '-Wconversion', '-Wshadow', '-Wundef', '-Werror']
-DIALECTS = {'c': ['c99', 'gnu99', 'c17', 'c11'], 'c++': ['c++11', 'c++17', 'c++20']}
+DIALECTS = {'c': ['c90', 'gnu90', 'c99', 'gnu99', 'c17', 'c11'], 'c++': ['c++11', 'c++17', 'c++20']}
 MODES = [[], ['-DUNICODE', '-D_UNICODE'], ['-DNONAMELESSUNION'], ['-DWIN32_LEAN_AND_MEAN'], ['-fshort-wchar'], ['-DNOMINMAX'],
          ['-DWIN32_NO_STATUS'], ['-D_WIN32_WINNT=0x0501'], ['-D_GNU_SOURCE', '-DNONAMELESSSTRUCT'],
          ['-DUNICODE', '-DNONAMELESSUNION', '-DWIN32_LEAN_AND_MEAN', '-D_WIN32_WINNT=0x0601', '-fshort-wchar']]
@@ -45,7 +45,7 @@ def jobs(include_dir, compilers):
                 yield [*base, '-Wno-unknown-pragmas', f'-std={newest}', *mode, usage], ''
         for dialect in DIALECTS[language][:-1]:
             # u"..." is C11's, and gnu99 has it.
-            if dialect != 'c99':
+            if dialect not in ('c90', 'gnu90', 'c99'):
                 yield [*base, '-Wno-unknown-pragmas', f'-std={dialect}', usage], ''
             yield [*base, f'-std={dialect}', '-'], ''.join(f'#include <{name}>\n' for name in headers) + 'extern int only_header;\n'
 
