@@ -301,8 +301,9 @@ void SendCall::segment_completed(Segment &segment, const Completion &completion)
 // Under the dispatcher lock, which must not wait for one that is held while a file is read.
 bool SendCall::try_cancel()
 {
-  if (m_request_queue->session().defer(*this))
-    ref();
+  ref(); // before: another thread may run and drop what is deferred at once
+  if (!m_request_queue->session().defer(*this))
+    unref();
   return false;
 }
 

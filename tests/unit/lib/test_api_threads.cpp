@@ -189,6 +189,45 @@ TEST_CASE("a storm of waits and cancels: each operation ends once, cancelled or 
   threads[3].join();
 }
 
+// What a cancelled send needs done is left to the next thread that reaps, which may be at it before the canceller is out of its call.
+TEST_CASE("sends that are cancelled again and again, while others reap, live until they end")
+{
+  Api api;
+  api.daemon.answer(HSYS_OP_CANCEL, {}); // and the send stays where it is
+  api.daemon.park(HSYS_OP_SEND_BODY);
+  char byte = 'x';
+  HTTP_DATA_CHUNK chunk{};
+  chunk.FromMemory.pBuffer = &byte;
+  chunk.FromMemory.BufferLength = 1;
+  std::vector<OVERLAPPED> overlapped(64);
+  for (size_t i = 0; i < overlapped.size(); i++) {
+    overlapped[i].hEvent = CreateEvent(nullptr, TRUE, FALSE, nullptr);
+    REQUIRE(HttpSendResponseEntityBody(api.queue, i + 1, 0, 1, &chunk, nullptr, nullptr, 0, &overlapped[i], nullptr) == ERROR_IO_PENDING);
+  }
+  std::atomic<int> working{2};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 2; t++)
+    threads.emplace_back([&] {
+      for (int i = 0; i < kRounds; i++)
+        CHECK(CancelIoEx(api.queue, nullptr));
+      working--;
+    });
+  while (working)
+    CHECK(httpsys_dispatch() == NO_ERROR);
+  join(threads);
+  std::vector<uint32_t> irp_ids;
+  for (size_t i = 0; i < overlapped.size(); i++)
+    irp_ids.push_back(api.daemon.wait_parked(HSYS_OP_SEND_BODY, i).entry.irp_id);
+  for (uint32_t irp_id : irp_ids)
+    api.daemon.complete(irp_id, {.information = 1});
+  for (OVERLAPPED &one : overlapped) {
+    CHECK(WaitForSingleObject(one.hEvent, 20000) == WAIT_OBJECT_0);
+    CHECK(one.Internal == 0);
+    CHECK(one.InternalHigh == 1);
+    CloseHandle(one.hEvent);
+  }
+}
+
 TEST_CASE("blocked threads wake when the queue is shut down, and when it is closed")
 {
   Api api;
