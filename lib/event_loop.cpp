@@ -28,13 +28,11 @@ constinit EventLoop EventLoop::s_instance;
 
 int EventLoop::descriptor()
 {
-  Ref<CompletionSource> source = Reaper::instance().source();
   std::lock_guard lock(m_mutex);
-  m_bell = source ? source->bell() : -1;
-  if (m_bell < 0)
+  if (!watch_source())
     return -1;
   if (m_epoll >= 0)
-    return watch(m_epoll, m_bell) ? m_epoll : -1;
+    return m_epoll;
   int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   int epoll = event < 0 ? -1 : epoll_create1(EPOLL_CLOEXEC);
   if (epoll < 0 || !watch(epoll, event) || !watch(epoll, m_bell)) {
@@ -49,14 +47,22 @@ int EventLoop::descriptor()
   return epoll;
 }
 
-void EventLoop::set_bell(int bell)
+// m_mutex is held over the look at the source too: of two threads that see two sources, the one with the newer has the last word.
+// False when there is no bell, or it cannot be watched.
+bool EventLoop::watch_source()
 {
-  std::lock_guard lock(m_mutex);
-  if (m_epoll >= 0 && m_bell >= 0)
+  Ref<CompletionSource> source = Reaper::instance().source();
+  int bell = source ? source->bell() : -1;
+  if (m_epoll >= 0 && m_bell >= 0 && m_bell != bell)
     epoll_ctl(m_epoll, EPOLL_CTL_DEL, m_bell, nullptr);
   m_bell = bell;
-  if (m_epoll >= 0 && m_bell >= 0)
-    watch(m_epoll, m_bell);
+  return bell >= 0 && (m_epoll < 0 || watch(m_epoll, bell));
+}
+
+void EventLoop::source_changed()
+{
+  std::lock_guard lock(m_mutex);
+  watch_source();
 }
 
 void EventLoop::note_completions()
@@ -80,7 +86,7 @@ uint32_t EventLoop::dispatch()
   uint32_t code = Reaper::instance().dispatch();
   t_is_dispatching = false;
   if (code != NO_ERROR)
-    set_bell(-1); // told once: a dead session's bell is readable for ever
+    source_changed(); // told once: a dead session's bell is readable for ever
   return code;
 }
 

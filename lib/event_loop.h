@@ -16,8 +16,8 @@ public:
   int descriptor();
   // httpsys_dispatch().
   uint32_t dispatch();
-  // The source has another bell; -1: there is none any more.
-  void set_bell(int bell);
+  // The reaper has another source, or none, or its source has died: watches the bell of the one that there is now.
+  void source_changed();
   // Completions were taken in, or the session died. Any thread, any lock.
   void note_completions();
 
@@ -26,6 +26,7 @@ public:
 
 private:
   constexpr EventLoop() = default;
+  bool watch_source();
 
   std::mutex m_mutex; // guards m_epoll and m_bell
   int m_epoll = -1;

@@ -28,7 +28,7 @@ uint32_t Library::initialise(uint32_t flags, ErrorText &why)
     if (!session)
       return code;
     Reaper::instance().set_source(Ref<CompletionSource>(session.get()));
-    EventLoop::instance().set_bell(session->bell());
+    EventLoop::instance().source_changed();
     register_fork_handlers();
   }
   std::lock_guard lock(m_mutex);
@@ -45,8 +45,6 @@ uint32_t Library::initialise(uint32_t flags, ErrorText &why)
 
 bool Library::terminate(uint32_t flags)
 {
-  std::lock_guard connecting(m_connect_mutex);
-  Ref<ClientSession> unused;
   {
     std::lock_guard lock(m_mutex);
     bool has_server = !(flags & HTTP_INITIALIZE_SERVER) || m_server_count, has_config = !(flags & HTTP_INITIALIZE_CONFIG) || m_config_count;
@@ -54,29 +52,33 @@ bool Library::terminate(uint32_t flags)
       return false;
     m_server_count -= (flags & HTTP_INITIALIZE_SERVER) != 0;
     m_config_count -= (flags & HTTP_INITIALIZE_CONFIG) != 0;
-    unused = take_unused_session();
   }
-  end(std::move(unused));
+  end_if_unused();
   return true;
 }
 
 // m_mutex is held.
-Ref<ClientSession> Library::take_unused_session()
+bool Library::is_unused() const
 {
-  if (!m_session || m_server_count || m_config_count || (m_open_objects && !m_session->is_dead()))
-    return {};
-  m_open_objects = 0;
-  return Ref<ClientSession>::adopt(std::exchange(m_session, nullptr));
+  return m_session && !m_server_count && !m_config_count && (!m_open_objects || m_session->is_dead());
 }
 
-// What other threads wait for at this moment will not come any more.
-void Library::end(Ref<ClientSession> session)
+// What other threads wait for at this moment will not come any more. Nobody connects meanwhile, and so the source that the reaper
+// loses is the session's own.
+void Library::end_if_unused()
 {
-  if (!session)
-    return;
+  std::lock_guard connecting(m_connect_mutex);
+  Ref<ClientSession> session;
+  {
+    std::lock_guard lock(m_mutex);
+    if (!is_unused())
+      return;
+    m_open_objects = 0;
+    session = Ref<ClientSession>::adopt(std::exchange(m_session, nullptr));
+  }
   session->channel().fail("HttpTerminate ended the session with httpsysd.");
-  EventLoop::instance().set_bell(-1);
   Reaper::instance().set_source({});
+  EventLoop::instance().source_changed();
 }
 
 Ref<ClientSession> Library::session()
@@ -104,15 +106,15 @@ void Library::object_opened(ClientSession &session)
 
 void Library::object_closed(ClientSession &session)
 {
-  Ref<ClientSession> unused;
   {
     std::lock_guard lock(m_mutex);
     if (&session != m_session)
       return;
     m_open_objects -= m_open_objects != 0;
-    unused = take_unused_session();
+    if (!is_unused())
+      return;
   }
-  end(std::move(unused));
+  end_if_unused();
 }
 
 // After the reaper's, which set_source() registers: the last ones registered run first before a fork, and our locks come before its.

@@ -31,8 +31,8 @@ public:
 
 private:
   constexpr Library() = default;
-  Ref<ClientSession> take_unused_session();
-  void end(Ref<ClientSession> session);
+  bool is_unused() const;
+  void end_if_unused();
   void register_fork_handlers();
   void forget_parent();
   static void before_fork();
@@ -40,7 +40,7 @@ private:
   static void after_fork_in_child();
 
   ProcessGuard m_guard;
-  std::mutex m_connect_mutex; // held while connecting; before m_mutex
+  std::mutex m_connect_mutex; // held while a session is made or ended; before m_mutex
   std::mutex m_mutex;         // guards the members below
   ClientSession *m_session = nullptr; // one reference
   uint32_t m_server_count = 0, m_config_count = 0;

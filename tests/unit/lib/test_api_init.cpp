@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // HttpInitialize, HttpTerminate, what needs them, what does not exist yet, and httpsys.h (http-server-api.md 2.0, 2.1).
+#include "lib/library.h"
+#include "lib/reaper.h"
 #include "tests/unit/lib/api_fixture.h"
 #include <poll.h>
 #include <csignal>
@@ -265,6 +267,48 @@ TEST_CASE("HttpTerminate while a thread is in a call: the call ends")
   CHECK(HttpTerminate(HTTP_INITIALIZE_SERVER, nullptr) == NO_ERROR);
   thread.join();
   CHECK(code == ERROR_OPERATION_ABORTED);
+}
+
+namespace {
+
+// Holds up the thread that ends the session.
+class SlowEnd final : public httpsys::lib::ChannelOperation {
+public:
+  SlowEnd() { entry.op = HSYS_OP_WAIT_DISCONNECT; }
+  void on_completion(const httpsys::lib::Completion &) override
+  {
+    has_begun = true;
+    while (!may_end)
+      std::this_thread::yield();
+  }
+  std::atomic<bool> has_begun{false}, may_end{false};
+};
+
+}
+
+TEST_CASE("HttpInitialize while another thread closes the last queue of the session before: the new session is whole")
+{
+  FakeDaemon daemon, second;
+  setenv("HTTPSYS_SOCKET", daemon.path().c_str(), 1);
+  REQUIRE(initialise() == NO_ERROR);
+  HANDLE queue = nullptr;
+  REQUIRE(HttpCreateRequestQueue(kVersion2, nullptr, nullptr, 0, &queue) == NO_ERROR);
+  SlowEnd operation;
+  REQUIRE(httpsys::lib::Library::instance().session()->channel().submit(operation, httpsys::lib::ClientChannel::Patience::Wait) ==
+    httpsys::lib::ClientChannel::Submitted::Yes);
+  REQUIRE(HttpTerminate(HTTP_INITIALIZE_SERVER, nullptr) == NO_ERROR);
+  std::thread closing([&] { CHECK(HttpCloseRequestQueue(queue) == NO_ERROR); });
+  while (!operation.has_begun)
+    std::this_thread::yield();
+  setenv("HTTPSYS_SOCKET", second.path().c_str(), 1);
+  std::thread initialising([] { CHECK(initialise() == NO_ERROR); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(100)); // enough to connect, if it were allowed
+  operation.may_end = true;
+  closing.join();
+  initialising.join();
+  CHECK(httpsys::lib::Reaper::instance().source());
+  CHECK(httpsys_completion_fd() >= 0);
+  CHECK(HttpTerminate(HTTP_INITIALIZE_SERVER, nullptr) == NO_ERROR);
 }
 
 TEST_CASE("a child of fork() has nothing of its parent, who goes on; it may begin anew")
