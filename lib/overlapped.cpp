@@ -5,6 +5,7 @@
 #include "lib/reasons.h"
 #include "lib/status_map.h"
 #include "uapi/status.h"
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -18,7 +19,14 @@ constexpr ULONG_PTR kNoPacket = 1; // bit of hEvent
 
 using OverlappedList = List<PendingOperation, OverlappedHash>;
 constinit OverlappedList g_by_overlapped[1024];
-thread_local char t_identity;
+
+// Of this thread and, unlike an address or a thread id, never of another one later.
+uint64_t thread_number()
+{
+  static std::atomic<uint64_t> s_last{0};
+  thread_local const uint64_t number = s_last.fetch_add(1, std::memory_order_relaxed) + 1;
+  return number;
+}
 
 OverlappedList &list_of(const OVERLAPPED *overlapped)
 {
@@ -55,12 +63,13 @@ uint32_t QueueObject::cancel(const OVERLAPPED *which, Whose whose)
 {
   List<PendingOperation> withdrawn;
   uint32_t count = 0;
+  uint64_t this_thread = thread_number();
   {
     DispatcherGuard guard;
     PendingOperation *operation = which ? PendingOperation::find(*which) : m_operations.first();
     while (operation) {
       PendingOperation *next = which ? nullptr : m_operations.next(*operation);
-      if (&operation->queue() == this && (whose == Whose::AllThreads || operation->m_thread == &t_identity)) {
+      if (&operation->queue() == this && (whose == Whose::AllThreads || operation->m_thread == this_thread)) {
         count++;
         bool is_blocking = operation->is_blocking();
         if (operation->try_cancel()) {
@@ -75,10 +84,14 @@ uint32_t QueueObject::cancel(const OVERLAPPED *which, Whose whose)
   }
   while (PendingOperation *operation = withdrawn.take_first())
     operation->withdrawn();
-  // Operations whose end takes more than the dispatcher lock allows have left it to the next thread that reaps.
   if (count)
-    Reaper::instance().poll();
+    settle_cancelled();
   return count;
+}
+
+void QueueObject::settle_cancelled()
+{
+  Reaper::instance().poll();
 }
 
 PendingOperation *PendingOperation::find(const OVERLAPPED &overlapped)
@@ -120,7 +133,7 @@ uint32_t PendingOperation::begin(QueueObject &queue, OVERLAPPED *overlapped)
 
 void PendingOperation::link(DispatcherGuard &guard)
 {
-  m_thread = &t_identity;
+  m_thread = thread_number();
   m_queue->m_operations.append(*this);
   if (!m_overlapped)
     return;

@@ -32,6 +32,8 @@ public:
 
 protected:
   QueueObject() : WaitableObject(kKind, false, false) {}
+  // Operations whose end takes more than the dispatcher lock allows have left it to the next thread that reaps: this one.
+  virtual void settle_cancelled();
 
 private:
   friend class PendingOperation;
@@ -113,7 +115,7 @@ private:
   Ref<QueueObject> m_queue;
   Ref<EventObject> m_event;
   Packet *m_packet = nullptr;
-  const void *m_thread = nullptr; // who began it
+  uint64_t m_thread = 0; // who began it
   List<ResultWaiter> m_waiters;
   // Of a blocking call.
   ResultWaiter m_result;

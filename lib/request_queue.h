@@ -23,6 +23,8 @@ public:
   void close() override;
 
 private:
+  // The reaper may have another session by now, or none.
+  void settle_cancelled() override { m_session->reap(false); }
   RequestQueue(Ref<ClientSession> session, uint64_t daemon_handle, uint64_t server_session, uint64_t url_group) :
     m_session(std::move(session)), m_daemon_handle(daemon_handle), m_server_session(server_session), m_url_group(url_group)
   {

@@ -203,6 +203,9 @@ TEST_CASE("cancelling: one, all, this thread's, none")
   CHECK(operations[3].cancels == 1);
   CHECK_FALSE(CancelIoEx(other.handle, nullptr));
   CHECK(GetLastError() == ERROR_NOT_FOUND);
+  // A thread that has the stack of one that has ended is another thread.
+  std::thread([&] { CHECK(CancelIo(queue.handle)); }).join();
+  CHECK(operations[3].cancels == 1);
   for (TestOperation &operation : operations)
     operation.fail(HSYS_STATUS_CANCELLED);
   CHECK_FALSE(CancelIoEx(queue.handle, &overlapped[1]));
