@@ -27,8 +27,7 @@ ULONG publish_queue(ApiCall &call, uint64_t daemon_handle, uint64_t server_sessi
   if (queue) {
     queue->close();
   } else {
-    SyncOperation close_handle(HSYS_OP_CLOSE_HANDLE, daemon_handle, 0);
-    close_handle.run(*session);
+    RequestQueue::close_at_daemon(*session, daemon_handle, server_session);
     Library::instance().object_closed(*session);
   }
   return call.refuse(ERROR_NOT_ENOUGH_MEMORY, "no memory, or no handle left.");

@@ -17,13 +17,18 @@ void RequestQueue::close()
   if (!Library::instance().is_own_process())
     return;
   cancel(nullptr, Whose::AllThreads);
-  if (m_server_session) {
-    SyncOperation end_session(HSYS_OP_CLOSE_SERVER_SESSION, 0, m_server_session);
-    end_session.run(*m_session);
-  }
-  SyncOperation close_handle(HSYS_OP_CLOSE_HANDLE, m_daemon_handle, 0);
-  close_handle.run(*m_session);
+  close_at_daemon(*m_session, m_daemon_handle, m_server_session);
   Library::instance().object_closed(*m_session);
+}
+
+void RequestQueue::close_at_daemon(ClientSession &session, uint64_t daemon_handle, uint64_t server_session)
+{
+  if (server_session) {
+    SyncOperation end_session(HSYS_OP_CLOSE_SERVER_SESSION, 0, server_session);
+    end_session.run(session);
+  }
+  SyncOperation close_handle(HSYS_OP_CLOSE_HANDLE, daemon_handle, 0);
+  close_handle.run(session);
 }
 
 }

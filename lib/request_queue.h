@@ -19,6 +19,9 @@ public:
   uint64_t url_group() const { return m_url_group; }
   BodyEnds &body_ends() { return m_body_ends; }
 
+  // Ends what the daemon has of a queue.
+  static void close_at_daemon(ClientSession &session, uint64_t daemon_handle, uint64_t server_session);
+
   // ^HandleObject
   void close() override;
 
