@@ -90,6 +90,7 @@ inline constexpr size_t kMaxEarlyDataDropped = 65536;         // bytes of record
 inline constexpr uint32_t kMaxRenegotiationWarnings = 3;      // a client that asks for a renegotiation once more is cut off
 inline constexpr size_t kTlsInputBytes = 65536;               // bytes; the socket is not read while so much ciphertext waits
 inline constexpr size_t kTlsOutputBytes = 262144;             // bytes; nothing is encrypted while so much waits for the socket
+inline constexpr size_t kTlsReplyBytes = 16384;               // bytes of TLS' own replies that the socket has not taken: 600 KeyUpdates
 inline constexpr uint64_t kTlsLingerMilliseconds = 1000;       // after an alert: time for the peer to read it before the socket closes
 inline constexpr uint32_t kMaxPemCertificates = 256; // blocks of one PEM text; a system's whole CA bundle has about 150
 

@@ -232,6 +232,8 @@ void Transport::flush()
   if (!m_sending.empty())
     return send_slice();
   note_sending(false);
+  if (m_tls)
+    m_tls->output_has_gone();
   // Idle connections are many.
   for (auto *buffer : {&m_output, &m_sending})
     if (buffer->capacity() > limits::kIdleBufferBytes)

@@ -136,6 +136,8 @@ size_t TlsStream::read(std::span<uint8_t> buffer)
   for (int attempt = 0; attempt < 2; attempt++) {
     m_output_mark = m_output.size();
     int count = wolfSSL_read(m_session, buffer.data(), static_cast<int>(std::min<size_t>(buffer.size(), kMaxWrite)));
+    if (!count_replies())
+      return 0;
     if (count > 0) {
       check_post_handshake_answer();
       return m_state == State::Failed ? 0 : static_cast<size_t>(count);
@@ -146,6 +148,14 @@ size_t TlsStream::read(std::span<uint8_t> buffer)
   }
   handle_read_error(code);
   return 0;
+}
+
+bool TlsStream::count_replies()
+{
+  m_reply_bytes += m_output.size() - m_output_mark;
+  if (m_reply_bytes > limits::kTlsReplyBytes)
+    fail("the client goes on asking for new keys and does not read the answers", Alert::UnexpectedMessage);
+  return m_state != State::Failed;
 }
 
 void TlsStream::handle_read_error(int code)

@@ -108,6 +108,9 @@ public:
   void shutdown();
   std::span<const uint8_t> output() const { return m_output.bytes(); }
   void consume_output(size_t count) { m_output.consume(count); }
+  // The socket has taken all output. What a client makes the library reply is bounded by limits::kTlsReplyBytes between two such calls:
+  // it could go on asking for new keys (RFC 8446 4.6.3) and never read the answers.
+  void output_has_gone() { m_reply_bytes = 0; }
 
   State state() const { return m_state; }
   const Failure &failure() const { return m_failure; }
@@ -149,6 +152,8 @@ private:
   void note_facts();
   void handle_read_error(int code);
   void handle_wait();
+  // False: the client makes us reply and takes nothing.
+  bool count_replies();
   void peer_closed(bool truncated);
 
   size_t read_while_renegotiating(std::span<uint8_t> buffer);
@@ -185,6 +190,7 @@ private:
   RecordCheck m_check;
   ByteQueue m_output;
   size_t m_output_mark = 0; // size of m_output before the library call that runs
+  size_t m_reply_bytes = 0; // what reading has added to the output since that was all gone
   State m_state = State::Handshake;
   Exchange m_exchange = Exchange::None;
   bool m_handshake_done = false;

@@ -287,6 +287,38 @@ TEST_CASE("a byte that is wrong anywhere is survived, and makes nobody's certifi
   }
 }
 
+TEST_CASE("a client that asks for new keys for ever must read the answers")
+{
+  initialize_library();
+  auto ask_for_keys = [](Pair &pair) {
+    REQUIRE(wolfSSL_update_keys(pair.client.get()) == WOLFSSL_SUCCESS);
+    CHECK(pair.server_read() == "");
+    return pair.client_read(); // wolfSSL's client asks only when it has had the last answer
+  };
+  SUBCASE("then it may")
+  {
+    Pair pair(true);
+    REQUIRE(pair.connect());
+    for (int i = 0; i < 2000; i++) {
+      ask_for_keys(pair);
+      pair.stream.output_has_gone();
+    }
+    CHECK(pair.stream.state() == TlsStream::State::Open);
+  }
+  SUBCASE("else the connection ends")
+  {
+    Pair pair(true);
+    REQUIRE(pair.connect());
+    int count = 0;
+    while (pair.stream.state() == TlsStream::State::Open && count++ < 2000)
+      ask_for_keys(pair);
+    CHECK(count > 500);
+    CHECK(pair.stream.state() == TlsStream::State::Failed);
+    CHECK(pair.stream.failure().alert_sent == 10);
+    CHECK(pair.stream.failure().reason.find("new keys") != std::string::npos);
+  }
+}
+
 TEST_CASE("output and input have their limits")
 {
   initialize_library();
