@@ -172,6 +172,16 @@ std::vector<std::string_view> supported_objects(std::string_view verb)
   return words.empty() ? distinct(&Rule::object, verb) : words;
 }
 
+std::vector<std::string_view> supported_verbs()
+{
+  std::vector<std::string_view> verbs = distinct(&Rule::verb);
+  std::erase_if(verbs, [](std::string_view verb) {
+    return std::none_of(std::begin(kRules), std::end(kRules),
+                        [&](const Rule &rule) { return rule.verb == verb && rule.id != CommandId::Unsupported; });
+  });
+  return verbs;
+}
+
 bool contains(std::span<const std::string_view> words, std::string_view word)
 {
   return std::find(words.begin(), words.end(), word) != words.end();
@@ -207,7 +217,7 @@ AdminAnswer no_such_command(const BareWords &bare)
     return unknown_word(fmt::format("unknown command {} (did you mean \"{}\"?)", quoted(bare.others[0]),
                                     nearest_word(bare.others[0], verbs)));
   if (bare.verb.empty())
-    return unknown_word(fmt::format("no command was given: {} are there", joined(verbs)));
+    return unknown_word(fmt::format("no command was given: {} are there", joined(supported_verbs())));
   std::vector<std::string_view> objects = supported_objects(bare.verb);
   if (objects.empty())
     return unknown_word(fmt::format("\"{}\" takes no \"{}\" after it", bare.verb, bare.object));
@@ -228,15 +238,18 @@ std::string command_name(const Rule &rule)
 
 AdminAnswer no_such_tag(const Rule &rule, const std::string &word)
 {
-  std::vector<std::string_view> tags;
-  for (const Tag &tag : rule.tags)
+  std::vector<std::string_view> tags, longer;
+  std::string written = lower_ascii(std::string_view(word).substr(0, word.find('=')));
+  for (const Tag &tag : rule.tags) {
     tags.push_back(tag.name);
-  std::string_view written = std::string_view(word).substr(0, word.find('='));
+    if (tag.need != Need::Unsupported && tag.name.starts_with(written))
+      longer.push_back(tag.name); // netsh takes such abbreviations
+  }
   if (tags.empty())
     return unknown_word(
       fmt::format("unknown word {}: \"{}\" takes no words after it", quoted(word), command_name(rule)));
   return unknown_word(fmt::format("unknown word {} for \"{}\" (did you mean \"{}=\"?)", quoted(word),
-                                  command_name(rule), nearest_word(written, tags)));
+                                  command_name(rule), nearest_word(written, longer.empty() ? tags : longer)));
 }
 
 // Takes "tag=value" into the command.

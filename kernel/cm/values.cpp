@@ -95,8 +95,10 @@ std::optional<std::string> parse_guid(std::string_view tag, std::string_view tex
   };
   if (!text.starts_with('{') || !text.ends_with('}') || text.size() < 2)
     return wrong("it must stand in braces, which some shells want in quotes");
-  if (text.size() != kGuidExample.size())
-    return wrong(fmt::format("it has {} characters between the braces, 36 are needed", text.size() - 2));
+  if (text.size() != kGuidExample.size()) {
+    size_t count = character_number(text, text.size()) - 3; // it counts from 1, and the braces
+    return wrong(fmt::format("it has {} character{} between the braces, 36 are needed", count, count == 1 ? "" : "s"));
+  }
   for (size_t index = 1; index + 1 < text.size(); index++) {
     bool hyphen = kGuidExample[index] == '-';
     if (hyphen ? text[index] != '-' : !is_hex(text[index]))

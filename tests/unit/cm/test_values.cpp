@@ -66,6 +66,8 @@ TEST_CASE("a GUID has braces, hyphens and 32 hex digits")
          Row{"}", braces},
          Row{"{", braces},
          Row{"{}", "it has 0 characters between the braces, 36 are needed"},
+         Row{"{1}", "it has 1 character between the braces, 36 are needed"},
+         Row{"{\u00e9\u00e9}", "it has 2 characters between the braces, 36 are needed"},
          Row{"{4dc3e181-e14b-4a21-b022-59fc669b091}", "it has 35 characters between the braces, 36 are needed"},
          Row{"{4dc3e181-e14b-4a21-b022-59fc669b09144}", "it has 37 characters between the braces, 36 are needed"},
          Row{"{4dc3e181ae14b-4a21-b022-59fc669b0914}", "character 10 must be a hyphen"},

@@ -40,7 +40,7 @@ class Alone(unittest.TestCase):
         self.fails(2, 'unknown word "sslcrt" after "show" (did you mean "sslcert"?)', 'show', 'sslcrt')
         self.fails(2, 'unknown word "certhas=00" for "add sslcert" (did you mean "certhash="?)', 'add', 'sslcert', 'certhas=00')
         self.fails(2, 'unknown option "--sokcet" (did you mean "--socket"?)', '--sokcet', 'x')
-        self.fails(2, 'no command was given: add, update, delete, show, import, flush and dump are there')
+        self.fails(2, 'no command was given: add, update, delete, show and import are there')
 
     def test_refused_before_the_daemon(self):
         self.fails(1, '"show urlacl" is not supported: there are no URL reservations yet, ports from 1024 are open to every program '
