@@ -125,8 +125,6 @@ inline constexpr uint32_t kShutdownSeconds = 10;                      // for req
 
 // main
 inline constexpr size_t kMaxConfigurationBytes = 1 << 20; // bytes of httpsys.toml; thirty times of what it can say
-inline constexpr uint32_t kMaxCores = 256;                // core threads; an id has 8 bits for its core
-inline constexpr size_t kMaxSocketPath = 107;             // bytes; sockaddr_un has 108 with the NUL
 
 // url
 inline constexpr uint32_t kUrlSegmentMaxLength = 260; // UTF-16 units of a path segment; HTTP.sys' default

@@ -46,6 +46,21 @@ size_t edit_distance(std::string_view left, std::string_view right)
   return above[right.size()];
 }
 
+std::string_view nearest_within(std::string_view word, std::span<const std::string_view> candidates, size_t most)
+{
+  word = word.substr(0, limits::kMaxQuotedText);
+  std::string_view nearest;
+  size_t least = SIZE_MAX;
+  for (std::string_view candidate : candidates) {
+    size_t distance = edit_distance(word, candidate);
+    if (distance < least && distance <= most) {
+      least = distance;
+      nearest = candidate;
+    }
+  }
+  return nearest;
+}
+
 }
 
 std::string lower_ascii(std::string_view text)
@@ -112,17 +127,12 @@ std::string quoted(std::string_view text)
 
 std::string_view nearest_word(std::string_view word, std::span<const std::string_view> candidates)
 {
-  word = word.substr(0, limits::kMaxQuotedText);
-  std::string_view nearest;
-  size_t least = SIZE_MAX;
-  for (std::string_view candidate : candidates) {
-    size_t distance = edit_distance(word, candidate);
-    if (distance < least) {
-      least = distance;
-      nearest = candidate;
-    }
-  }
-  return nearest;
+  return nearest_within(word, candidates, SIZE_MAX);
+}
+
+std::string_view close_word(std::string_view word, std::span<const std::string_view> candidates)
+{
+  return nearest_within(word, candidates, word.size() / 3);
 }
 
 std::string joined(std::span<const std::string_view> words, std::string_view last_joint)

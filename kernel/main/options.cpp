@@ -58,14 +58,16 @@ ParsedOptions unknown_option(std::string_view word)
     if (name == known)
       return refuse(2, fmt::format("{} takes no value", name));
   std::vector<std::string_view> candidates(written.begin(), written.end());
-  return refuse(2,
-                fmt::format("unknown option {} (did you mean \"{}\"?)", quoted(name), nearest_word(name, candidates)));
+  std::string_view meant = close_word(name, candidates);
+  if (meant.empty())
+    return refuse(2, fmt::format("unknown option {}: --help lists those that there are", quoted(name)));
+  return refuse(2, fmt::format("unknown option {} (did you mean \"{}\"?)", quoted(name), meant));
 }
 
 bool read_cores(std::string_view text, uint32_t &cores)
 {
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), cores);
-  return error == std::errc() && end == text.data() + text.size() && cores >= 1 && cores <= limits::kMaxCores;
+  return error == std::errc() && end == text.data() + text.size() && cores >= 1 && cores <= limits::kCores;
 }
 
 // Whether the value can be; else the sentence.
@@ -86,7 +88,7 @@ bool take_value(int code, const char *value, Options &options, std::string &sent
   default:
     if (read_cores(value, options.cores))
       return true;
-    sentence = fmt::format("--cores cannot be {}: write a number from 1 to {}", quoted(value), limits::kMaxCores);
+    sentence = fmt::format("--cores cannot be {}: write a number from 1 to {}", quoted(value), limits::kCores);
     return false;
   }
 }
@@ -120,10 +122,10 @@ ParsedOptions parse_options(int argc, char **argv, const char *socket_environmen
   if (optind < argc)
     return refuse(2,
                   fmt::format("unknown word {}: httpsysd takes options only, --help lists them", quoted(argv[optind])));
-  if (options.socket_path.size() > limits::kMaxSocketPath)
+  if (options.socket_path.size() > limits::kSocketPathMax)
     return refuse(
         1, fmt::format("the socket path {} has {} bytes, {} at most are possible: choose a shorter one with --socket",
-                       quoted(options.socket_path), options.socket_path.size(), limits::kMaxSocketPath));
+                       quoted(options.socket_path), options.socket_path.size(), limits::kSocketPathMax));
   return {std::move(options), 0, "", ""};
 }
 

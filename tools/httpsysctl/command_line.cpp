@@ -53,8 +53,10 @@ Failure unknown_option(std::string_view word)
   for (std::string_view known : kOptionNames)
     if (name == known)
       return {kExitUnknownWord, fmt::format("{} takes no value", name)};
-  return {kExitUnknownWord,
-          fmt::format("unknown option {} (did you mean \"{}\"?)", quoted(name), nearest_word(name, kOptionNames))};
+  std::string_view meant = close_word(name, kOptionNames);
+  if (meant.empty())
+    return {kExitUnknownWord, fmt::format("unknown option {}: --help lists those that there are", quoted(name))};
+  return {kExitUnknownWord, fmt::format("unknown option {} (did you mean \"{}\"?)", quoted(name), meant)};
 }
 
 }
@@ -85,9 +87,9 @@ std::optional<CommandLine> parse_command_line(int argc, char **argv, const char 
     line.text = kHelp;
     return line;
   }
-  if (line.socket_path.empty() || line.socket_path.size() > limits::kMaxSocketPath) {
+  if (line.socket_path.empty() || line.socket_path.size() > limits::kSocketPathMax) {
     failure = {kExitRefused, fmt::format("the socket path {} has {} bytes, 1 to {} are possible",
-                                         quoted(line.socket_path), line.socket_path.size(), limits::kMaxSocketPath)};
+                                         quoted(line.socket_path), line.socket_path.size(), limits::kSocketPathMax)};
     return std::nullopt;
   }
   return line;

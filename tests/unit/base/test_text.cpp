@@ -48,6 +48,16 @@ TEST_CASE("the nearest word is the one with the fewest slips")
   CHECK(nearest_word(std::string(1000000, 'x'), verbs) == "add");
 }
 
+TEST_CASE("a close word has at most a slip in three letters")
+{
+  constexpr std::array<std::string_view, 3> options = {"--cores", "--config", "--help"};
+  CHECK(close_word("--croes", options) == "--cores");
+  CHECK(close_word("--cofnigs", options) == "--config");
+  for (const char *word : {"--nonsense", "-x", "-h", "", "add"})
+    CHECK(close_word(word, options).empty());
+  CHECK(close_word("x", {}).empty());
+}
+
 TEST_CASE("lists of words read like a sentence")
 {
   constexpr std::array<std::string_view, 3> words = {"a", "b", "c"};

@@ -62,14 +62,14 @@ TEST_CASE("help and version are texts for stdout")
   CHECK(parse({"--version"}, failure)->text->starts_with("httpsysctl 0."));
 }
 
-TEST_CASE("an unknown option is named with the nearest one")
+TEST_CASE("an unknown option is named with the one that may be meant")
 {
   struct Row {
     std::vector<std::string> words;
     const char *sentence;
   };
   for (const Row &row : {Row{{"--sokcet=x", "show"}, R"(unknown option "--sokcet" (did you mean "--socket"?))"},
-                         Row{{"show", "cert", "-j"}, R"(unknown option "-j" (did you mean "--help"?))"},
+                         Row{{"show", "cert", "-j"}, R"(unknown option "-j": --help lists those that there are)"},
                          Row{{"--socket"}, "--socket needs a value after it"},
                          Row{{"show", "--version=1"}, "--version takes no value"}}) {
     Failure failure;

@@ -73,7 +73,7 @@ TEST_CASE("help and version go to stdout and end well")
   CHECK(version.out.find("liburing 2.") != version.out.npos);
 }
 
-TEST_CASE("what is no option is named, with the nearest one")
+TEST_CASE("what is no option is named, with the one that may be meant")
 {
   struct Row {
     std::vector<std::string> words;
@@ -83,8 +83,9 @@ TEST_CASE("what is no option is named, with the nearest one")
        {Row{{"--sokcet", "x"}, R"(unknown option "--sokcet" (did you mean "--socket"?))"},
         Row{{"--core=2"}, ""}, // getopt_long's abbreviation
         Row{{"--statedir=x"}, R"(unknown option "--statedir" (did you mean "--state-dir"?))"},
-        Row{{"-x"}, R"(unknown option "-x" (did you mean "--help"?))"},
-        Row{{"--cores", "2", "-hv"}, R"(unknown option "-hv" (did you mean "--help"?))"},
+        Row{{"-x"}, R"(unknown option "-x": --help lists those that there are)"},
+        Row{{"--nonsense"}, R"(unknown option "--nonsense": --help lists those that there are)"},
+        Row{{"--cores", "2", "-hv"}, R"(unknown option "-hv": --help lists those that there are)"},
         Row{{"--help=1"}, "--help takes no value"}, Row{{"--socket"}, "--socket needs a value after it"},
         Row{{"--cores", "1", "--config"}, "--config needs a value after it"},
         Row{{"start"}, R"(unknown word "start": httpsysd takes options only, --help lists them)"},
