@@ -58,6 +58,8 @@ inline constexpr uint32_t kNearestUrlsLogged = 4;     // registrations named in 
 
 // main
 inline constexpr uint64_t kDrainCheckMilliseconds = 20; // between two looks at whether requests are left
+inline constexpr size_t kLogLinesWaiting = 10000;       // lines while nobody reads stderr; some MB, a quarter of an hour of a quiet machine
+inline constexpr uint32_t kLogEndMilliseconds = 1000;   // for the last lines at the daemon's end
 
 // http
 inline constexpr size_t kBodyChunkBytes = 16384;             // pieces of a request body up to this size are joined

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // One line per event on stderr. Core threads must not block on a slow reader, so main/ installs a sink that hands lines
-// to the helper thread. Any thread.
+// to a thread of their own. Any thread.
 #pragma once
 #include <fmt/format.h>
 #include <string>

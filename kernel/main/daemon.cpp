@@ -11,6 +11,7 @@
 #include "kernel/mm/shared_region.h"
 #include "kernel/net/listener_set.h"
 #include "kernel/platform/linux/linux_system.h"
+#include "kernel/platform/linux/log_writer.h"
 #include "kernel/platform/linux/process.h"
 #include "kernel/platform/linux/process_info.h"
 #include "kernel/platform/linux/uring_engine.h"
@@ -21,6 +22,7 @@
 namespace httpsys::main {
 
 static Daemon *s_daemon = nullptr;
+static platform::LogWriter *s_log_writer = nullptr;
 static std::mutex s_engine_reason_mutex;
 static std::string s_engine_reason;
 
@@ -147,18 +149,16 @@ int Daemon::run(std::string &reason)
   });
   if (prepare(reason).is_error() || start_cores(reason).is_error())
     return 1;
-  set_log_sink([](std::string line) {
-    ke::Cores::instance().run_on_helper([line = std::make_unique<std::string>(std::move(line))] {
-      std::string text = format_log_line(*line);
-      std::fwrite(text.data(), 1, text.size(), stderr);
-    });
-  });
+  platform::LogWriter log_writer(fileno(stderr));
+  s_log_writer = &log_writer;
+  set_log_sink([](std::string line) { s_log_writer->write(std::move(line)); });
   m_cores->run_on_helper([this] { load_store(); });
   std::unique_lock lock(m_mutex);
   m_condition.wait(lock, [this] { return m_finished; });
   lock.unlock();
   m_cores->stop_and_join();
   set_log_sink(nullptr);
+  log_writer.stop(limits::kLogEndMilliseconds);
   platform::remove_control_socket(m_options.socket_path);
   reason = m_reason;
   return m_status;
@@ -175,9 +175,10 @@ void Daemon::load_store()
 
 void Daemon::open_for_clients()
 {
-  auto listener = platform::system().listen_control(m_options.socket_path);
+  std::string reason;
+  auto listener = platform::system().listen_control(m_options.socket_path, reason);
   if (listener.is_error())
-    return finished(1, "cannot listen on " + m_options.socket_path + ": " + status_name(listener.error()));
+    return finished(1, reason);
   m_signals->start();
   net::ListenerSet::instance().start(http::Connection::accept);
   io::SessionManager::Settings settings;
@@ -186,7 +187,6 @@ void Daemon::open_for_clients()
   settings.daemon_pid = platform::process_id();
   settings.fill_stats = fill_stats;
   io::SessionManager::instance().start(*listener, settings);
-  std::string reason;
   if (platform::publish_control_socket(m_options.socket_path, reason).is_error())
     return stop_serving(1, reason);
   log("ready: {} cores, control socket {}, state in {}", m_cores->count(), m_options.socket_path, m_options.state_folder);
@@ -213,9 +213,9 @@ void Daemon::administrate(std::vector<std::string> words, std::vector<io::AdminF
 
 void Daemon::begin_shutdown()
 {
-  if (m_is_ending)
+  // A signal may also come while a start that has failed is undone.
+  if (m_is_stopping || std::exchange(m_is_ending, true))
     return;
-  m_is_ending = true;
   log("ending: no new connections and sessions, up to {} s for requests under way",
       static_cast<double>(m_config.timeouts.shutdown) / 1000);
   platform::notify_service_manager("STOPPING=1");
@@ -233,6 +233,8 @@ void Daemon::begin_shutdown()
 
 void Daemon::stop_serving(int status, std::string reason)
 {
+  if (std::exchange(m_is_stopping, true))
+    return;
   m_cores->post(0, [this, status, reason = std::move(reason)]() mutable {
     m_drain.reset();
     m_signals->stop();

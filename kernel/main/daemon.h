@@ -41,7 +41,8 @@ private:
   cm::Store m_store; // helper thread
   std::unique_ptr<SignalWatch> m_signals;
   std::unique_ptr<DrainTimer> m_drain;
-  bool m_is_ending = false;
+  bool m_is_ending = false;   // SIGTERM has come
+  bool m_is_stopping = false; // everything is taken down
   std::mutex m_mutex; // of the following: how core 0 wakes the main thread
   std::condition_variable m_condition;
   bool m_finished = false;

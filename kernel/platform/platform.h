@@ -99,8 +99,8 @@ public:
   virtual void set_reset_on_close(int socket) = 0;
 
   // Control socket: SOCK_SEQPACKET, mode 0660, group httpsys if there is one; bound under a temporary name beside path;
-  // publish_control_socket (linux/process.h) renames it to path.
-  virtual Result<int> listen_control(const std::string &path) = 0;
+  // publish_control_socket (linux/process.h) renames it to path. reason: a sentence without full stop when it fails.
+  virtual Result<int> listen_control(const std::string &path, std::string &reason) = 0;
   virtual Result<PeerCredentials> peer_credentials(int socket) = 0;
   // A descriptor that becomes readable when the process that connected has ended, though its children may keep the socket open.
   // NotFound when it has ended already, NotSupported where the system can't tell.

@@ -296,7 +296,8 @@ static Options parse(int count, char **words)
 
 static void serve(const Options &options, int signals)
 {
-  int listener = MUST(platform::system().listen_control(options.socket));
+  std::string listen_reason;
+  int listener = MUST(platform::system().listen_control(options.socket, listen_reason));
   std::promise<void> listening;
   ke::Cores::instance().post(0, [&] {
     SessionManager::Settings settings;

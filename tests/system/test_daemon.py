@@ -8,11 +8,13 @@ import shutil
 import signal
 import socket
 import stat
+import subprocess
 import sys
 import tempfile
 import time
 import unittest
 
+import certificates
 import harness
 from application import ApiTest
 from processes import PATIENCE, Process, eventually
@@ -32,6 +34,13 @@ for words in ((38, 1, 0, 0, 0), (22, 2, ctypes.c_void_p(ctypes.addressof(rules))
     if libc.prctl(*words) != 0:
         sys.exit(os.strerror(ctypes.get_errno()))
 os.execv(sys.argv[2], sys.argv[2:])
+'''
+# Runs its words with SIGTERM sent and not delivered yet.
+WITH_SIGTERM_PENDING = '''
+import os, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+os.kill(os.getpid(), signal.SIGTERM)
+os.execv(sys.argv[1], sys.argv[1:])
 '''
 
 
@@ -139,6 +148,14 @@ class Starting(Alone):
         with open(path, encoding='ascii') as file:
             self.assertEqual(file.read(), 'mine')
 
+    def test_signal_during_a_start_that_fails(self):
+        path = f'{self.folder}/s'
+        with open(path, 'w', encoding='ascii'):
+            pass
+        process = self.run_program(sys.executable, '-c', WITH_SIGTERM_PENDING, program('kernel/main/httpsysd'), '--socket', path,
+                                   '--state-dir', f'{self.folder}/state', status=1)
+        self.assertRegex(process.stderr.text(), 'is not a socket')
+
     def test_whoever_sees_the_socket_can_connect(self):
         """Without a pause: connect() right when the name is there, after a clean end and over a stale socket."""
         daemon = self.daemon(start=False)
@@ -185,6 +202,25 @@ class Starting(Alone):
             self.assertIn(daemon.stop(5), (0, -signal.SIGTERM), process.describe())
             self.assertFalse(os.path.exists(daemon.socket))
 
+    def test_nobody_reads_its_log(self):
+        """As behind a pager, or a terminal with Ctrl-S: it works and ends all the same."""
+        daemon = self.daemon(start=False)
+        ours, its = os.pipe()
+        process = subprocess.Popen([program('kernel/main/httpsysd'), *map(str, daemon.arguments)], stderr=its)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        os.close(its)
+        eventually(lambda: os.path.exists(daemon.socket), 20, 'the socket of httpsysd')
+        for _ in range(2000):   # a line each
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
+                client.connect(daemon.socket)
+                client.send(b'nonsense')
+                client.recv(100)
+        self.assertEqual(daemon.ctl('import', 'ca', f'certfile={certificates.load().ca}').status, 0)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(10), 0)
+        os.close(ours)
+
     def test_without_io_uring(self):
         words = [program('kernel/main/httpsysd'), '--socket', f'{self.folder}/s', '--state-dir', f'{self.folder}/state']
         for error, pattern in ((errno.EPERM, 'io_uring.*(seccomp filter|kernel.io_uring_disabled)'), (errno.ENOSYS, 'io_uring')):
@@ -199,6 +235,7 @@ class CommandLine(Alone):
         self.assertRegex(self.httpsysd('--version', status=0).stdout.text(), r'^httpsysd \d+\.\d+\.\d+\n')
         self.assertRegex(self.httpsysd('--help', status=0).stdout.text(), '--state-dir DIR')
         self.refused('unknown option "--sokcet".*"--socket"', '--sokcet', 'x', status=2)
+        self.refused('unknown option "--nonsense": --help lists', '--nonsense', status=2)
         self.refused('unknown word "start"', 'start', status=2)
         self.refused('--config needs a value', '--config', status=2)
         for cores in ('0', '257', '1x', '-1'):

@@ -3,6 +3,7 @@
 #include "kernel/base/log.h"
 #include "kernel/limits.h"
 #include "kernel/platform/linux/errno_map.h"
+#include "kernel/platform/linux/process.h"
 #include <algorithm>
 #include <arpa/inet.h>
 #include <cerrno>
@@ -217,34 +218,42 @@ static void give_to_group(int folder, const char *name)
     log("the control socket keeps this process's group: it may not be given to group httpsys ({})", std::strerror(errno));
 }
 
-Result<int> LinuxSystem::listen_control(const std::string &path)
+// "cannot WHAT: why", from errno.
+static NtStatus fail(std::string &reason, const std::string &what)
 {
-  if (path.empty() || path.size() > limits::kSocketPathMax)
-    return NtStatus::ObjectNameInvalid;
+  const int error = errno;
+  reason = fmt::format("cannot {}: {}", what, std::strerror(error));
+  return status_from_errno(error);
+}
+
+Result<int> LinuxSystem::listen_control(const std::string &path, std::string &reason)
+{
+  TRY(check_socket_path(path, reason));
   ScopedDescriptor folder(open(split_path(path).first.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (folder.get() < 0)
+    return fail(reason, fmt::format("open the folder of the control socket {}", path));
   ScopedDescriptor listener(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-  if (folder.get() < 0 || listener.get() < 0)
-    return last_status();
+  if (listener.get() < 0)
+    return fail(reason, "make the control socket");
   // Through /proc, because the temporary name may be too long for an address where the final one just fits.
   const std::string name = split_path(temporary_socket_name(path)).second;
   const std::string bound = fmt::format("/proc/self/fd/{}/{}", folder.get(), name);
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (bound.size() >= sizeof address.sun_path)
-    return NtStatus::ObjectNameInvalid;
+  VERIFY(bound.size() < sizeof address.sun_path); // the temporary name is short
   std::memcpy(address.sun_path, bound.c_str(), bound.size() + 1);
   if (unlinkat(folder.get(), name.c_str(), 0) != 0 && errno != ENOENT)
-    return last_status();
+    return fail(reason, fmt::format("remove {} beside the control socket {}", name, path));
   if (bind(listener.get(), reinterpret_cast<sockaddr *>(&address), sizeof address) != 0)
-    return last_status();
+    return fail(reason, fmt::format("make the control socket {}", path));
   give_to_group(folder.get(), name.c_str());
   if (fchmodat(folder.get(), name.c_str(), 0660, 0) != 0)
-    return last_status();
+    return fail(reason, fmt::format("give the control socket {} its mode", path));
   // Accepted sockets inherit it; older kernels do not know it, and receive_control closes what comes.
   const int off = 0;
   setsockopt(listener.get(), SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof off);
   if (listen(listener.get(), limits::kListenBacklog) != 0)
-    return last_status();
+    return fail(reason, fmt::format("listen on the control socket {}", path));
   return listener.take();
 }
 

@@ -18,7 +18,7 @@ public:
   void close(int descriptor) override;
   void shutdown_send(int socket) override;
   void set_reset_on_close(int socket) override;
-  Result<int> listen_control(const std::string &path) override;
+  Result<int> listen_control(const std::string &path, std::string &reason) override;
   Result<PeerCredentials> peer_credentials(int socket) override;
   Result<int> peer_process(int socket) override;
   Result<ControlPacket> receive_control(int socket, size_t maximum) override;

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -148,6 +149,21 @@ std::optional<int> take_signal(int signal_descriptor)
   if (read(signal_descriptor, &information, sizeof information) != static_cast<ssize_t>(sizeof information))
     return std::nullopt;
   return static_cast<int>(information.ssi_signo);
+}
+
+void write_whole(int descriptor, std::string_view text)
+{
+  while (!text.empty()) {
+    const ssize_t written = write(descriptor, text.data(), text.size());
+    if (written >= 0) {
+      text.remove_prefix(static_cast<size_t>(written));
+    } else if (errno == EAGAIN) { // whoever shares it with us has made it so
+      pollfd item{descriptor, POLLOUT, 0};
+      poll(&item, 1, -1);
+    } else if (errno != EINTR) {
+      return;
+    }
+  }
 }
 
 void notify_service_manager(const std::string &state)

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace httpsys::platform {
 
@@ -26,6 +27,9 @@ void remove_control_socket(const std::string &path);
 Result<int> make_signal_descriptor(std::string &reason);
 // The next signal that has come, never blocks.
 std::optional<int> take_signal(int signal_descriptor);
+
+// All of the text, however long that takes; what can't be written is given up.
+void write_whole(int descriptor, std::string_view text);
 
 // sd_notify(3): "READY=1", "STOPPING=1". No effect without NOTIFY_SOCKET in the environment.
 void notify_service_manager(const std::string &state);

@@ -45,7 +45,7 @@ int connect_to(const std::string &path)
 struct Control : Folder {
   LinuxSystem os;
   std::string socket_path = path + "/s", reason;
-  int listener = os.listen_control(socket_path).release_value();
+  int listener = os.listen_control(socket_path, reason).release_value();
   int client = -1, server = -1;
   Control()
   {
@@ -174,7 +174,7 @@ TEST_CASE("the control socket cannot be reached before it is published, and then
   Folder folder;
   LinuxSystem os;
   std::string path = folder.path + "/httpsys.sock", reason;
-  auto listener = os.listen_control(path);
+  auto listener = os.listen_control(path, reason);
   REQUIRE(listener);
   CHECK(connect_to(path) == -1);
   REQUIRE(publish_control_socket(path, reason));
@@ -197,16 +197,18 @@ TEST_CASE("a control socket's path may have 107 bytes and no more, and stale soc
   std::string reason, path = folder.path + "/" + std::string(106 - folder.path.size(), 's');
   REQUIRE(path.size() == 107);
   for (int round = 0; round < 2; round++) { // the second finds the first one's leftovers
-    int listener = MUST(os.listen_control(path));
+    int listener = MUST(os.listen_control(path, reason));
     REQUIRE(publish_control_socket(path, reason));
     int client = connect_to(path);
     CHECK(client >= 0);
     os.close(client);
     os.close(listener);
-    os.close(MUST(os.listen_control(path))); // not published
+    os.close(MUST(os.listen_control(path, reason))); // not published
   }
-  CHECK(os.listen_control(path + "s").error() == NtStatus::ObjectNameInvalid);
-  CHECK(os.listen_control(folder.path + "/missing/s").error() == NtStatus::ObjectNameNotFound);
+  CHECK(os.listen_control(path + "s", reason).error() == NtStatus::ObjectNameInvalid);
+  CHECK(reason == "the socket path " + path + "s has 108 bytes; 107 are possible");
+  CHECK(os.listen_control(folder.path + "/missing/s", reason).error() == NtStatus::ObjectNameNotFound);
+  CHECK(reason == "cannot open the folder of the control socket " + folder.path + "/missing/s: No such file or directory");
 }
 
 TEST_CASE_FIXTURE(Control, "the peer's credentials are its own")

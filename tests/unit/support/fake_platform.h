@@ -57,7 +57,7 @@ public:
   void close(int descriptor) override;
   void shutdown_send(int socket) override;
   void set_reset_on_close(int socket) override;
-  Result<int> listen_control(const std::string &) override { return NtStatus::NotSupported; }
+  Result<int> listen_control(const std::string &, std::string &) override { return NtStatus::NotSupported; }
   Result<platform::PeerCredentials> peer_credentials(int) override { return NtStatus::NotSupported; }
   Result<int> peer_process(int) override { return NtStatus::NotSupported; }
   Result<platform::ControlPacket> receive_control(int, size_t) override { return NtStatus::NotSupported; }
