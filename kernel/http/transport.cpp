@@ -5,6 +5,7 @@
 #include "kernel/http/tls_bindings.h"
 #include "kernel/limits.h"
 #include <array>
+#include <utility>
 
 namespace httpsys::http {
 
@@ -149,6 +150,8 @@ void Transport::pump_tls()
     m_owner.on_bytes({reinterpret_cast<const char *>(buffer.data()), count});
   take_tls_output();
   m_is_pumping = false;
+  if (m_tls->renegotiations_refused() > 0 && !std::exchange(m_renegotiation_logged, true))
+    log("{} -> {}: the client began a renegotiation: refused, only httpsysd may begin one", m_remote.to_string(), m_local.to_string());
   if (m_state != State::Open)
     return;
   if (m_tls->state() == tls::TlsStream::State::Failed)

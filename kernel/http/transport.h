@@ -117,6 +117,7 @@ private:
   bool m_peer_ended = false;
   bool m_handshake_done = false;
   bool m_tls_ended = false; // close_notify has come
+  bool m_renegotiation_logged = false;
   bool m_was_full = false;
   bool m_socket_open = true;
   bool m_owner_told = false;

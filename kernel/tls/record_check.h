@@ -62,6 +62,8 @@ public:
   // The library's read: up to buffer.size() bytes of the current record, never across its end. 0: nothing to read now, or refused.
   size_t take(RecordSession &session, std::span<uint8_t> buffer);
   const std::optional<Refusal> &refusal() const { return m_refusal; }
+  // How often the client has begun a renegotiation and was told no.
+  uint32_t renegotiations_refused() const { return m_renegotiations_refused; }
 
 private:
   enum class Verdict { Deliver, Drop, Join, Refuse };

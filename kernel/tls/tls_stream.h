@@ -129,6 +129,10 @@ public:
   // Null: none known (yet).
   const ClientCertificate *client_certificate() const { return m_certificate.get(); }
 
+  // How often the client has begun a renegotiation (TLS 1.2) and got the warning no_renegotiation; the connection goes on. The one after
+  // limits::kMaxRenegotiationWarnings of them is a failure.
+  uint32_t renegotiations_refused() const { return m_check.renegotiations_refused(); }
+
   // Null before the hello.
   const RefPtr<TlsContext> &context() const { return m_context; }
   const std::string &server_name() const { return m_check.hello().server_name; }

@@ -5,9 +5,11 @@
 // Requests (query: key=value pairs):
 //   /plain                       200, the process id
 //   /request                     what HttpReceiveHttpRequest delivered
-//   /certificate?flags&size&times&retry&cancel    HttpReceiveClientCertificate, `times` calls with buffers of `size`; retry=1:
-//   after ERROR_MORE_DATA with the exact size; cancel=MS /echo                        reads the body and sends it back; /count:
-//   only its length /stream?bytes&pieces         a chunked response in pieces;  /until-close?bytes: no length
+//   /certificate?flags&size&times&retry&cancel&until    HttpReceiveClientCertificate, `times` calls with buffers of `size`; retry=1:
+//                                after ERROR_MORE_DATA with the exact size; cancel=MS: after so long; until=PATH: says "asking" and
+//                                begins when there is such a file
+//   /echo                        reads the body and sends it back;  /count: only its length
+//   /stream?bytes&pieces         a chunked response in pieces;  /until-close?bytes: no length
 //   /file?path&offset&length     a file-handle chunk
 //   /wait                        HttpWaitForDisconnect, answered when... the client has gone: the log line "disconnected CODE"
 //   /cancel                      HttpCancelHttpRequest
@@ -378,6 +380,11 @@ private:
     auto flags = static_cast<ULONG>(number("flags", 0));
     auto size = static_cast<ULONG>(number("size", 1500));
     std::string calls;
+    if (m_query.contains("until")) {
+      log_line("asking");
+      while (access(m_query["until"].c_str(), F_OK) != 0)
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
     for (uint64_t i = 0; i < number("times", 1); i++) {
       ULONG code = 0, data_size = 0;
       calls += (calls.empty() ? "" : ", ") + certificate_call(flags, size, code, data_size);

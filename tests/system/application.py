@@ -8,6 +8,16 @@ import harness
 MODES = ('blocking', 'event', 'port')
 
 
+def answers_of(text):
+    """JSON after JSON."""
+    decoder, found, at = json.JSONDecoder(), [], 0
+    while at < len(text):
+        value, at = decoder.raw_decode(text, at)
+        found.append(value)
+        at += len(text[at:]) - len(text[at:].lstrip())
+    return found
+
+
 class ApiTest(harness.SystemTest):
     def start(self, mode, *prefixes, threads=4, queue='-', role='create', environment=None):
         """Starts api_server and waits until it serves."""
@@ -34,3 +44,39 @@ class ApiTest(harness.SystemTest):
     def certificate(self, connection, query=''):
         """The calls of HttpReceiveClientCertificate that /certificate made."""
         return self.ask(connection, '/certificate' + query)['calls']
+
+
+class PeerTest(ApiTest):
+    def setUp(self):
+        self.import_authority()
+        self.good = self.certificates.clients['good']
+
+    @classmethod
+    def get(cls, process, path):
+        """A request through a peer that passes on bytes; its JSON."""
+        process.send(f'GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n')
+        return cls.answer(process)
+
+    @staticmethod
+    def answer(process):
+        """The JSON of a request that has been sent."""
+        head = process.expect(rb'HTTP/1\.1 200 [\s\S]*?Content-Length: (\d+)(?:\r\n[^\r]+)*\r\n\r\n')
+        return json.loads(process.expect(rb'[\s\S]{%d}' % int(head.group(1))).group())
+
+    def talk(self, peer, port, paths, **options):
+        """The answers to requests on one connection of the peer."""
+        if peer == 'curl':
+            *others, last = [f'https://localhost:{port}{path}' for path in paths]
+            process = self.curl(last, *others, '--no-include', '--resolve', f'localhost:{port}:127.0.0.1', '-w',
+                                '%{stderr}connects %{num_connects}\n', **options)
+            self.assertEqual(process.status, 0, process.describe())
+            self.assertEqual(process.stderr.text().split(), 'connects 1'.split() + 'connects 0'.split() * len(others))
+            return answers_of(process.stdout.text())
+        options['post_handshake'] = True
+        if peer == 'python':
+            with self.connect(port, **options) as connection:
+                return [self.ask(connection, path) for path in paths]
+        process = getattr(self, peer)(port, **options)
+        answers = [self.get(process, path) for path in paths]
+        process.kill()
+        return answers

@@ -8,52 +8,11 @@ import signal
 import time
 
 import harness
-from application import MODES, ApiTest
+from application import MODES, PeerTest
 
 SUCCESS, NOT_FOUND = 0, 1168
 PEERS = ('curl', 's_client', 'gnutls_cli', 'python')
 WAYS = (('handshake', '1.2'), ('handshake', '1.3'), ('renegotiation', '1.2'), ('post-handshake', '1.3'))
-
-
-def answers_of(text):
-    """JSON after JSON."""
-    decoder, found, at = json.JSONDecoder(), [], 0
-    while at < len(text):
-        value, at = decoder.raw_decode(text, at)
-        found.append(value)
-        at += len(text[at:]) - len(text[at:].lstrip())
-    return found
-
-
-class PeerTest(ApiTest):
-    def setUp(self):
-        self.import_authority()
-        self.good = self.certificates.clients['good']
-
-    @staticmethod
-    def get(process, path):
-        """A request through a peer that passes on bytes; its JSON."""
-        process.send(f'GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n')
-        head = process.expect(rb'HTTP/1\.1 200 [\s\S]*?Content-Length: (\d+)(?:\r\n[^\r]+)*\r\n\r\n')
-        return json.loads(process.expect(rb'[\s\S]{%d}' % int(head.group(1))).group())
-
-    def talk(self, peer, port, paths, **options):
-        """The answers to requests on one connection of the peer."""
-        if peer == 'curl':
-            *others, last = [f'https://localhost:{port}{path}' for path in paths]
-            process = self.curl(last, *others, '--no-include', '--resolve', f'localhost:{port}:127.0.0.1', '-w',
-                                '%{stderr}connects %{num_connects}\n', **options)
-            self.assertEqual(process.status, 0, process.describe())
-            self.assertEqual(process.stderr.text().split(), 'connects 1'.split() + 'connects 0'.split() * len(others))
-            return answers_of(process.stdout.text())
-        options['post_handshake'] = True
-        if peer == 'python':
-            with self.connect(port, **options) as connection:
-                return [self.ask(connection, path) for path in paths]
-        process = getattr(self, peer)(port, **options)
-        answers = [self.get(process, path) for path in paths]
-        process.kill()
-        return answers
 
 
 class Matrix(PeerTest):
@@ -139,6 +98,7 @@ class OnItsOwn(PeerTest):
         process.expect('RENEGOTIATING', stream='stderr')
         process.send('GET /plain HTTP/1.1\r\nHost: localhost\r\n\r\n')
         process.expect('no renegotiation', stream='stderr')
+        self.daemon.expect_log('the client began a renegotiation: refused')
         self.assertNotEqual(process.wait(), 0)
         answers = self.talk('s_client', port, ('/certificate',), version='1.2', credential=self.good)
         self.assertEqual(answers[0]['calls'][0]['code'], SUCCESS)
