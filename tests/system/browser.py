@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import unittest
 
-from processes import PATIENCE, Process
+from processes import PATIENCE, Failure, Process
 
 POLICIES = '/etc/chromium'
 IN_NAMESPACE = 'mount --bind "$0" ' + POLICIES + ' && exec "$@"'
@@ -45,7 +45,7 @@ def prepare(certificates, folder, credential):
 def visit(certificates, url, folder, credential=None, limit=60):
     """Loads a page and ends: an ended Process with .status and .page (the document as HTML). folder: a new one, of the test."""
     if not shutil.which('chromium') or not os.path.isdir(POLICIES):
-        raise unittest.SkipTest('Chromium is not installed')
+        raise Failure('Chromium is not installed: tools/setup --for test does that')
     prepare(certificates, folder, credential)
     policies = os.path.join(folder, 'etc')
     process = Process([*namespace(policies), 'sh', '-c', IN_NAMESPACE, policies, 'chromium', '--headless=new', '--no-sandbox',

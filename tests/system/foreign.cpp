@@ -3,6 +3,8 @@
 //   foreign owner URL        receives one request, tells its ids ("ids QUEUE REQUEST CONNECTION GROUP SESSION"), reads its body and answers
 //                            after a line on stdin
 //   foreign stranger QUEUE REQUEST CONNECTION GROUP SESSION    calls every function with them: lines "FUNCTION CODE"
+//   foreign certificate QUEUE CONNECTION    HttpReceiveClientCertificate with an OVERLAPPED, with each kind of flags: lines "HOW FLAGS
+//                            RETURNED CODE BYTES UNTOUCHED"; HOW is "handle" (the owner's) or "id" (with a queue of this process)
 //   foreign open NAME        opens the named queue: "open CODE"
 //   foreign create NAME      makes it and stays until the end of stdin
 #include <cstdio>
@@ -134,6 +136,37 @@ void stranger(char **words)
   say("end", 0);
 }
 
+// Every outcome of such a call comes as its completion, unless the library sees the error alone.
+void try_certificate(const char *how, HANDLE queue, HTTP_CONNECTION_ID connection)
+{
+  for (ULONG flags : {0u, 2u, 1u}) {
+    OVERLAPPED overlapped{};
+    overlapped.hEvent = CreateEventA(nullptr, TRUE, FALSE, nullptr);
+    std::memset(s_buffer, 0xee, sizeof s_buffer);
+    auto *certificate = reinterpret_cast<HTTP_SSL_CLIENT_CERT_INFO *>(s_buffer);
+    ULONG returned = HttpReceiveClientCertificate(queue, connection, flags, certificate, sizeof s_buffer, nullptr, &overlapped);
+    ULONG code = returned;
+    DWORD bytes = 0;
+    if (returned == ERROR_IO_PENDING)
+      code = GetOverlappedResult(queue, &overlapped, &bytes, TRUE) ? NO_ERROR : GetLastError();
+    bool untouched = true;
+    for (unsigned char byte : s_buffer)
+      untouched = untouched && byte == 0xee;
+    std::printf("%s %u %u %u %u %d\n", how, flags, returned, code, bytes, untouched);
+    std::fflush(stdout);
+    CloseHandle(overlapped.hEvent);
+  }
+}
+
+void certificate(char **words)
+{
+  HTTP_CONNECTION_ID connection = std::strtoull(words[1], nullptr, 10);
+  try_certificate("handle", handle_of(words[0]), connection);
+  HANDLE queue = nullptr;
+  expect(HttpCreateRequestQueue(kVersion, nullptr, nullptr, 0, &queue), "HttpCreateRequestQueue");
+  try_certificate("id", queue, connection);
+}
+
 ULONG make(const char *name, ULONG flags)
 {
   HANDLE queue = nullptr;
@@ -150,6 +183,8 @@ int main(int argc, char **argv)
     owner(argv[2]);
   else if (what == "stranger" && argc == 7)
     stranger(argv + 2);
+  else if (what == "certificate" && argc == 4)
+    certificate(argv + 2);
   else if (what == "open")
     say("open", make(argv[2], HTTP_CREATE_REQUEST_QUEUE_FLAG_OPEN_EXISTING));
   else if (what == "create")

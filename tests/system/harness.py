@@ -212,7 +212,7 @@ class SystemTest(unittest.TestCase):
         return peers.curl(self.certificates, url, *arguments, **options)
 
     def browser(self, url, **options):
-        """Chromium's look at a page: browser.visit(). Skips the test where it can't run."""
+        """Chromium's look at a page: browser.visit(). Skips the test where nobody may make the mounts that it needs."""
         return browser.visit(self.certificates, url, tempfile.mkdtemp(dir=self.folder), **options)
 
     def s_client(self, port, *arguments, **options):

@@ -10,7 +10,7 @@ import unittest
 
 import harness
 
-CONNECTION_INVALID, INVALID_PARAMETER, INVALID_HANDLE, ACCESS_DENIED = 1229, 87, 6, 5
+CONNECTION_INVALID, INVALID_PARAMETER, INVALID_HANDLE, ACCESS_DENIED, PENDING = 1229, 87, 6, 5, 997
 REQUESTS = ('HttpReceiveHttpRequest', 'HttpReceiveRequestEntityBody', 'HttpSendHttpResponse', 'HttpSendResponseEntityBody',
             'HttpWaitForDisconnect', 'HttpReceiveClientCertificate', 'HttpCancelHttpRequest')
 GROUPS = ('HttpAddUrlToUrlGroup', 'HttpRemoveUrlFromUrlGroup', 'HttpSetUrlGroupProperty', 'HttpCloseUrlGroup', 'HttpCreateUrlGroup',
@@ -37,6 +37,24 @@ class Foreign(harness.SystemTest):
         self.assertEqual([(name, int(code)) for name, code in lines], wanted)
         owner.send('go\n')
         owner.expect('^body 5$')
+        self.assertEqual(connection.response().status, 200)
+        self.assertEqual(owner.wait(10), 0)
+
+    def test_the_certificate_of_another_process(self):
+        """By the id of a TLS connection whose client's certificate is known, with an OVERLAPPED: neither the certificate nor the token."""
+        port = harness.free_port()
+        self.import_server(f'127.0.0.1:{port}', 'clientcertnegotiation=enable')
+        owner = self.application(self.PROGRAM, 'owner', f'https://localhost:{port}/')
+        owner.expect('^ready')
+        connection = self.connect(port, credential=self.certificates.clients['good'])
+        connection.send('POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello')
+        queue, _request, connection_id, *_rest = owner.expect('^ids (.*)$').group(1).decode().split()
+        stranger = self.application(self.PROGRAM, 'certificate', queue, connection_id)
+        self.assertEqual(stranger.wait(20), 0, stranger.describe())
+        wanted = [f'handle {flags} {INVALID_HANDLE} {INVALID_HANDLE} 0 1' for flags in (0, 2, 1)]
+        wanted += [f'id {flags} {PENDING} {CONNECTION_INVALID} 0 1' for flags in (0, 2, 1)]
+        self.assertEqual(stranger.stdout.text().splitlines(), wanted)
+        owner.send('go\n')
         self.assertEqual(connection.response().status, 200)
         self.assertEqual(owner.wait(10), 0)
 
