@@ -3,6 +3,8 @@
 #include "kernel/limits.h"
 #include "kernel/tls/pem.h"
 #include "kernel/tls/x509_fields.h"
+#include <array>
+#include <cstring>
 #include <fmt/format.h>
 
 namespace httpsys::tls {
@@ -40,6 +42,15 @@ Result<void> check_leaf(const Der &leaf, std::string &reason)
   return {};
 }
 
+// wolfSSL leaves an elliptic key's scalar on the stack when it has computed the public key from it. Twice what a whole handshake takes.
+[[gnu::noinline]] void wipe_stack()
+{
+  std::array<uint8_t, 32768> below;
+  explicit_bzero(below.data(), below.size());
+}
+
+Result<void> load(WOLFSSL_CTX *context, const std::vector<Der> &chain, std::string_view private_key_pem, std::string &reason);
+
 }
 
 ContextPointer make_server_context(bool tls12_only)
@@ -56,6 +67,15 @@ ContextPointer make_server_context(bool tls12_only)
 }
 
 Result<void> load_key_pair(WOLFSSL_CTX *context, const std::vector<Der> &chain, std::string_view private_key_pem, std::string &reason)
+{
+  auto result = load(context, chain, private_key_pem, reason);
+  wipe_stack();
+  return result;
+}
+
+namespace {
+
+Result<void> load(WOLFSSL_CTX *context, const std::vector<Der> &chain, std::string_view private_key_pem, std::string &reason)
 {
   TRY(check_leaf(chain[0], reason));
   PemKey key = pem_private_key(private_key_pem);
@@ -87,6 +107,8 @@ Result<void> load_key_pair(WOLFSSL_CTX *context, const std::vector<Der> &chain, 
                                         static_cast<long>(key.block.size()), WOLFSSL_FILETYPE_PEM) != WOLFSSL_SUCCESS)
     return refuse(reason, fmt::format("the private key cannot be read: {}", wolfssl_error_text(loaded)));
   return refuse(reason, "the private key does not belong to the certificate");
+}
+
 }
 
 }

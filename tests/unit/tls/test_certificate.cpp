@@ -4,6 +4,7 @@
 #include "tests/unit/tls/pki.h"
 #include <algorithm>
 #include <doctest/doctest.h>
+#include <pthread.h>
 
 using namespace httpsys;
 using namespace httpsys::tls;
@@ -180,6 +181,40 @@ TEST_CASE("certificate and key of a server")
   std::string parameters = output_of("openssl ecparam -name prime256v1"), sec1 = output_of("openssl ec -in server.key 2>/dev/null");
   CHECK(!check_certificate_and_key(pki("server.pem"), parameters + '\n' + sec1 + '\n', reason).is_error());
 }
+
+#ifndef __SANITIZE_ADDRESS__ // which lays frames out in its own way
+// The scalar of the server's key is looked for on the stack of a thread that has loaded it.
+TEST_CASE("a private key leaves nothing on the stack")
+{
+  std::string hex = output_of("openssl pkey -in server.key -outform der | od -An -tx1 -v | tr -d ' \\n'");
+  size_t at = hex.find("0201010420"); // ECPrivateKey: version 1, 32 bytes
+  REQUIRE(at != std::string::npos);
+  std::vector<uint8_t> scalar;
+  for (size_t i = 0; i < 32; i++)
+    scalar.push_back(static_cast<uint8_t>(std::stoul(hex.substr(at + 10 + 2 * i, 2), nullptr, 16)));
+  std::vector<uint8_t> reversed(scalar.rbegin(), scalar.rend());
+  constexpr size_t size = 1 << 20;
+  std::vector<uint8_t> memory(size + 4096);
+  uint8_t *stack = memory.data() + 4096 - reinterpret_cast<uintptr_t>(memory.data()) % 4096;
+  std::pair<std::string, std::string> input{pki("server.pem"), pki("server.key")};
+  pthread_attr_t attributes;
+  pthread_t thread;
+  REQUIRE(pthread_attr_init(&attributes) == 0);
+  REQUIRE(pthread_attr_setstack(&attributes, stack, size) == 0);
+  auto load = [](void *argument) -> void * {
+    auto *pair = static_cast<std::pair<std::string, std::string> *>(argument);
+    std::string reason;
+    return check_certificate_and_key(pair->first, pair->second, reason).is_error() ? argument : nullptr;
+  };
+  REQUIRE(pthread_create(&thread, &attributes, load, &input) == 0);
+  void *failed = nullptr;
+  pthread_join(thread, &failed);
+  pthread_attr_destroy(&attributes);
+  CHECK(failed == nullptr);
+  for (const auto &bytes : {scalar, reversed})
+    CHECK(std::search(stack, stack + size, bytes.begin(), bytes.begin() + 16) == stack + size);
+}
+#endif
 
 TEST_CASE("CA files")
 {
