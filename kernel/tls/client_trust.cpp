@@ -26,12 +26,6 @@ bool equal(Bytes a, Bytes b)
   return std::equal(a.begin(), a.end(), b.begin(), b.end());
 }
 
-// The clock that wolfSSL checks dates with, so that both see the same time.
-int64_t now()
-{
-  return wc_Time(nullptr);
-}
-
 bool is_weak(const X509Fields &fields)
 {
   return fields.key_bits < (fields.key_type == KeyType::Rsa ? limits::kMinRsaKeyBits : limits::kMinEcKeyBits);
@@ -97,6 +91,11 @@ struct ClientTrust::Path {
 
 namespace {
 
+}
+
+int64_t verification_time()
+{
+  return wc_Time(nullptr); // what wolfSSL itself looks at
 }
 
 uint32_t cert_flags_of(int wolfssl_code)
@@ -359,7 +358,7 @@ TrustVerdict ClientTrust::judge_path(const Path &path) const
   const X509Fields &anchor = *path.fields[path.anchor()];
   if (!manager || !load_authority(manager.get(), *path.certificates[path.anchor()]))
     return {cert_flags::kUntrustedRoot, "the CA cannot be loaded"};
-  if (now() > anchor.not_after || now() < anchor.not_before)
+  if (verification_time() > anchor.not_after || verification_time() < anchor.not_before)
     return {cert_flags::kExpired, fmt::format("the CA certificate \"{}\" is out of date", name_text(anchor.subject))};
   for (size_t step = path.anchor(); step-- > 0;) {
     const X509Fields &certificate = *path.fields[step];
@@ -381,7 +380,21 @@ TrustVerdict ClientTrust::judge_path(const Path &path) const
   for (size_t step = path.anchor(); step-- > 0;)
     if (TrustVerdict verdict = judge_usage(*path.fields[step], step == 0); verdict.flags != cert_flags::kGood)
       return verdict;
-  return judge_revocation(path);
+  TrustVerdict verdict = judge_revocation(path);
+  if (verdict.flags == cert_flags::kGood)
+    verdict.good_until = earliest_end(path);
+  return verdict;
+}
+
+int64_t ClientTrust::earliest_end(const Path &path) const
+{
+  int64_t end = path.fields[path.anchor()]->not_after;
+  for (size_t step = path.anchor(); step-- > 0;) {
+    end = std::min(end, path.fields[step]->not_after);
+    if (auto list = m_revocations.find(list_key(*path.fields[step + 1])); list != m_revocations.end())
+      end = std::min(end, list->second.good_until);
+  }
+  return end;
 }
 
 // Each certificate by the list of its issuer. That one is revoked counts more than that another cannot be checked.
@@ -397,7 +410,7 @@ TrustVerdict ClientTrust::judge_revocation(const Path &path) const
       unknown = {cert_flags::kNoRevocationCheck, fmt::format("there is no revocation list of \"{}\"", name_text(certificate.issuer))};
     else if (list->second.serials.contains(copy(without_leading_zeros(certificate.serial))))
       return {cert_flags::kRevoked, fmt::format("{} is revoked", named(certificate))};
-    else if (now() > list->second.good_until)
+    else if (verification_time() > list->second.good_until)
       unknown = {cert_flags::kRevocationOffline,
                  fmt::format("the revocation list of \"{}\" is out of date", name_text(certificate.issuer))};
   }

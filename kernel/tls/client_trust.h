@@ -30,7 +30,11 @@ inline constexpr uint32_t kGood = 0, kExpired = 0x800B0101, kUntrustedRoot = 0x8
 struct TrustVerdict {
   uint32_t flags = cert_flags::kGood;
   std::string reason; // why not, one phrase: "not an X.509 v3 certificate", "no trusted CA for CN=x"; "" when good
+  int64_t good_until = INT64_MAX; // of a good one: when the first date on which it stands passes, seconds since 1970
 };
+
+// The clock that all dates of certificates and lists are checked with, seconds since 1970.
+int64_t verification_time();
 
 class ClientTrust {
 public:
@@ -55,6 +59,7 @@ private:
 
   TrustVerdict judge_path(const Path &path) const;
   TrustVerdict judge_revocation(const Path &path) const;
+  int64_t earliest_end(const Path &path) const;
   Result<void> load_revocations(const std::vector<Der> &lists, std::string &reason);
 
   std::multimap<std::string, Der> m_anchors;        // by subject: the bytes of the whole Name

@@ -166,12 +166,13 @@ void TlsStream::refresh_verdict()
   RefPtr<TlsContext> judge = m_selector(server_name());
   if (!judge)
     judge = m_context;
-  if (judge == m_judge)
+  if (judge == m_judge && verification_time() <= m_verdict_good_until)
     return;
   m_judge = judge;
   std::vector<Der> list{m_certificate->leaf};
   list.insert(list.end(), m_certificate->chain.begin(), m_certificate->chain.end());
   TrustVerdict verdict = judge->client_trust().judge(list);
+  m_verdict_good_until = verdict.good_until;
   m_certificate->flags = verdict.flags;
   m_certificate->reason = std::move(verdict.reason);
 }

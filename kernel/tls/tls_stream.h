@@ -124,7 +124,8 @@ public:
   bool is_asking() const { return m_exchange != Exchange::None; }
   // The end of an exchange, once.
   std::optional<Event> take_event();
-  // Judges a known certificate anew when the binding's authorities or lists have changed. Costs a look-up when they have not.
+  // Judges a known certificate anew when the binding's authorities or lists have changed, or a date that the verdict stands on has passed.
+  // Costs a look-up when neither is so.
   void refresh_verdict();
   // Null: none known (yet).
   const ClientCertificate *client_certificate() const { return m_certificate.get(); }
@@ -212,6 +213,7 @@ private:
   std::vector<Der> m_collected;           // the list of the client's last Certificate message
   std::unique_ptr<ClientCertificate> m_certificate;
   RefPtr<TlsContext> m_judge; // whose authorities the verdict on it is from
+  int64_t m_verdict_good_until = 0; // seconds since 1970
   std::optional<Event> m_event;
   Failure m_failure;
   std::string m_application_protocol;

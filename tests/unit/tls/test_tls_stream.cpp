@@ -165,6 +165,32 @@ TEST_CASE("asking while a record has been read in part loses no byte")
   }
 }
 
+TEST_CASE("a verdict does not outlive the dates that it stands on")
+{
+  initialize_library();
+  static time_t s_later = 0;
+  ContextSettings with_list = pki_settings();
+  with_list.revocations_pem = pki("root.crl");
+  for (const ContextSettings &settings : {pki_settings(), with_list}) {
+    Pair pair(true, make_context(settings), "good");
+    REQUIRE(pair.connect());
+    REQUIRE(pair.stream.ask_certificate().ask == TlsStream::Ask::Started);
+    for (int i = 0; i < 6 && pair.stream.is_asking(); i++) {
+      pair.client_read();
+      pair.server_read();
+    }
+    REQUIRE(pair.stream.client_certificate());
+    CHECK(pair.stream.client_certificate()->flags == 0);
+    s_later = time(nullptr) + 86400 * 3660LL; // certificate and list of the PKI last ten years, its root a hundred
+    wc_SetTimeCb([](time_t *) { return s_later; });
+    pair.stream.refresh_verdict();
+    wc_SetTimeCb(nullptr);
+    CHECK(pair.stream.client_certificate()->flags == 0x800B0101);
+    pair.stream.refresh_verdict(); // a bad one is not judged again by the clock alone
+    CHECK(pair.stream.client_certificate()->flags == 0x800B0101);
+  }
+}
+
 TEST_CASE("a client without a certificate")
 {
   initialize_library();
