@@ -122,7 +122,8 @@ void FakeDaemon::complete(uint32_t irp_id, FakeReply reply)
         return;
     {
       std::lock_guard lock(m_mutex);
-      std::erase_if(m_parked, [&](const FakeOperation &operation) { return operation.entry.irp_id == irp_id; });
+      if (auto parked = find_parked(irp_id); parked != m_parked.end())
+        m_parked.erase(parked);
     }
     m_completions.emplace_back(irp_id, reply);
   });
@@ -572,13 +573,13 @@ void FakeDaemon::default_handler(const FakeOperation &operation)
     });
     break;
   case HSYS_OP_CANCEL: {
-    bool is_found = false;
-    cancel_parked([&](const FakeOperation &parked) {
-      bool is_it = parked.entry.irp_id == static_cast<uint32_t>(entry.object_id);
-      is_found |= is_it;
-      return is_it;
-    });
-    if (!is_found)
+    std::unique_lock lock(m_mutex);
+    uint32_t target = static_cast<uint32_t>(entry.object_id);
+    bool is_found = find_parked(target) != m_parked.end();
+    lock.unlock();
+    if (is_found)
+      complete(target, {.status = HSYS_STATUS_CANCELLED});
+    else
       reply.status = HSYS_STATUS_NOT_FOUND;
     break;
   }
@@ -586,6 +587,12 @@ void FakeDaemon::default_handler(const FakeOperation &operation)
     break;
   }
   complete(entry.irp_id, reply);
+}
+
+// Mostly among the first: tests complete and cancel in the order in which they began.
+std::deque<FakeOperation>::iterator FakeDaemon::find_parked(uint32_t irp_id)
+{
+  return std::find_if(m_parked.begin(), m_parked.end(), [&](const FakeOperation &operation) { return operation.entry.irp_id == irp_id; });
 }
 
 void FakeDaemon::cancel_parked(const std::function<bool(const FakeOperation &)> &is_wanted)

@@ -106,6 +106,7 @@ private:
   bool consume_submissions();
   void admit(const hsys_sqe &entry);
   void take_extents(FakeOperation &operation, uint32_t offset, uint32_t count);
+  std::deque<FakeOperation>::iterator find_parked(uint32_t irp_id); // m_mutex is held
   void default_handler(const FakeOperation &operation);
   void cancel_parked(const std::function<bool(const FakeOperation &)> &is_wanted);
   void take_returns();

@@ -10,12 +10,11 @@
 namespace {
 
 #ifdef __SANITIZE_THREAD__
-constexpr int kRounds = 200;
-constexpr size_t kParked = 2000;
+constexpr int kRounds = 2000;
 #else
-constexpr int kRounds = 1000;
-constexpr size_t kParked = 10000;
+constexpr int kRounds = 10000;
 #endif
+constexpr size_t kParked = 10000;
 
 std::string path_of(uint64_t id)
 {

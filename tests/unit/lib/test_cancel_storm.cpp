@@ -13,9 +13,9 @@ using namespace test;
 namespace {
 
 #ifdef __SANITIZE_THREAD__
-constexpr int kRounds = 200;
+constexpr int kRounds = 4000;
 #else
-constexpr int kRounds = 2000;
+constexpr int kRounds = 40000;
 #endif
 
 class StormOperation;

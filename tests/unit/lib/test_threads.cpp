@@ -17,9 +17,9 @@ namespace {
 
 // What thread sanitizers slow down ten times needs fewer rounds.
 #ifdef __SANITIZE_THREAD__
-constexpr int kRounds = 300;
+constexpr int kRounds = 2000;
 #else
-constexpr int kRounds = 3000;
+constexpr int kRounds = 10000;
 #endif
 
 class Queue {
