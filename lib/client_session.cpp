@@ -77,6 +77,12 @@ void ClientSession::run_deferred()
   }
 }
 
+void ClientSession::end(std::string_view reason)
+{
+  m_channel.fail(reason);
+  m_control.shut_down();
+}
+
 void ClientSession::abandon_in_child()
 {
   m_control.close();

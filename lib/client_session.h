@@ -43,6 +43,9 @@ public:
   // Any lock may be held. False when it is there already. Reaper::poll() afterwards, without locks, runs it at once.
   bool defer(DeferredWork &work);
 
+  // Ends it here and at the daemon, whoever holds references still.
+  void end(std::string_view reason);
+
   // In a child of fork(): gives up the descriptors, so that the daemon sees the parent's end. Async-signal-safe.
   void abandon_in_child();
 

@@ -177,6 +177,11 @@ uint32_t ControlConnection::open_channel(ChannelMemory &memory, ErrorText &why)
   return memory.map(descriptors, m_welcome, opened, why) ? kNoError : kServiceNotActive;
 }
 
+void ControlConnection::shut_down()
+{
+  shutdown(m_socket.get(), SHUT_RDWR);
+}
+
 bool ControlConnection::send_message(void *message, uint32_t bytes)
 {
   hsys_control *head = static_cast<hsys_control *>(message);

@@ -27,6 +27,8 @@ public:
   const hsys_control_welcome &welcome() const { return m_welcome; }
   int descriptor() const { return m_socket.get(); }
   void close() { m_socket.reset(); }
+  // Tells the daemon that the session is over; a copy of the socket in a child does not matter. Any thread.
+  void shut_down();
 
 private:
   uint32_t connect_to(const char *path, ErrorText &why);

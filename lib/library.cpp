@@ -76,7 +76,7 @@ void Library::end_if_unused()
     m_open_objects = 0;
     session = Ref<ClientSession>::adopt(std::exchange(m_session, nullptr));
   }
-  session->channel().fail("HttpTerminate ended the session with httpsysd.");
+  session->end("HttpTerminate ended the session with httpsysd.");
   Reaper::instance().set_source({});
   EventLoop::instance().source_changed();
 }

@@ -311,6 +311,18 @@ TEST_CASE("HttpInitialize while another thread closes the last queue of the sess
   CHECK(HttpTerminate(HTTP_INITIALIZE_SERVER, nullptr) == NO_ERROR);
 }
 
+TEST_CASE("the last HttpTerminate ends the session at the daemon, though a thread may still hold what is left of it")
+{
+  FakeDaemon daemon;
+  setenv("HTTPSYS_SOCKET", daemon.path().c_str(), 1);
+  REQUIRE(initialise() == NO_ERROR);
+  httpsys::lib::Ref<httpsys::lib::ClientSession> held = httpsys::lib::Library::instance().session();
+  REQUIRE(HttpTerminate(HTTP_INITIALIZE_SERVER, nullptr) == NO_ERROR);
+  for (int i = 0; i < 2000 && daemon.has_client(); i++)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  CHECK_FALSE(daemon.has_client());
+}
+
 TEST_CASE("a child of fork() has nothing of its parent, who goes on; it may begin anew")
 {
   Api api;

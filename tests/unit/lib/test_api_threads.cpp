@@ -372,3 +372,42 @@ TEST_CASE("the daemon dies in the middle of everything: every call ends, none tw
     join(threads);
   }
 }
+
+TEST_CASE("threads initialise, use and terminate the library, each when it likes, beside an event loop")
+{
+  FakeDaemon daemon;
+  setenv("HTTPSYS_SOCKET", daemon.path().c_str(), 1);
+  std::atomic<bool> is_over{false};
+  std::thread loop([&] {
+    while (!is_over) {
+      httpsys_completion_fd();
+      httpsys_dispatch();
+      std::this_thread::yield();
+    }
+  });
+  std::vector<std::thread> threads;
+  for (unsigned t = 0; t < 3; t++)
+    threads.emplace_back([&, t] {
+      for (unsigned i = 0; i < kRounds / 4; i++) {
+        REQUIRE(HttpInitialize({2, 0}, HTTP_INITIALIZE_SERVER, nullptr) == NO_ERROR);
+        HANDLE queue = nullptr;
+        REQUIRE(HttpCreateRequestQueue({2, 0}, nullptr, nullptr, 0, &queue) == NO_ERROR);
+        OVERLAPPED overlapped{};
+        CHECK(HttpWaitForDisconnect(queue, 5, &overlapped) == ERROR_IO_PENDING);
+        bool terminates_first = (i + t) % 2;
+        if (terminates_first)
+          CHECK(HttpTerminate(HTTP_INITIALIZE_SERVER, nullptr) == NO_ERROR);
+        CHECK(CloseHandle(queue));
+        if (!terminates_first)
+          CHECK(HttpTerminate(HTTP_INITIALIZE_SERVER, nullptr) == NO_ERROR);
+        while (!HasOverlappedIoCompleted(&overlapped))
+          std::this_thread::yield();
+        CHECK(overlapped.Internal == 0xC0000120);
+      }
+    });
+  join(threads);
+  is_over = true;
+  loop.join();
+  CHECK(daemon.sessions() >= 1); // hundreds, as a rule
+  CHECK(httpsys_completion_fd() == -1);
+}
