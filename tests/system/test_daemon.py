@@ -113,6 +113,8 @@ class Starting(Alone):
         self.addCleanup(process.kill)
         eventually(lambda: os.path.exists(path) or not process.is_running(), 20)
         process.expect('ready', stream='stderr')
+        # Neither a core file nor another process of its user gets to see it: what is undumpable belongs to root (prctl(2)).
+        self.assertEqual(os.stat(f'/proc/{process.pid}/mem').st_uid, 0)
         self.assertEqual((os.stat(path).st_uid, os.stat(f'{self.folder}/state').st_uid), (NOBODY, NOBODY))
         process.signal(signal.SIGTERM)
         self.assertEqual(process.wait(), 0)
@@ -397,12 +399,14 @@ class Ending(ApiTest):
             return True
 
 
-class Keys(ApiTest):
+class KeyTest(ApiTest):
     def traces(self, credential):
         """The bytes by which a private key is recognised: the scalar, and the PEM text."""
         with open(credential.key, 'rb') as file:
             return look_inside.private_scalar(credential.key), file.read().split(b'\n')[2]
 
+
+class Keys(KeyTest):
     def test_files(self):
         self.import_certificate(self.certificates.server)
         traces, holders = self.traces(self.certificates.server), []
@@ -432,6 +436,30 @@ class Keys(ApiTest):
             for trace in self.traces(self.certificates.server):
                 self.assertFalse(any(trace in part for part in parts))
             self.assertEqual(look_inside.network_sockets(application.pid), [])
+
+
+class KeysInMemory(KeyTest):
+    @unittest.skipUnless(os.environ.get('HTTPSYS_SANITIZE', 'none') == 'none', "a sanitizer's shadow memory has terabytes")
+    @unittest.skipUnless(os.getuid() == 0, "nobody else may look into the daemon's memory")
+    def test_memory_of_the_daemon(self):
+        """A key is there once while a record uses it, and leaves nothing behind: no text, no number in either order of bytes."""
+        scalar, text = self.traces(self.certificates.server)
+        traces = {'scalar': scalar, 'reversed': scalar[::-1], 'text': text}
+
+        def found():
+            parts = list(look_inside.memory(self.daemon.process.pid))
+            return {name: sum(part.count(trace) for part in parts) for name, trace in traces.items()}
+
+        port, application = self.start_https('event')
+        for version in ('1.2', '1.3'):
+            with self.connect(port, version=version) as connection:
+                self.assertEqual(self.ask(connection, '/request')['tls'], 1)
+        self.ctl('update', 'sslcert', f'ipport=127.0.0.1:{port}', 'disabletls13=enable')
+        self.import_authority()
+        application.kill()
+        eventually(lambda: found() == {'scalar': 1, 'reversed': 0, 'text': 0}, 5, 'one key alone')
+        self.ctl('delete', 'sslcert', f'ipport=127.0.0.1:{port}')
+        eventually(lambda: not any(found().values()), 5, 'no key at all')
 
 
 if __name__ == '__main__':

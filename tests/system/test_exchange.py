@@ -3,8 +3,10 @@
 """A certificate exchange that does not go straight on: peers that are silent, calls that are cancelled meanwhile, clients that begin a
 renegotiation themselves, sessions that are resumed elsewhere. (Python's ssl as a silent peer: test_certificates.py.)"""
 
+import hashlib
 import os
 import signal
+import threading
 
 import harness
 import peers
@@ -119,6 +121,35 @@ class ByTheClient(PeerTest):
                 self.daemon.expect_log(r'the client goes on asking for a renegotiation \(alert 100 sent\)')
         answer, = self.talk('gnutls_cli', port, ('/certificate',), version='1.2', credential=self.good)
         self.assertEqual(answer['calls'][0]['code'], SUCCESS)
+
+
+class Updates(PeerTest):
+    def test_no_gap(self):
+        """While the record is changed, and what all records share, every handshake succeeds, with the one certificate or the other."""
+        port, _application = self.start_https('blocking')
+        thumbprints = [self.import_certificate(credential) for credential in (self.certificates.server, self.certificates.server_rsa)]
+        ended, failures, seen = threading.Event(), [], set()
+
+        def visit(version):
+            while not ended.is_set():
+                try:
+                    with peers.Connection(port, peers.tls_context(self.certificates, version)) as connection:
+                        seen.add(hashlib.sha1(connection.socket.getpeercert(True)).hexdigest())
+                except OSError as error:
+                    failures.append(error)
+
+        visitors = [threading.Thread(target=visit, args=(version,)) for version in VERSIONS]
+        for visitor in visitors:
+            visitor.start()
+        try:
+            for step in range(20):
+                self.ctl('update', 'sslcert', f'ipport=127.0.0.1:{port}', f'certhash={thumbprints[step % 2]}')
+                self.import_authority(with_crl=True)
+        finally:
+            ended.set()
+            for visitor in visitors:
+                visitor.join()
+        self.assertEqual((failures, seen), ([], set(thumbprints)))
 
 
 class Resumption(PeerTest):
