@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // StateFiles: the store's folder on disk.
 //
-//   certificates/<thumbprint>.pem   a server's certificate, its issuers and its private key: one file, so that they
-// change together   authorities/<thumbprint>.pem    a CA for client certificates   revocations/<sha1>.pem          a
-// revocation list of one of these CAs   sslcert/<address or name>       a record, "sslcert/0.0.0.0:443" (ssl_record.h)
+//   certificates/<thumbprint>.pem   a server's certificate, its issuers and its private key: one file, so that they change together
+//   authorities/<thumbprint>.pem    a CA for client certificates
+//   revocations/<sha1>.pem          a revocation list of one of these CAs
+//   sslcert/<address or name>       a record, "sslcert/0.0.0.0:443" (ssl_record.h)
 //
 // Files 0600, folders 0700. A file that cannot be used is logged, left where it is, and set aside (never overwritten)
 // when a command wants its place. Owned by the store; helper thread only, since every call waits for the disk.
