@@ -5,10 +5,20 @@ namespace httpsys::io {
 
 static constexpr size_t kFirstSize = 256;
 
-// Multiplicative hashing; the high half of the product is well mixed.
+static uint64_t s_secret = 0;
+
+void ParkedTable::set_secret(uint64_t secret)
+{
+  s_secret = secret;
+}
+
+// MurmurHash3's finalizer: every bit of the key and of the secret reaches every bit of the place.
 size_t ParkedTable::home(uint64_t key) const
 {
-  return static_cast<size_t>(key * 0x9e3779b97f4a7c15ull >> 32) & (m_slots.size() - 1);
+  key += s_secret;
+  key = (key ^ key >> 33) * 0xff51afd7ed558ccdull;
+  key = (key ^ key >> 33) * 0xc4ceb9fe1a85ec53ull;
+  return static_cast<size_t>(key ^ key >> 33) & (m_slots.size() - 1);
 }
 
 size_t ParkedTable::position(uint64_t wanted) const
@@ -54,6 +64,12 @@ void ParkedTable::remove(Irp &irp)
     m_slots[at] = nullptr;
     gap = at;
   }
+}
+
+size_t ParkedTable::steps_to(uint32_t channel, uint32_t irp_id) const
+{
+  uint64_t wanted = key(channel, irp_id);
+  return ((position(wanted) - home(wanted)) & (m_slots.size() - 1)) + 1;
 }
 
 Irp *ParkedTable::find(uint32_t channel, uint32_t irp_id) const

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // ParkedTable: the operations that are parked on one core, by channel and irp_id, so that CANCEL finds one without
-// knowing its queue. Open addressing: parking is on the path of every request and must not allocate. One per core, used
-// on that core only; owns nothing.
+// knowing its queue. Open addressing: parking is on the path of every request and must not allocate. Clients choose their
+// irp_ids, so places depend on a secret: nobody can have his operations lie in one heap, which all others would walk
+// through. One per core, used on that core only; owns nothing.
 #pragma once
 #include "kernel/io/irp.h"
 
@@ -15,6 +16,11 @@ public:
   // nullptr when there is none.
   Irp *find(uint32_t channel, uint32_t irp_id) const;
   size_t size() const { return m_count; }
+  // Entries that find() looks at, for tests.
+  size_t steps_to(uint32_t channel, uint32_t irp_id) const;
+
+  // Of all tables; before there are operations.
+  static void set_secret(uint64_t secret);
 
 private:
   static uint64_t key(const Irp &irp) { return key(irp.channel().number, irp.entry().irp_id); }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/io/session.h"
 #include "kernel/base/log.h"
+#include "kernel/io/parked_table.h"
 #include "kernel/io/session_manager.h"
 #include "kernel/se/access.h"
 
@@ -46,6 +47,9 @@ SessionManager::Impl::Impl(int listener, const Settings &settings)
     : m_settings(settings), m_listener(listener), m_channels_on_core(ke::Cores::instance().count())
 {
   se::set_daemon_uid(settings.daemon_uid);
+  uint64_t secret = 0;
+  platform::system().fill_random({reinterpret_cast<uint8_t *>(&secret), sizeof secret});
+  ParkedTable::set_secret(secret);
   ChannelRegistry::set_events({channel_was_revoked, channel_has_gone});
   s_manager = this;
 }

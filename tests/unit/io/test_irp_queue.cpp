@@ -98,6 +98,32 @@ TEST_CASE("an operation without extents names no client memory")
   complete(std::move(irp), NtStatus::Success);
 }
 
+TEST_CASE("irp_ids that a client chooses for one place in the table do not lie in one heap")
+{
+  IrpMaker maker(1);
+  ParkedTable table;
+  std::vector<IrpPtr> parked;
+  // One for each slot, with the sequence that multiplicative hashing without a secret would put first in a table of 4096.
+  for (uint32_t slot = 0; slot < 2000; slot++)
+    for (uint32_t sequence = 0; sequence <= UINT16_MAX; sequence++) {
+      uint64_t key = uint64_t{1} << 32 | HSYS_IRP_ID(slot, sequence);
+      if ((key * 0x9e3779b97f4a7c15ull >> 32 & 4095) != 0)
+        continue;
+      parked.push_back(maker.make(static_cast<uint32_t>(key)));
+      table.insert(*parked.back());
+      break;
+    }
+  CHECK(parked.size() > 1900);
+  size_t most = 0;
+  for (auto &irp : parked)
+    most = std::max(most, table.steps_to(1, irp->entry().irp_id));
+  CHECK(most < 64);
+  for (auto &irp : parked) {
+    table.remove(*irp);
+    complete(std::move(irp), NtStatus::Success);
+  }
+}
+
 TEST_CASE("the table of parked operations against a model")
 {
   IrpMaker makers[3] = {IrpMaker(1), IrpMaker(2), IrpMaker(0xffffffff)};
