@@ -41,6 +41,9 @@ inline constexpr uint32_t kEntriesPerTurn = 64;              // submission entri
 inline constexpr uint32_t kReturnsPerTurn = 1024;            // block numbers taken back from one channel in one turn of the loop
 inline constexpr uint32_t kEmptyPollsUntilCold = 8;          // polls without work after which a channel waits for its kick
 inline constexpr uint64_t kCreditVisitMilliseconds = 10;     // an entry without completion credit: nothing tells when the client reaps
+// Results of one channel that wait for a block. They are the daemon's memory: a client that hands nothing back, or has stopped with so much
+// on its way, is cut off, and requests that it has not received go to other workers.
+inline constexpr uint64_t kWaitingOutputBytes = 128ull << 20;
 inline constexpr uint32_t kUnaskedKicksPerSecond = 1000;     // above it the kick is no longer listened to ...
 inline constexpr uint64_t kKickPenaltyMilliseconds = 1000;   // ... for so long
 inline constexpr uint64_t kKickVisitMilliseconds = 10;       // and the channel is visited so often instead

@@ -22,13 +22,14 @@ enum hsys_channel_state {
 
 /* Why a session was revoked: the protocol errors of trust rule T6. */
 enum hsys_revocation {
-  HSYS_REVOKED_SQ_INDEX = 1,     /* sq_tail further ahead of sq_head than the ring is long */
-  HSYS_REVOKED_CQ_INDEX = 2,     /* cq_head moved back or past cq_tail */
-  HSYS_REVOKED_RET_INDEX = 3,    /* ret_tail further ahead of ret_head than the ring is long */
-  HSYS_REVOKED_BLOCK = 4,        /* a returned block was not on loan */
-  HSYS_REVOKED_IRP_IN_USE = 5,   /* an entry named an IRP slot that is in use */
-  HSYS_REVOKED_CONTROL = 6,      /* malformed control message */
-  HSYS_REVOKED_HELLO_TIMEOUT = 7 /* no HELLO in time */
+  HSYS_REVOKED_SQ_INDEX = 1,      /* sq_tail further ahead of sq_head than the ring is long */
+  HSYS_REVOKED_CQ_INDEX = 2,      /* cq_head moved back or past cq_tail */
+  HSYS_REVOKED_RET_INDEX = 3,     /* ret_tail further ahead of ret_head than the ring is long */
+  HSYS_REVOKED_BLOCK = 4,         /* a returned block was not on loan */
+  HSYS_REVOKED_IRP_IN_USE = 5,    /* an entry named an IRP slot that is in use */
+  HSYS_REVOKED_CONTROL = 6,       /* malformed control message */
+  HSYS_REVOKED_HELLO_TIMEOUT = 7, /* no HELLO in time */
+  HSYS_REVOKED_OUTPUT = 8         /* no blocks were handed back, and too many results waited for some */
 };
 
 struct hsys_geometry {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/io/channel_impl.h"
 #include <algorithm>
+#include <fmt/format.h>
 
 namespace httpsys::io {
 
@@ -49,20 +50,30 @@ void Channel::Impl::finish(Waiting done)
   if (!done.completion.output.empty()) {
     // In order, so that a large one is not starved by small ones.
     auto block = waiting.empty() ? lend(done.completion.output) : std::nullopt;
-    if (!block) {
-      waiting.push_back(std::move(done));
-      make_hot();
-      return;
-    }
+    if (!block)
+      return let_wait(std::move(done));
     return write_entry(done, &*block, static_cast<uint32_t>(done.completion.output.size()), HSYS_CQE_BLOCK);
   }
-  // A reason is a kindness: without a free block the completion goes without it, rather than wait.
+  // A reason is a kindness: without a free block the completion goes without it, rather than wait, and it takes none from those who do.
   auto reason = reason_bytes(done.completion.reason);
-  auto block = reason.empty() ? std::nullopt : lend(reason);
+  auto block = reason.empty() || !waiting.empty() ? std::nullopt : lend(reason);
   if (block)
     write_entry(done, &*block, static_cast<uint32_t>(reason.size()), HSYS_CQE_BLOCK | HSYS_CQE_REASON);
   else
     write_entry(done, nullptr, 0, 0);
+}
+
+void Channel::Impl::let_wait(Waiting done)
+{
+  if (done.completion.output.size() > limits::kWaitingOutputBytes - waiting_bytes) {
+    revoke(HSYS_REVOKED_OUTPUT, fmt::format("it hands back no blocks, and {} bytes of results wait for some", waiting_bytes));
+    done.completion = {};
+    done.completion.status = NtStatus::InsufficientResources;
+    return write_entry(done, nullptr, 0, 0);
+  }
+  waiting_bytes += done.completion.output.size();
+  waiting.push_back(std::move(done));
+  make_hot();
 }
 
 void Channel::Impl::write_entry(const Waiting &done, const mm::BlockArena::Block *block, uint32_t length, uint32_t flags)
@@ -118,6 +129,7 @@ void Channel::Impl::serve_waiting()
       return;
     Waiting done = std::move(waiting.front());
     waiting.pop_front();
+    waiting_bytes -= done.completion.output.size();
     write_entry(done, &*block, static_cast<uint32_t>(done.completion.output.size()), HSYS_CQE_BLOCK);
   }
 }

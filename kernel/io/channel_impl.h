@@ -81,6 +81,7 @@ struct Channel::Impl final : IrpOwner, ke::Poller, ke::Flushable, ke::Timer, Doo
   };
   void take_back(IrpPtr irp, IrpCompletion completion) override;
   void finish(Waiting done);
+  void let_wait(Waiting done);
   void write_entry(const Waiting &done, const mm::BlockArena::Block *block, uint32_t length, uint32_t flags);
   std::optional<mm::BlockArena::Block> lend(std::span<const uint8_t> bytes);
   uint32_t take_returned_blocks();
@@ -114,10 +115,12 @@ struct Channel::Impl final : IrpOwner, ke::Poller, ke::Flushable, ke::Timer, Doo
   std::unique_ptr<ChannelExtension> extension;
   Channel *channel = nullptr;
   uint64_t parameter_bytes = 0; // private copies of parameter blocks
+  uint64_t waiting_bytes = 0;   // outputs of `waiting`
   uint32_t empty_polls = 0;
   bool bell_wanted = false;
-  bool lacks_credit = false; // the oldest entry stays in the ring
-  bool is_revoked = false;   // nothing is read from the rings any more
+  bool lacks_credit = false;     // the oldest entry stays in the ring
+  bool has_walked_slots = false; // in this turn
+  bool is_revoked = false;       // nothing is read from the rings any more
   bool is_draining = false;
   bool is_ending = false;
   bool is_run_down = false; // end() is through; the last operation destroys the channel

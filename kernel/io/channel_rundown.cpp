@@ -6,10 +6,12 @@
 namespace httpsys::io {
 
 // Asks for the end of an operation: at once when it is parked here, by a message when it is parked elsewhere. On its
-// way between cores it takes notice when it is parked; otherwise it is about to come back by itself.
+// way between cores it takes notice when it is parked; otherwise it is about to come back by itself. Once is enough until it has been
+// noticed: a client that cancels one operation again and again must not fill another core's inbox.
 void Channel::Impl::cancel(Irp &irp)
 {
-  irp.m_cancel_requested.store(true, std::memory_order_seq_cst);
+  if (irp.m_cancel_requested.exchange(true, std::memory_order_seq_cst))
+    return;
   ke::CoreId core = irp.m_parked_core.load(std::memory_order_seq_cst);
   if (core == Irp::kNotParked)
     return;
@@ -20,6 +22,7 @@ void Channel::Impl::cancel(Irp &irp)
 std::vector<ke::CoreId> Channel::Impl::cancel_matching(uint64_t handle, bool (*wanted)(hsys_op operation))
 {
   std::vector<ke::CoreId> cores;
+  has_walked_slots = true;
   slots.for_each_irp([&](Irp &irp) {
     if (irp.entry().handle != handle || (wanted && !wanted(irp.operation())))
       return;

@@ -13,7 +13,8 @@ uint64_t Channel::Impl::operations_here()
   return s_operations.here();
 }
 
-// Bounded, so that a client that floods its ring leaves the others their turn (trust rule T8).
+// Bounded, so that a client that floods its ring leaves the others their turn (trust rule T8). An operation that has walked through all
+// slots, 65536 perhaps, is a turn's work.
 uint32_t Channel::Impl::take_entries()
 {
   if (!submissions.refresh()) {
@@ -23,7 +24,8 @@ uint32_t Channel::Impl::take_entries()
   uint32_t taken = 0;
   hsys_sqe entry;
   lacks_credit = false;
-  while (taken < limits::kEntriesPerTurn && submissions.available() > 0 && admit_first(entry)) {
+  has_walked_slots = false;
+  while (taken < limits::kEntriesPerTurn && !has_walked_slots && submissions.available() > 0 && admit_first(entry)) {
     taken++;
     start_operation(entry);
   }

@@ -29,6 +29,21 @@ struct Seen {
 Seen s_seen;
 PerCore<IrpQueue> s_parked;
 
+// Operations that must run to their end where a test says so: then a cancellation changes nothing.
+struct Stubborn final : IrpQueue::CancelHandler {
+  bool keeps = false;
+  uint32_t cancellations = 0;
+  IrpQueue queue{this};
+  void on_irp_cancelled(IrpQueue &from, IrpPtr irp) override
+  {
+    cancellations++;
+    if (keeps)
+      return from.park_first(std::move(irp));
+    complete(std::move(irp), NtStatus::Cancelled);
+  }
+};
+Stubborn s_stubborn; // on core 0
+
 class Extension final : public ChannelExtension {
   void on_delivery_published(uint64_t, uint32_t, bool) override {}
   void on_session_end(uint32_t) override { s_seen.has_session_ended = true; }
@@ -86,6 +101,9 @@ void register_once()
     register_operation(HSYS_OP_RECEIVE_REQUEST, park);
     register_operation(HSYS_OP_RECEIVE_BODY, give_output);
     register_operation(HSYS_OP_SEND_BODY, read_extent);
+    register_operation(HSYS_OP_RECEIVE_CERTIFICATE, [](Channel &channel, IrpPtr irp) {
+      channel.forward(std::move(irp), 0, [](IrpPtr parked) { s_stubborn.queue.park(std::move(parked)); });
+    });
     register_extension([](Channel &) -> std::unique_ptr<ChannelExtension> { return std::make_unique<Extension>(); });
     register_handle_closed([](Channel &, uint64_t, const ob::HandleTarget &) { s_seen.handles_closed++; });
     ChannelRegistry::set_events({[](SessionId, hsys_revocation) { s_seen.is_revoked = true; }, [](SessionId) { s_seen.has_gone = true; }});
@@ -97,7 +115,7 @@ void register_once()
 // Two stepped cores and one channel on the second, with a client's view of its memory.
 class Rig {
 public:
-  Rig()
+  explicit Rig(uint32_t cq_entries = 256)
   {
     register_once();
     s_seen = {};
@@ -111,8 +129,8 @@ public:
     ChannelBirth birth;
     birth.address = {1, 1};
     birth.session = 5;
-    birth.geometry = geometry = make_geometry(choose_sizes({16, 256, HSYS_ARENA_BYTES_MIN, HSYS_ARENA_BYTES_MIN}), 1, 5);
-    birth.first_index = UINT32_MAX - 500;
+    birth.geometry = geometry = make_geometry(choose_sizes({16, cq_entries, HSYS_ARENA_BYTES_MIN, HSYS_ARENA_BYTES_MIN}), 1, 5);
+    birth.first_index = kFirst;
     using Writer = mm::SharedRegion::Writer;
     birth.ktou = MUST(mm::SharedRegion::create("ktou", geometry.ktou_bytes, Writer::Daemon, initial_kpage(geometry, birth.first_index)));
     birth.utok = MUST(mm::SharedRegion::create("utok", geometry.utok_bytes, Writer::Client, initial_upage(birth.first_index)));
@@ -138,6 +156,38 @@ public:
     return reinterpret_cast<const hsys_cqe *>(ktou + geometry.cq_offset)[index % geometry.cq_entries];
   }
   void step(ke::CoreId core) { cores.core(core).turn(false); }
+  // An honest client's way: in the next slot, seen in the channel's next turn.
+  uint32_t submit(hsys_op operation, uint64_t object = 0, uint64_t handle = 0, uint32_t out_length = 0)
+  {
+    hsys_sqe entry{};
+    entry.op = static_cast<uint8_t>(operation);
+    entry.irp_id = HSYS_IRP_ID(m_submitted, 1);
+    entry.object_id = object;
+    entry.handle = handle;
+    entry.in_length = operation_row(entry.op)->in_min;
+    entry.out_length = out_length;
+    REQUIRE(m_submitted < geometry.cq_entries);
+    sqe(kFirst + m_submitted++) = entry;
+    __atomic_store_n(&upage().sq_tail, kFirst + m_submitted, __ATOMIC_SEQ_CST);
+    engines[1]->trigger_polls();
+    return entry.irp_id;
+  }
+  // The numberth completion, which must have come.
+  const hsys_cqe &completion(uint32_t number) const
+  {
+    REQUIRE(kpage().cq_tail - kFirst > number);
+    return cqe(kFirst + number);
+  }
+  uint32_t taken() const { return kpage().sq_head - kFirst; }
+  uint64_t open_handle()
+  {
+    submit(HSYS_OP_CREATE_REQUEST_QUEUE);
+    step(1);
+    const hsys_cqe &opened = completion(kpage().cq_tail - kFirst - 1);
+    REQUIRE(opened.status == HSYS_STATUS_SUCCESS);
+    return opened.object_id;
+  }
+  static constexpr uint32_t kFirst = UINT32_MAX - 500; // index of every ring
   // As the session does when the socket closes; then everything that was forwarded comes back.
   void end()
   {
@@ -167,13 +217,16 @@ public:
   platform::FakeEngine *engines[2];
   hsys_geometry geometry;
   uint8_t *ktou, *utok;
+
+private:
+  uint32_t m_submitted = 0;
 };
 
 class Fuzzer {
 public:
   explicit Fuzzer(uint32_t seed) : m_random(seed)
   {
-    m_tail = m_head = m_seen = m_returned = UINT32_MAX - 500;
+    m_tail = m_head = m_seen = m_returned = Rig::kFirst;
     // Some clients are nearly honest, so that they get far.
     m_malice = seed % 3 == 0 ? 0 : seed % 3 == 1 ? 3 : 30;
   }
@@ -341,6 +394,97 @@ TEST_CASE("a client that does anything at all")
   // Both kinds are tried.
   CHECK(revoked > 20);
   CHECK(revoked < 110);
+}
+
+TEST_CASE("one operation that is cancelled again and again sends its core one message")
+{
+  Rig rig;
+  uint64_t handle = rig.open_handle();
+  s_stubborn.cancellations = 0;
+  s_stubborn.keeps = true;
+  uint32_t target = rig.submit(HSYS_OP_RECEIVE_CERTIFICATE, 1, handle);
+  rig.step(1);
+  rig.step(0);
+  REQUIRE(s_stubborn.queue.size() == 1);
+  for (int round = 0; round < 3; round++) {
+    for (int time = 0; time < 10; time++)
+      rig.submit(HSYS_OP_CANCEL, target);
+    rig.step(1);
+  }
+  rig.step(0);
+  CHECK(s_stubborn.cancellations == 1);
+  // It may be told again when it has been heard.
+  rig.submit(HSYS_OP_CANCEL, target);
+  rig.step(1);
+  rig.step(0);
+  CHECK(s_stubborn.cancellations == 2);
+  CHECK(rig.kpage().cq_tail - Rig::kFirst == 32);
+  s_stubborn.keeps = false;
+  rig.end();
+  rig.check_nothing_left();
+}
+
+TEST_CASE("operations that walk through all slots have a turn each")
+{
+  Rig rig;
+  uint64_t handles[] = {rig.open_handle(), rig.open_handle(), rig.open_handle()};
+  for (uint64_t handle : handles)
+    rig.submit(HSYS_OP_CLOSE_HANDLE, 0, handle);
+  rig.submit(HSYS_OP_NOP);
+  for (uint32_t turn = 1; turn <= 3; turn++) {
+    rig.step(1);
+    CHECK(rig.taken() == 3 + turn);
+  }
+  rig.step(1);
+  CHECK(rig.taken() == 7);
+  rig.end();
+  rig.check_nothing_left();
+}
+
+TEST_CASE("a client that hands back no blocks is cut off before its results fill the daemon's memory")
+{
+  Rig rig(1024);
+  const uint64_t handle = rig.open_handle();
+  uint64_t waiting = 0;
+  for (; !s_seen.is_revoked && waiting < 2 * limits::kWaitingOutputBytes; waiting += HSYS_BLOCK_MAX) {
+    rig.submit(HSYS_OP_RECEIVE_BODY, 1, handle, HSYS_BLOCK_MAX);
+    rig.step(1);
+    rig.step(0);
+    rig.step(1);
+    rig.step(0);
+  }
+  CHECK(s_seen.is_revoked);
+  CHECK(rig.kpage().reason == HSYS_REVOKED_OUTPUT);
+  // The arena has been full of lent blocks first, and the last one has come without its result.
+  CHECK(waiting == limits::kWaitingOutputBytes + HSYS_ARENA_BYTES_MIN + HSYS_BLOCK_MAX);
+  CHECK(rig.completion(rig.kpage().cq_tail - Rig::kFirst - 1).status == HSYS_STATUS_INSUFFICIENT_RESOURCES);
+  rig.end();
+  rig.check_nothing_left();
+}
+
+TEST_CASE("a reason takes no block while a result waits for one")
+{
+  Rig rig;
+  const uint64_t handle = rig.open_handle();
+  auto give = [&](uint32_t bytes) {
+    rig.submit(HSYS_OP_RECEIVE_BODY, 1, handle, bytes);
+    for (ke::CoreId core : {1u, 0u, 1u})
+      rig.step(core);
+  };
+  auto fail = [&] {
+    rig.submit(HSYS_OP_RECEIVE_BODY, 1, 0x7777);
+    rig.step(1);
+    return rig.completion(rig.kpage().cq_tail - Rig::kFirst - 1).flags;
+  };
+  for (uint32_t bytes : {HSYS_BLOCK_MAX, HSYS_BLOCK_MAX, HSYS_BLOCK_MAX, HSYS_BLOCK_MIN})
+    give(bytes);
+  CHECK(fail() == (HSYS_CQE_BLOCK | HSYS_CQE_REASON));
+  const uint32_t before = rig.kpage().cq_tail;
+  give(HSYS_BLOCK_MAX);
+  CHECK(rig.kpage().cq_tail == before);
+  CHECK(fail() == 0);
+  rig.end();
+  rig.check_nothing_left();
 }
 
 #ifndef __SANITIZE_THREAD__
