@@ -326,6 +326,19 @@ int check_names(std::span<const X509Fields *const> fields, std::span<const Der *
   return 0;
 }
 
+// RFC 5280 6.1.4 (l), (m). wolfSSL loads a certificate that has its issuer's name without a look at what that one allows.
+TrustVerdict judge_path_length(std::span<const X509Fields *const> fields)
+{
+  uint32_t left = fields.back()->path_length.value_or(UINT32_MAX);
+  for (size_t step = fields.size() - 1; step-- > 1;) {
+    const X509Fields &authority = *fields[step];
+    if (!authority.is_self_issued() && left-- == 0)
+      return {cert_flags::kChaining, fmt::format("{} may not be an issuer here (path length)", named(authority))};
+    left = std::min(left, authority.path_length.value_or(UINT32_MAX));
+  }
+  return {};
+}
+
 TrustVerdict judge_key(const X509Fields &certificate)
 {
   if (certificate.key_type == KeyType::Unknown)
@@ -374,9 +387,11 @@ TrustVerdict ClientTrust::judge_path(const Path &path) const
     code = check_names(path.fields, path.certificates, step);
     if (code != 0)
       return {cert_flags_of(code), code_reason(code, named(certificate))};
-    if (!is_leaf && !load_authority(manager.get(), der))
+    if (!is_leaf && !load_authority(manager.get(), der)) // for its path length, as a rule
       return {cert_flags::kChaining, fmt::format("{} may not be an issuer here (path length)", named(certificate))};
   }
+  if (TrustVerdict verdict = judge_path_length(path.fields); verdict.flags != cert_flags::kGood)
+    return verdict;
   for (size_t step = path.anchor(); step-- > 0;)
     if (TrustVerdict verdict = judge_usage(*path.fields[step], step == 0); verdict.flags != cert_flags::kGood)
       return verdict;

@@ -160,6 +160,18 @@ void parse_extended_usage(Bytes value, X509Fields &fields)
   }
 }
 
+void parse_basic_constraints(Bytes value, X509Fields &fields)
+{
+  auto constraints = DerReader(value).next(der::kSequence);
+  if (!constraints)
+    return;
+  DerReader reader(constraints->content);
+  auto authority = reader.next(der::kBoolean);
+  fields.is_authority = authority && authority->content.size() == 1 && authority->content[0] != 0;
+  if (auto length = reader.next(der::kInteger))
+    fields.path_length = length->content.size() == 1 && length->content[0] < 0x80 ? length->content[0] : 0u;
+}
+
 void parse_extensions(Bytes list, X509Fields &fields)
 {
   auto sequence = DerReader(list).next(der::kSequence);
@@ -176,9 +188,7 @@ void parse_extensions(Bytes list, X509Fields &fields)
     if (oid->content[2] == 15) {
       fields.key_usage = parse_key_usage(value->content);
     } else if (oid->content[2] == 19) {
-      auto constraints = DerReader(value->content).next(der::kSequence);
-      auto authority = constraints ? DerReader(constraints->content).next(der::kBoolean) : std::nullopt;
-      fields.is_authority = authority && authority->content.size() == 1 && authority->content[0] != 0;
+      parse_basic_constraints(value->content, fields);
     } else if (oid->content[2] == 30) {
       fields.has_name_constraints = true;
     } else if (oid->content[2] == 37) {

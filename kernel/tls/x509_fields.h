@@ -27,6 +27,7 @@ struct X509Fields {
   // RFC 5929 4.1: hash of the signature algorithm, SHA-256 in the place of MD5, SHA-1 and of algorithms without a single hash.
   SignatureHash signature_hash = SignatureHash::Bits256;
   bool is_authority = false;
+  std::optional<uint32_t> path_length; // basicConstraints' pathLenConstraint; one that is no small number is 0
   std::optional<uint16_t> key_usage; // bits as RFC 5280 numbers them: bit 0 digitalSignature, 5 keyCertSign, 6 cRLSign
   bool has_extended_usage = false;
   bool allows_client = true; // no extendedKeyUsage, or clientAuth or anyExtendedKeyUsage in it

@@ -147,6 +147,9 @@ def authorities():
     issue("stale", "root", "sub", first=-20, last=-1)
     issue("short", "root", "short")
     issue("below", "short", "sub")
+    # A CA that may have no CAs below gives itself another key, and that signs one.
+    issue("short_again", "short", "sub", subject="/O=httpsys tests/CN=short")
+    issue("sneaky", "short_again", "sub")
     issue("limited", "root", "limited")
     issue("sublimited", "limited", "sub")  # repeats nothing of what limits its issuer
     issue("web", "root", "web")
@@ -189,6 +192,8 @@ def clients():
     issue("gap", "third", "client", chain=["third", "first"])
     issue("staleleaf", "stale", "client", chain=["stale"])
     issue("toolong", "below", "client", chain=["below", "short"])
+    issue("sneaked", "sneaky", "client", chain=["sneaky", "short_again", "short"])
+    issue("rekeyed", "short_again", "client", chain=["short_again", "short"])
     issue("leafissuer", "good", "client", chain=["good"])  # signed by a certificate that is no CA
     issue("inside", "sublimited", "inside", chain=["sublimited", "limited"])
     issue("outside", "sublimited", "outside", chain=["sublimited", "limited"])

@@ -46,6 +46,8 @@ TEST_CASE("verdicts")
     {"keyenc", 0x800B0110, "does not allow signatures"},
     {"v1", 0x800B010A, "is not an X.509 v3 certificate"},
     {"toolong", 0x800B010A, "path length"},
+    {"sneaked", 0x800B010A, "\"CN=sneaky, O=httpsys tests\" may not be an issuer here (path length)"},
+    {"rekeyed", 0, ""}, // an issuer's new key under its own name takes no step
     {"leafissuer", 0x800B010A, "is not a CA's and has signed another one"},
     {"inside", 0, ""},
     {"outside", 0x800B010A, "is outside of its CA's name constraints"},
@@ -89,6 +91,11 @@ TEST_CASE("CAs")
     CHECK(make_trust(pki("root.crt") + pki("forged.crt")).judge(pki_chain("noski")).flags == 0);
     CHECK(make_trust(pki("root.crt") + pki("forged.crt")).judge(pki_chain("mallory")).flags == 0);
     CHECK(make_trust(pki("forged.crt")).judge(pki_chain("noski")).flags == cert_flags::kBadSignature);
+  }
+  SUBCASE("one that may have no CAs below")
+  {
+    CHECK(make_trust(pki("short.crt")).judge(pki_chain("toolong")).flags == cert_flags::kChaining);
+    CHECK(make_trust(pki("short.crt")).judge(pki_chain("sneaked")).flags == cert_flags::kChaining);
   }
   SUBCASE("one whose name an issuer in the list has, too")
   {
