@@ -165,6 +165,72 @@ TEST_CASE("asking while a record has been read in part loses no byte")
   }
 }
 
+TEST_CASE("what comes in the middle of an exchange")
+{
+  initialize_library();
+  SUBCASE("data between the messages of a renegotiation")
+  {
+    Pair pair(false);
+    REQUIRE(pair.connect());
+    REQUIRE(pair.stream.ask_certificate().ask == TlsStream::Ask::Started);
+    std::string got;
+    for (int i = 0; i < 6 && pair.stream.is_asking(); i++) {
+      pair.client_write(std::to_string(i));
+      pair.client_read();
+      pair.client_write("+");
+      got += pair.server_read();
+    }
+    CHECK(pair.stream.client_certificate());
+    got += pair.server_read();
+    CHECK(got.starts_with("0+1+"));
+    CHECK(pair.server_write("answer") == 6);
+    CHECK(pair.client_read() == "answer");
+  }
+  SUBCASE("data before and behind the answer in TLS 1.3")
+  {
+    Pair pair(true);
+    REQUIRE(pair.connect());
+    REQUIRE(pair.stream.ask_certificate().ask == TlsStream::Ask::Started);
+    pair.client_write("before");
+    pair.client_read();
+    pair.client_write("behind");
+    CHECK(pair.server_read() == "beforebehind");
+    CHECK(pair.stream.client_certificate());
+  }
+  SUBCASE("a renegotiation that the client begins at the same moment is the answer")
+  {
+    Pair pair(false);
+    REQUIRE(pair.connect());
+    CHECK(wolfSSL_Rehandshake(pair.client.get()) != WOLFSSL_SUCCESS); // its hello is on the way
+    REQUIRE(pair.stream.ask_certificate().ask == TlsStream::Ask::Started);
+    for (int i = 0; i < 6 && pair.stream.is_asking(); i++) {
+      pair.client_read();
+      pair.server_read();
+    }
+    CHECK(!pair.stream.is_asking());
+    CHECK(pair.stream.renegotiations_refused() == 0);
+    CHECK(pair.stream.client_certificate());
+  }
+  SUBCASE("one that it begins afterwards is refused, and nothing changes")
+  {
+    Pair pair(false);
+    REQUIRE(pair.connect());
+    REQUIRE(pair.stream.ask_certificate().ask == TlsStream::Ask::Started);
+    for (int i = 0; i < 6 && pair.stream.is_asking(); i++) {
+      pair.client_read();
+      pair.server_read();
+    }
+    REQUIRE(pair.stream.client_certificate());
+    pair.client_read();
+    CHECK(wolfSSL_Rehandshake(pair.client.get()) != WOLFSSL_SUCCESS);
+    CHECK(pair.server_read() == "");
+    CHECK(pair.stream.renegotiations_refused() == 1);
+    CHECK(pair.stream.state() == TlsStream::State::Open);
+    CHECK(pair.stream.client_certificate()->origin == CertificateOrigin::Renegotiation);
+    CHECK(pair.server_write("still here") == 10);
+  }
+}
+
 TEST_CASE("a verdict does not outlive the dates that it stands on")
 {
   initialize_library();
