@@ -87,6 +87,7 @@ inline constexpr size_t kUnreceivedSlack = 64;        // notes of ended requests
 inline constexpr uint32_t kMaxClientCertificateBytes = 32768;
 inline constexpr size_t kMaxClientChain = 9;         // certificates of a client's list; wolfSSL's MAX_CHAIN_DEPTH
 inline constexpr size_t kMaxPathSteps = 64;          // steps of the search for a path in it; one that is not hostile needs under 20
+inline constexpr int64_t kTicketKeySeconds = 43200;   // then tickets are sealed with a new key, and opened with the old one for as long
 inline constexpr uint32_t kMinRsaKeyBits = 2048;     // bits; weaker keys of servers are refused, of clients not trusted (SP 800-57)
 inline constexpr uint32_t kMinEcKeyBits = 256;       // bits; the same for elliptic curves
 inline constexpr size_t kMaxNameText = 1024;         // bytes; a certificate's name in API structures and logs, longer is cut

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Seals and opens session tickets (RFC 5077 4, RFC 8446 4.6.1): AES-256-GCM under a random key that the process makes at its first ticket
-// and that dies with it. The key is shared by all cores and never changes, so there is no lock. A ticket is bound to what opened it by
-// the additional data: binding identity and server certificate (TlsContext::ticket_binding()).
+// Seals and opens session tickets (RFC 5077 4, RFC 8446 4.6.1): AES-256-GCM under a random key of the process, shared by all cores. It is
+// replaced after limits::kTicketKeySeconds and forgotten after twice that time (RFC 9325 3.4): whoever gets hold of one must not be able to
+// read what was recorded before. A ticket is bound to what opened it by the additional data: binding identity and server certificate
+// (TlsContext::ticket_binding()).
 #pragma once
 #include <cstdint>
 #include <span>

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include "kernel/limits.h"
+#include "kernel/tls/ticket_keys.h"
+#include "kernel/tls/wolfssl_library.h"
 #include "tests/unit/tls/pki.h"
 #include <algorithm>
 #include <doctest/doctest.h>
@@ -24,13 +27,13 @@ TEST_CASE("endpoint binding")
     RefPtr<TlsContext> context = make_context(pki_settings(row.server));
     std::span<const uint8_t> block = context->endpoint_binding();
     REQUIRE(block.size() == row.size);
-    CHECK(std::all_of(block.begin(), block.begin() + 24, [](uint8_t byte) { return byte == 0; }));
+    CHECK(std::all_of(block.begin(), block.begin() + 24, [](uint8_t value) { return value == 0; }));
     CHECK(block[24] == row.size - 32);
     CHECK(block[28] == 32);
     CHECK(std::string(block.begin() + 32, block.begin() + 53) == "tls-server-end-point:");
     std::string hash;
-    for (uint8_t byte : block.subspan(53))
-      hash += fmt::format("{:02x}", byte);
+    for (uint8_t value : block.subspan(53))
+      hash += fmt::format("{:02x}", value);
     CHECK(hash == output_of(fmt::format("openssl x509 -in {}.crt -outform der | {}sum | cut -d' ' -f1", row.server, row.hash)));
   }
 }
@@ -57,6 +60,53 @@ TEST_CASE("tickets are bound to identity and certificate")
   CHECK(binding(settings) != first);
   ContextSettings other = pki_settings("named");
   CHECK(binding(other) != first);
+}
+
+TEST_CASE("tickets are sealed with a key that changes")
+{
+  static time_t s_now = time(nullptr);
+  static const time_t period = limits::kTicketKeySeconds;
+  wc_SetTimeCb([](time_t *) { return s_now; });
+  RefPtr<TlsContext> context = make_context();
+  SessionPointer session(wolfSSL_new(context->native()));
+  struct Ticket {
+    std::array<uint8_t, WOLFSSL_TICKET_NAME_SZ> name;
+    std::array<uint8_t, WOLFSSL_TICKET_IV_SZ> iv;
+    std::array<uint8_t, WOLFSSL_TICKET_MAC_SZ> mac;
+    std::array<uint8_t, 64> text{};
+  };
+  auto run = [&](Ticket &ticket, bool seals) {
+    int size = 0;
+    return ticket_callback(session.get(), ticket.name.data(), ticket.iv.data(), ticket.mac.data(), seals, ticket.text.data(),
+                           static_cast<int>(ticket.text.size()), &size, context.get());
+  };
+  auto opens = [&](Ticket ticket) { return run(ticket, false) == WOLFSSL_TICKET_RET_OK && ticket.text == Ticket{}.text; };
+  auto seal = [&] {
+    Ticket ticket{};
+    CHECK(run(ticket, true) == WOLFSSL_TICKET_RET_OK);
+    CHECK(ticket.text != Ticket{}.text);
+    return ticket;
+  };
+  Ticket first = seal();
+  CHECK(opens(first));
+  s_now += period - 1;
+  CHECK(opens(first));
+  CHECK(seal().name == first.name);
+  s_now += 1;
+  Ticket second = seal();
+  CHECK(second.name != first.name);
+  CHECK(opens(first));
+  CHECK(opens(second));
+  s_now += period;
+  CHECK(!opens(first));
+  CHECK(opens(second));
+  s_now += 2 * period; // nobody came for a while
+  CHECK(!opens(second));
+  Ticket third = seal();
+  s_now -= 1; // the clock is set back
+  CHECK(!opens(third));
+  CHECK(opens(seal()));
+  wc_SetTimeCb(nullptr);
 }
 
 TEST_CASE("settings that cannot be served")
