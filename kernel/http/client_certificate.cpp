@@ -65,7 +65,7 @@ static std::vector<uint8_t> certificate_image(const tls::ClientCertificate &cert
 
 void ClientCertificateExchange::complete_from_known(io::IrpPtr irp)
 {
-  m_connection.transport().tls().refresh_verdict();
+  m_connection.transport().refresh_verdict();
   const tls::ClientCertificate *certificate = m_connection.transport().tls().client_certificate();
   VERIFY(certificate);
   auto image = certificate_image(*certificate, (irp->entry().op_flags & HSYS_CERTIFICATE_FULL_CHAIN) != 0);

@@ -259,7 +259,7 @@ queue::QueuedRequest Connection::describe(const http1::RequestHead &head, std::s
   facts.local = m_local;
   facts.remote = m_remote;
   if (m_transport.is_tls()) {
-    m_transport.tls().refresh_verdict();
+    m_transport.refresh_verdict();
     describe_tls(m_transport.tls(), facts);
   }
   queue::QueuedRequest queued;

@@ -143,6 +143,7 @@ void Transport::pump_tls()
   take_tls_output();
   if (!m_handshake_done && (m_tls->state() == tls::TlsStream::State::Open || m_tls->state() == tls::TlsStream::State::PeerClosed)) {
     m_handshake_done = true;
+    refresh_verdict();
     m_owner.on_handshake_done();
   }
   std::array<uint8_t, limits::kWritePieceBytes> buffer;
@@ -159,6 +160,7 @@ void Transport::pump_tls()
   if (auto event = m_tls->take_event()) {
     if (event->outcome == tls::TlsStream::Outcome::Failed)
       return fail_exchange(event->reason);
+    refresh_verdict();
     m_owner.on_certificate_outcome(*event);
   }
   if (m_state == State::Open && m_tls->state() == tls::TlsStream::State::PeerClosed && !m_tls_ended) {
@@ -198,6 +200,16 @@ tls::TlsStream::AskAnswer Transport::ask_certificate()
   take_tls_output();
   ke::Core::current().request_flush(*this); // looks whether TLS has failed over it
   return answer;
+}
+
+void Transport::refresh_verdict()
+{
+  m_tls->refresh_verdict();
+  const tls::ClientCertificate *certificate = m_tls->client_certificate();
+  uint32_t flags = certificate ? certificate->flags : 0;
+  if (flags != std::exchange(m_logged_verdict, flags) && flags != 0)
+    log("{} -> {}: a client certificate that does not verify, with server name \"{}\": {} (CertFlags 0x{:08X})", m_remote.to_string(),
+        m_local.to_string(), m_tls->server_name(), certificate->reason, flags);
 }
 
 void Transport::write(std::span<const uint8_t> bytes)

@@ -56,6 +56,8 @@ public:
   void allow_writes_during_exchange() { m_tls->allow_writes_while_asking(); }
   // Asks, and sends the question.
   tls::TlsStream::AskAnswer ask_certificate();
+  // Before anybody is told of the client's certificate. One that does not verify is logged, again when the verdict changes.
+  void refresh_verdict();
 
   void pause_reading();
   void resume_reading();
@@ -118,6 +120,7 @@ private:
   bool m_handshake_done = false;
   bool m_tls_ended = false; // close_notify has come
   bool m_renegotiation_logged = false;
+  uint32_t m_logged_verdict = 0; // CertFlags
   bool m_was_full = false;
   bool m_socket_open = true;
   bool m_owner_told = false;

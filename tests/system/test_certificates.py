@@ -16,6 +16,11 @@ CONNECTION_INVALID, ABORTED = 1229, 995
 FLAGS = {'good': 0, 'chain': 0x80092012, 'large': 0, 'expired': 0x800B0101, 'early': 0x800B0101, 'self_signed': 0x800B0109,
          'stranger': 0x800B0109, 'revoked': 0x800B010C, 'server_only': 0x800B0110, 'v1': 0x800B010A}
 
+# What the log says of it.
+LOGGED = {'chain': 'no revocation list', 'expired': 'has expired', 'early': 'not valid yet', 'self_signed': 'is self-signed',
+          'stranger': 'no trusted CA', 'revoked': 'is revoked', 'server_only': 'does not allow client authentication',
+          'v1': 'not an X.509 v3 certificate'}
+
 
 class Certificates(ApiTest):
     config = {'timeouts': {'SslRenegotiation': 2}}
@@ -65,6 +70,15 @@ class Certificates(ApiTest):
                     self.assertEqual(call['code'], SUCCESS, call)
                     self.assertEqual(hex(call['flags']), hex(flags))
                     self.assertEqual(call['data'], self.certificates.clients[name].der().hex())
+                    if flags:
+                        self.daemon.expect_log(f'certificate that does not verify, with server name "localhost": .*{LOGGED[name]}.* '
+                                               rf'\(CertFlags 0x{flags:08X}\)$')
+
+    def test_a_bad_one_in_the_handshake_is_logged_at_once(self):
+        port, _application = self.start_https('blocking', 'clientcertnegotiation=enable')
+        for version in ('1.2', '1.3'):
+            with self.connect(port, version=version, credential=self.certificates.clients['expired']):
+                self.daemon.expect_log('has expired.*CertFlags 0x800B0101')
 
     def test_full_chain(self):
         port, _application = self.start_https('event')
