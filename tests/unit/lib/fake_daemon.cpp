@@ -175,7 +175,8 @@ std::vector<std::string> FakeDaemon::violations()
 void FakeDaemon::violation(std::string text)
 {
   std::lock_guard lock(m_mutex);
-  m_violations.push_back(std::move(text));
+  if (!m_is_damaged)
+    m_violations.push_back(std::move(text));
 }
 
 // The daemon takes returned blocks when it looks at the channel, not before.
@@ -268,6 +269,17 @@ void FakeDaemon::ring()
 void FakeDaemon::publish_nonsense()
 {
   post([this] { publish_one(HSYS_IRP_ID(1, 0x7777), {}); });
+}
+
+void FakeDaemon::publish_damaged(hsys_cqe entry, std::string arena)
+{
+  post([this, entry, arena = std::move(arena)] {
+    m_is_damaged = true;
+    if (m_ktou.base) {
+      memcpy(m_ktou.base + m_geometry.rx_offset, arena.data(), arena.size());
+      publish_entry(entry);
+    }
+  });
 }
 
 void FakeDaemon::send_control(uint16_t type)
@@ -650,15 +662,20 @@ bool FakeDaemon::publish_one(uint32_t irp_id, const FakeReply &reply)
     entry.flags = HSYS_CQE_BLOCK | (reply.output ? 0 : HSYS_CQE_REASON);
     memcpy(m_ktou.base + m_geometry.rx_offset + entry.out_offset, block->data(), block->size());
   }
+  publish_entry(entry);
+  return true;
+}
+
+void FakeDaemon::publish_entry(const hsys_cqe &entry)
+{
   hsys_cqe *entries = reinterpret_cast<hsys_cqe *>(m_ktou.base + m_geometry.cq_offset);
   entries[m_cq_tail & (m_geometry.cq_entries - 1)] = entry;
-  auto slot = m_in_use.find(HSYS_IRP_SLOT(irp_id));
-  if (slot != m_in_use.end() && slot->second.first == irp_id)
+  auto slot = m_in_use.find(HSYS_IRP_SLOT(entry.irp_id));
+  if (slot != m_in_use.end() && slot->second.first == entry.irp_id)
     slot->second.second = m_cq_tail;
   uint32_t before = m_cq_tail++;
   m_cq_tail_copy = m_cq_tail;
   if (hsys_publish(&kpage().cq_tail, &upage().cq_wake, before, m_cq_tail)) {
     [[maybe_unused]] ssize_t written = write(m_bell, "!", 1);
   }
-  return true;
 }

@@ -83,6 +83,8 @@ public:
   void resume();                  // is_lazy or pause()
   void ring();                    // a byte into the bell for nothing
   void publish_nonsense();        // a completion of an operation that nobody started
+  // The entry as it is; arena: what the receive arena begins with. From then on nothing that the client does is a violation.
+  void publish_damaged(hsys_cqe entry, std::string arena);
   void send_control(uint16_t type); // a message nobody asked for
   std::vector<std::string> violations();
   uint32_t cq_head();             // as the client published it
@@ -111,6 +113,7 @@ private:
   void cancel_parked(const std::function<bool(const FakeOperation &)> &is_wanted);
   void take_returns();
   void flush_completions();
+  void publish_entry(const hsys_cqe &entry);
   bool publish_one(uint32_t irp_id, const FakeReply &reply);
   bool arm();
   void check_cq_head();
@@ -138,7 +141,7 @@ private:
 
   // The daemon's thread only.
   int m_control = -1, m_kick = -1, m_bell = -1;
-  bool m_is_paused = false;
+  bool m_is_paused = false, m_is_damaged = false;
   Region m_ktou, m_utok;
   hsys_geometry m_geometry{};
   uint32_t m_sq_head = 0, m_cq_tail = 0, m_cq_head_seen = 0, m_ret_head = 0;

@@ -5,6 +5,7 @@
 #include "tests/unit/lib/api_fixture.h"
 #include "tests/unit/lib/request_image.h"
 #include "uapi/ops.h"
+#include <random>
 
 namespace {
 
@@ -140,6 +141,65 @@ TEST_CASE("an image that is not one: ERROR_IO_DEVICE, and the session goes on")
   RequestBuffer buffer;
   CHECK(HttpReceiveHttpRequest(api.queue, 0, 0, buffer.get(), buffer.size(), nullptr, nullptr) == ERROR_IO_DEVICE);
   CHECK(HttpShutdownRequestQueue(api.queue) == NO_ERROR);
+}
+
+namespace {
+
+// One operation of each kind, and what it may write to.
+struct Everything {
+  RequestBuffer request, body, certificate;
+  OVERLAPPED overlapped[5]{};
+  char byte = 'x';
+
+  void begin(HANDLE queue)
+  {
+    HTTP_DATA_CHUNK chunk{};
+    chunk.FromMemory.pBuffer = &byte;
+    chunk.FromMemory.BufferLength = 1;
+    CHECK(HttpReceiveHttpRequest(queue, 0, 1, request.get(), request.size(), nullptr, &overlapped[0]) == ERROR_IO_PENDING);
+    CHECK(HttpReceiveRequestEntityBody(queue, 7, 0, body.bytes.data(), body.size(), nullptr, &overlapped[1]) == ERROR_IO_PENDING);
+    CHECK(HttpReceiveClientCertificate(queue, 8, 0, reinterpret_cast<PHTTP_SSL_CLIENT_CERT_INFO>(certificate.bytes.data()),
+            certificate.size(), nullptr, &overlapped[2]) == ERROR_IO_PENDING);
+    CHECK(HttpWaitForDisconnect(queue, 8, &overlapped[3]) == ERROR_IO_PENDING);
+    CHECK(HttpSendResponseEntityBody(queue, 7, 0, 1, &chunk, nullptr, nullptr, 0, &overlapped[4], nullptr) == ERROR_IO_PENDING);
+  }
+};
+
+}
+
+// Of a daemon that dies in the middle of a write, or has a defect.
+TEST_CASE("completions that say anything: each operation ends, nothing is read or written outside of the arenas and buffers")
+{
+  std::mt19937 random(1);
+  auto any = [&] { return static_cast<uint32_t>(random()); };
+  auto pick = [&](std::initializer_list<uint32_t> values) { return values.begin()[random() % values.size()]; };
+  for (int round = 0; round < 200; round++) {
+    Api api;
+    Everything all;
+    all.begin(api.queue);
+    std::string image = ImageBuilder({.request_id = 5, .connection_id = 6, .raw_url = "/"}).bytes();
+    for (hsys_op op : {HSYS_OP_RECEIVE_REQUEST, HSYS_OP_RECEIVE_BODY, HSYS_OP_RECEIVE_CERTIFICATE, HSYS_OP_WAIT_DISCONNECT,
+           HSYS_OP_SEND_BODY}) {
+      hsys_cqe entry{};
+      entry.irp_id = api.daemon.wait_parked(op).entry.irp_id;
+      entry.status = pick({0, 0, 0, 0x80000005u, 0xC0000011u, 0x40000000u, any()});
+      entry.information = any();
+      entry.object_id = any();
+      entry.aux = any();
+      entry.flags = pick({0, HSYS_CQE_BLOCK, HSYS_CQE_BLOCK, HSYS_CQE_BLOCK | HSYS_CQE_REASON, HSYS_CQE_REASON, any()});
+      entry.out_offset = pick({0, 0, 1, HSYS_ARENA_BYTES_DEFAULT - 8, HSYS_ARENA_BYTES_DEFAULT, 0xffffffffu, any()});
+      entry.out_length = pick({0, 8, static_cast<uint32_t>(image.size()), HSYS_ARENA_BYTES_DEFAULT, 0xffffffffu, any()});
+      entry.block = pick({0, 1, HSYS_ARENA_BYTES_DEFAULT / HSYS_BLOCK_MIN, 0xffffffffu, any()});
+      for (uint32_t i = random() % 4; i > 0; i--)
+        image[random() % image.size()] = static_cast<char>(random());
+      api.daemon.publish_damaged(entry, image);
+    }
+    for (OVERLAPPED &one : all.overlapped) {
+      for (int i = 0; i < 5000 && !HasOverlappedIoCompleted(&one); i++)
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      CHECK(HasOverlappedIoCompleted(&one));
+    }
+  }
 }
 
 TEST_CASE("a version 1 queue: HTTP_REQUEST_V1, from 848 bytes on")
