@@ -5,7 +5,9 @@
 #include "tests/unit/lib/request_image.h"
 #include "uapi/ops.h"
 #include "uapi/response.h"
+#include <csignal>
 #include <random>
+#include <sys/time.h>
 
 namespace {
 
@@ -410,4 +412,35 @@ TEST_CASE("threads initialise, use and terminate the library, each when it likes
   loop.join();
   CHECK(daemon.sessions() >= 1); // hundreds, as a rule
   CHECK(httpsys_completion_fd() == -1);
+}
+
+TEST_CASE("signals that interrupt every system call change nothing")
+{
+  using Clock = std::chrono::steady_clock;
+  struct sigaction action{}, before{};
+  action.sa_handler = [](int) {}; // and without SA_RESTART
+  REQUIRE(sigaction(SIGALRM, &action, &before) == 0);
+  itimerval often{{0, 300}, {0, 300}}, never{};
+  REQUIRE(setitimer(ITIMER_REAL, &often, nullptr) == 0);
+  for (int round = 0; round < 20; round++) {
+    Api api;
+    answer_everything(api.daemon);
+    for (int i = 0; i < 10; i++)
+      serve_blocking(api.queue, 200'000);
+    OVERLAPPED overlapped{};
+    overlapped.hEvent = CreateEvent(nullptr, TRUE, FALSE, nullptr);
+    REQUIRE(HttpWaitForDisconnect(api.queue, 5, &overlapped) == ERROR_IO_PENDING);
+    Clock::time_point begin = Clock::now();
+    CHECK(WaitForSingleObject(overlapped.hEvent, 15) == WAIT_TIMEOUT);
+    DWORD bytes = 1;
+    CHECK_FALSE(GetOverlappedResultEx(api.queue, &overlapped, &bytes, 15, FALSE));
+    CHECK(GetLastError() == WAIT_TIMEOUT);
+    CHECK(Clock::now() - begin >= std::chrono::milliseconds(30));
+    CHECK(CancelIoEx(api.queue, &overlapped));
+    CHECK_FALSE(GetOverlappedResult(api.queue, &overlapped, &bytes, TRUE));
+    CHECK(GetLastError() == ERROR_OPERATION_ABORTED);
+    CHECK(CloseHandle(overlapped.hEvent));
+  }
+  setitimer(ITIMER_REAL, &never, nullptr);
+  sigaction(SIGALRM, &before, nullptr);
 }
