@@ -8,6 +8,8 @@
 #include <csignal>
 #include <random>
 #include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 namespace {
 
@@ -443,4 +445,50 @@ TEST_CASE("signals that interrupt every system call change nothing")
   }
   setitimer(ITIMER_REAL, &never, nullptr);
   sigaction(SIGALRM, &before, nullptr);
+}
+
+TEST_CASE("fork() in the middle of everything: no child finds a lock that nobody will open")
+{
+  Api api;
+  answer_everything(api.daemon);
+  std::atomic<bool> is_over{false};
+  std::vector<std::thread> threads;
+  threads.emplace_back([&] {
+    while (!is_over)
+      serve_blocking(api.queue, 100);
+  });
+  threads.emplace_back([&] {
+    OVERLAPPED overlapped{};
+    while (!is_over) {
+      DWORD bytes = 0;
+      REQUIRE(HttpWaitForDisconnect(api.queue, 5, &overlapped) == ERROR_IO_PENDING);
+      CancelIoEx(api.queue, &overlapped);
+      GetOverlappedResult(api.queue, &overlapped, &bytes, TRUE);
+    }
+  });
+  threads.emplace_back([&] {
+    while (!is_over) {
+      httpsys_completion_fd();
+      httpsys_dispatch();
+      CloseHandle(CreateEvent(nullptr, TRUE, FALSE, nullptr));
+    }
+  });
+  for (int i = 0; i < kRounds / 20; i++) {
+    pid_t child = fork();
+    if (child == 0) {
+      alarm(20);
+      HANDLE event = CreateEvent(nullptr, TRUE, TRUE, nullptr);
+      OVERLAPPED overlapped{};
+      bool is_right = WaitForSingleObject(event, 0) == WAIT_OBJECT_0 && CloseHandle(event) && !CloseHandle(api.queue) &&
+        httpsys_completion_fd() == -1 && httpsys_dispatch() == ERROR_DLL_INIT_FAILED && !CancelIoEx(api.queue, nullptr) &&
+        HttpWaitForDisconnect(api.queue, 5, &overlapped) == ERROR_DLL_INIT_FAILED &&
+        HttpTerminate(HTTP_INITIALIZE_SERVER, nullptr) == ERROR_INVALID_PARAMETER;
+      _exit(is_right ? 0 : 1);
+    }
+    int status = 0;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    CHECK(status == 0);
+  }
+  is_over = true;
+  join(threads);
 }
