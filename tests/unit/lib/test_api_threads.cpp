@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The API from many threads at once, with thousands of operations in flight, while things are cancelled, closed and killed. Also for
 // ThreadSanitizer (suite "threads").
+#include "lib/library.h"
 #include "tests/unit/lib/api_fixture.h"
 #include "tests/unit/lib/request_image.h"
 #include "uapi/ops.h"
@@ -229,6 +230,61 @@ TEST_CASE("sends that are cancelled again and again, while others reap, live unt
     CHECK(one.InternalHigh == 1);
     CloseHandle(one.hEvent);
   }
+}
+
+TEST_CASE("a storm of sends through a small arena: each ends once, and all of the arena comes back")
+{
+  Api api({.sq_entries = 16, .tx_bytes = HSYS_ARENA_BYTES_MIN});
+  answer_everything(api.daemon);
+  api.daemon.answer(HSYS_OP_CANCEL, {.status = HSYS_STATUS_NOT_FOUND}); // too late, always
+  FILE *file = tmpfile();
+  REQUIRE(ftruncate(fileno(file), 100'000) == 0);
+  HANDLE handle = httpsys_file_from_fd(fileno(file));
+  std::vector<std::thread> threads;
+  for (unsigned t = 0; t < 4; t++)
+    threads.emplace_back([&, t] {
+      std::mt19937 random(t);
+      OVERLAPPED overlapped[3]{};
+      for (OVERLAPPED &one : overlapped)
+        one.hEvent = CreateEvent(nullptr, TRUE, FALSE, nullptr);
+      for (int i = 0; i < kRounds / 40; i++) {
+        uint64_t id = 26 * (1 + random() % 3) + t; // whose letter is the thread's
+        std::string text(random() % 4 ? random() % 3000 : random() % 600'000, static_cast<char>('a' + t));
+        HTTP_DATA_CHUNK chunks[2]{};
+        chunks[0].FromMemory.pBuffer = text.data();
+        chunks[0].FromMemory.BufferLength = static_cast<ULONG>(text.size());
+        bool has_file = random() % 8 == 0;
+        chunks[1].DataChunkType = HttpDataChunkFromFileHandle;
+        chunks[1].FromFileHandle.FileHandle = handle;
+        chunks[1].FromFileHandle.ByteRange.Length.QuadPart = HTTP_BYTE_RANGE_TO_EOF;
+        USHORT count = has_file ? 2 : 1;
+        for (OVERLAPPED &one : overlapped)
+          REQUIRE(HttpSendResponseEntityBody(api.queue, id, HTTP_SEND_RESPONSE_FLAG_MORE_DATA, count, chunks, nullptr, nullptr, 0, &one,
+                    nullptr) == ERROR_IO_PENDING);
+        if (random() % 3 == 0)
+          CancelIoEx(api.queue, &overlapped[random() % 3]);
+        if (random() % 16 == 0)
+          CHECK(ftruncate(fileno(file), static_cast<off_t>(random() % 100'000)) == 0);
+        for (OVERLAPPED &one : overlapped) {
+          CHECK(WaitForSingleObject(one.hEvent, 20000) == WAIT_OBJECT_0);
+          DWORD bytes = 0;
+          if (GetOverlappedResult(api.queue, &one, &bytes, FALSE))
+            CHECK((has_file || bytes == text.size()));
+          else
+            CHECK((GetLastError() == ERROR_OPERATION_ABORTED || (has_file && GetLastError() != NO_ERROR)));
+        }
+      }
+      for (OVERLAPPED &one : overlapped)
+        CloseHandle(one.hEvent);
+    });
+  join(threads);
+  CloseHandle(handle);
+  fclose(file);
+  httpsys::lib::ClientChannel &channel = httpsys::lib::Library::instance().session()->channel();
+  for (int i = 0; i < 5000 && channel.operations_in_flight(); i++)
+    Sleep(1);
+  CHECK(channel.operations_in_flight() == 0);
+  CHECK(channel.send_arena().free_bytes() == channel.send_arena().total_bytes());
 }
 
 TEST_CASE("blocked threads wake when the queue is shut down, and when it is closed")
