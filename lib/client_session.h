@@ -32,7 +32,6 @@ public:
   ClientChannel &channel() { return m_channel; }
   SendQueue &send_queue() { return m_send_queue; }
   bool is_dead() const { return m_channel.is_dead(); }
-  uint64_t epoch() const { return m_control.welcome().epoch; }
 
   // ^CompletionSource
   int bell() override { return is_dead() ? -1 : m_channel.bell(); }

@@ -24,8 +24,6 @@ public:
   // Asks for a channel with the daemon's default sizes.
   uint32_t open_channel(ChannelMemory &memory, ErrorText &why);
 
-  const hsys_control_welcome &welcome() const { return m_welcome; }
-  int descriptor() const { return m_socket.get(); }
   void close() { m_socket.reset(); }
   // Tells the daemon that the session is over; a copy of the socket in a child does not matter. Any thread.
   void shut_down();

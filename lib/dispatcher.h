@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The dispatcher lock and who sleeps: one lock of the process guards the state of events, ports, queues' operations and waits, so
-// that a wait for all of several objects is atomic. It is held shortly, over no system call; wake-ups happen after it.
+// that a wait for all of several objects is atomic. It is held shortly, over no system call but the kick that a
+// cancel may need; wake-ups happen after it.
 //
 // Order of locks: a source's own (reap) first, then the dispatcher lock, then the handle map's and a channel's submission lock.
 #pragma once

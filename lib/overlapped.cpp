@@ -74,7 +74,7 @@ uint32_t QueueObject::cancel(const OVERLAPPED *which, Whose whose)
         bool is_blocking = operation->is_blocking();
         if (operation->try_cancel()) {
           PendingOperation::Leftovers leftovers;
-          operation->finish(guard, leftovers, kCancelled, 0, {}, PendingOperation::Moment::Later);
+          operation->finish(guard, leftovers, kCancelled, 0, {});
           if (!is_blocking)
             withdrawn.append(*operation);
         }
@@ -170,15 +170,14 @@ void PendingOperation::abandon(uint32_t status)
   }
 }
 
-void PendingOperation::complete(uint32_t status, uint64_t bytes, std::string_view reason, Moment moment)
+void PendingOperation::complete(uint32_t status, uint64_t bytes, std::string_view reason)
 {
   Leftovers leftovers;
   DispatcherGuard guard;
-  finish(guard, leftovers, status, bytes, reason, moment);
+  finish(guard, leftovers, status, bytes, reason);
 }
 
-void PendingOperation::finish(DispatcherGuard &guard, Leftovers &leftovers, uint32_t status, uint64_t bytes, std::string_view reason,
-  Moment moment)
+void PendingOperation::finish(DispatcherGuard &guard, Leftovers &leftovers, uint32_t status, uint64_t bytes, std::string_view reason)
 {
   unlink(guard, leftovers);
   if (!m_overlapped) {
@@ -202,8 +201,7 @@ void PendingOperation::finish(DispatcherGuard &guard, Leftovers &leftovers, uint
     leftovers.event->signal(guard);
   else if (!(queue.m_modes & FILE_SKIP_SET_EVENT_ON_HANDLE))
     queue.signal(guard);
-  bool is_skipped = moment == Moment::AtOnce && is_success(status) && queue.m_modes & FILE_SKIP_COMPLETION_PORT_ON_SUCCESS;
-  if (queue.m_port && leftovers.packet && !is_skipped) {
+  if (queue.m_port && leftovers.packet) {
     Packet &packet = *std::exchange(leftovers.packet, nullptr);
     packet.entry.lpCompletionKey = queue.m_key;
     packet.entry.Internal = status;

@@ -66,11 +66,10 @@ public:
   // Submitting failed: no completion follows. The OVERLAPPED keeps the status, as nothing of it may stay pending.
   void abandon(uint32_t status);
 
-  // Whether the call returned before the operation ended, or NO_ERROR at once (FILE_SKIP_COMPLETION_PORT_ON_SUCCESS).
-  enum class Moment { Later, AtOnce };
   // Ends the operation: writes the OVERLAPPED, sets the event, posts the packet; or wakes the blocked call, whose thread may then
-  // destroy the operation at once. Without the dispatcher lock. status: NTSTATUS; reason: why it failed, or empty.
-  void complete(uint32_t status, uint64_t bytes, std::string_view reason, Moment moment = Moment::Later);
+  // destroy the operation at once. Without the dispatcher lock. status: NTSTATUS; reason: why it failed, or empty. As every call says
+  // ERROR_IO_PENDING first, FILE_SKIP_COMPLETION_PORT_ON_SUCCESS skips no packet.
+  void complete(uint32_t status, uint64_t bytes, std::string_view reason);
 
   // For a call that blocks: waits for complete(). The NTSTATUS; a reason becomes the thread's last error text.
   uint32_t wait(uint64_t &bytes);
@@ -108,7 +107,7 @@ private:
   };
   void link(DispatcherGuard &guard);
   void unlink(DispatcherGuard &guard, Leftovers &leftovers);
-  void finish(DispatcherGuard &guard, Leftovers &leftovers, uint32_t status, uint64_t bytes, std::string_view reason, Moment moment);
+  void finish(DispatcherGuard &guard, Leftovers &leftovers, uint32_t status, uint64_t bytes, std::string_view reason);
   static PendingOperation *find(const OVERLAPPED &overlapped);
 
   OVERLAPPED *m_overlapped = nullptr;

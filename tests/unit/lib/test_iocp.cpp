@@ -201,20 +201,17 @@ TEST_CASE("which completions post a packet")
     const char *name;
     bool low_bit;
     UCHAR modes;
-    PendingOperation::Moment moment;
     int status;
     bool posts;
   };
   const Case cases[] = {
-    {"later", false, 0, PendingOperation::Moment::Later, HSYS_STATUS_SUCCESS, true},
-    {"at once", false, 0, PendingOperation::Moment::AtOnce, HSYS_STATUS_SUCCESS, true},
-    {"low bit of hEvent", true, 0, PendingOperation::Moment::Later, HSYS_STATUS_SUCCESS, false},
-    {"low bit of hEvent, failure", true, 0, PendingOperation::Moment::Later, HSYS_STATUS_CANCELLED, false},
-    {"skip, later", false, FILE_SKIP_COMPLETION_PORT_ON_SUCCESS, PendingOperation::Moment::Later, HSYS_STATUS_SUCCESS, true},
-    {"skip, at once", false, FILE_SKIP_COMPLETION_PORT_ON_SUCCESS, PendingOperation::Moment::AtOnce, HSYS_STATUS_SUCCESS, false},
-    {"skip, at once, failure", false, FILE_SKIP_COMPLETION_PORT_ON_SUCCESS, PendingOperation::Moment::AtOnce,
-      HSYS_STATUS_BUFFER_OVERFLOW, true},
-    {"skip event, at once", false, FILE_SKIP_SET_EVENT_ON_HANDLE, PendingOperation::Moment::AtOnce, HSYS_STATUS_SUCCESS, true},
+    {"success", false, 0, HSYS_STATUS_SUCCESS, true},
+    {"failure", false, 0, HSYS_STATUS_BUFFER_OVERFLOW, true},
+    {"low bit of hEvent", true, 0, HSYS_STATUS_SUCCESS, false},
+    {"low bit of hEvent, failure", true, 0, HSYS_STATUS_CANCELLED, false},
+    {"skip", false, FILE_SKIP_COMPLETION_PORT_ON_SUCCESS, HSYS_STATUS_SUCCESS, true},
+    {"skip, failure", false, FILE_SKIP_COMPLETION_PORT_ON_SUCCESS, HSYS_STATUS_BUFFER_OVERFLOW, true},
+    {"skip event", false, FILE_SKIP_SET_EVENT_ON_HANDLE, HSYS_STATUS_SUCCESS, true},
   };
   for (const Case &row : cases) {
     CAPTURE(row.name);
@@ -229,7 +226,7 @@ TEST_CASE("which completions post a packet")
     TestOperation operation;
     REQUIRE(operation.begin(*queue.object, &overlapped) == NO_ERROR);
     CHECK(WaitForSingleObject(event, 0) == WAIT_TIMEOUT); // starting resets it
-    operation.complete(static_cast<uint32_t>(row.status), 5, {}, row.moment);
+    operation.complete(static_cast<uint32_t>(row.status), 5, {});
     CHECK(WaitForSingleObject(event, 0) == WAIT_OBJECT_0);
     CHECK((Got(port).overlapped == &overlapped) == row.posts);
     CHECK(Got(port).overlapped == nullptr);
