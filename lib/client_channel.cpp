@@ -203,8 +203,12 @@ bool ClientChannel::cancel(ChannelOperation &operation)
     target = operation.entry.irp_id;
   }
   CancelOperation *cancel = new (std::nothrow) CancelOperation(target);
-  if (cancel && submit(*cancel, Patience::Wait) == Submitted::Dead)
+  if (!cancel) {
+    std::lock_guard lock(m_mutex);
+    operation.m_is_cancelled = false; // to be tried again
+  } else if (submit(*cancel, Patience::Wait) == Submitted::Dead) {
     delete cancel;
+  }
   return false;
 }
 
