@@ -53,7 +53,7 @@ const char *explain(int error)
 
 const char *ControlConnection::socket_path()
 {
-  const char *path = getenv("HTTPSYS_SOCKET");
+  const char *path = secure_getenv("HTTPSYS_SOCKET"); // who starts a program with more rights does not choose its daemon
   return path && *path ? path : kDefaultPath;
 }
 
