@@ -310,10 +310,10 @@ TrustVerdict ClientTrust::judge(std::span<const Der> chain) const
 
 namespace {
 
-// RFC 5280 6.1.4 (g): a CA's name constraints bind all that is below it. wolfSSL sees to those of a certificate's own issuer.
-int check_names(std::span<const X509Fields *const> fields, std::span<const Der *const> certificates, size_t step)
+// RFC 5280 6.1.4 (g): a CA's name constraints bind all that is below it. first: the nearest of these CAs.
+int check_names(std::span<const X509Fields *const> fields, std::span<const Der *const> certificates, size_t step, size_t first)
 {
-  for (size_t above = step + 2; above < fields.size(); above++) {
+  for (size_t above = first; above < fields.size(); above++) {
     if (!fields[above]->has_name_constraints)
       continue;
     CertManagerPointer manager(wolfSSL_CertManagerNew());
@@ -337,6 +337,24 @@ TrustVerdict judge_path_length(std::span<const X509Fields *const> fields)
     left = std::min(left, authority.path_length.value_or(UINT32_MAX));
   }
   return {};
+}
+
+// Signature, dates and names of one certificate. wolfSSL sees to the names that its issuer allows, but in its own way: when it says no, the
+// signature is good and the dates have not been looked at.
+int check_certificate(WOLFSSL_CERT_MANAGER *manager, std::span<const X509Fields *const> fields, std::span<const Der *const> certificates,
+                      size_t step)
+{
+  const Der &der = *certificates[step];
+  int code = wolfSSL_CertManagerVerifyBuffer(manager, der.data(), static_cast<long>(der.size()), WOLFSSL_FILETYPE_ASN1);
+  if (code == WOLFSSL_SUCCESS)
+    return check_names(fields, certificates, step, step + 2);
+  if (code != WC_NO_ERR_TRACE(ASN_NAME_INVALID_E))
+    return code;
+  if (verification_time() > fields[step]->not_after)
+    return WC_NO_ERR_TRACE(ASN_AFTER_DATE_E);
+  if (verification_time() < fields[step]->not_before)
+    return WC_NO_ERR_TRACE(ASN_BEFORE_DATE_E);
+  return check_names(fields, certificates, step, step + 1);
 }
 
 TrustVerdict judge_key(const X509Fields &certificate)
@@ -381,11 +399,7 @@ TrustVerdict ClientTrust::judge_path(const Path &path) const
       return verdict;
     if (!is_leaf && !may_sign(certificate))
       return {cert_flags::kChaining, fmt::format("{} is not a CA's and has signed another one", named(certificate))};
-    int code = wolfSSL_CertManagerVerifyBuffer(manager.get(), der.data(), static_cast<long>(der.size()), WOLFSSL_FILETYPE_ASN1);
-    if (code != WOLFSSL_SUCCESS)
-      return {cert_flags_of(code), code_reason(code, named(certificate))};
-    code = check_names(path.fields, path.certificates, step);
-    if (code != 0)
+    if (int code = check_certificate(manager.get(), path.fields, path.certificates, step); code != 0)
       return {cert_flags_of(code), code_reason(code, named(certificate))};
     if (!is_leaf && !load_authority(manager.get(), der)) // for its path length, as a rule
       return {cert_flags::kChaining, fmt::format("{} may not be an issuer here (path length)", named(certificate))};

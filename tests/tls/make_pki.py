@@ -48,6 +48,12 @@ keyUsage = critical,keyCertSign,cRLSign
 subjectKeyIdentifier = hash
 authorityKeyIdentifier = keyid
 nameConstraints = critical,permitted;email:inside.test
+[hosts]
+basicConstraints = critical,CA:TRUE
+keyUsage = critical,keyCertSign,cRLSign
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
+nameConstraints = critical,permitted;DNS:inside.test
 [web]
 basicConstraints = critical,CA:TRUE
 keyUsage = critical,keyCertSign,cRLSign
@@ -152,6 +158,8 @@ def authorities():
     issue("sneaky", "short_again", "sub")
     issue("limited", "root", "limited")
     issue("sublimited", "limited", "sub")  # repeats nothing of what limits its issuer
+    issue("hosts", "root", "hosts")
+    issue("subhosts", "hosts", "sub")
     issue("web", "root", "web")
     issue("gone", "root", "sub")
     issue("first_old", "root", "sub", subject="/O=httpsys tests/CN=first")  # the first one's name, its former key
@@ -198,6 +206,11 @@ def clients():
     issue("inside", "sublimited", "inside", chain=["sublimited", "limited"])
     issue("outside", "sublimited", "outside", chain=["sublimited", "limited"])
     issue("directly", "limited", "outside", chain=["limited"])
+    for number, issuers in enumerate((["hosts"], ["subhosts", "hosts"])):
+        issue(f"person{number}", issuers[0], "client", chain=issuers)  # no host, whatever the constraint on hosts says
+        issue(f"host{number}", issuers[0], "client", subject="/O=httpsys tests/CN=www.outside.test", chain=issuers)
+        issue(f"own_host{number}", issuers[0], "client", subject="/O=httpsys tests/CN=www.inside.test", chain=issuers)
+        issue(f"old_person{number}", issuers[0], "client", chain=issuers, first=-20, last=-1)
     issue("webclient", "web", "client", chain=["web"])
     issue("orphan", "gone", "client", chain=["gone"])
     issue("rolled", "first", "client", chain=["first"])

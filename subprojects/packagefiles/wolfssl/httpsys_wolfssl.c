@@ -112,10 +112,40 @@ int httpsys_wolfssl_message_pending(const WOLFSSL *ssl)
     return ssl->arrays != NULL && ssl->arrays->pendingMsgSz != 0;
 }
 
+/* As OpenSSL has it: a dot in it, and nothing that host names have not. */
+static int looks_like_host(const char *name, int size)
+{
+    int i, dots = 0;
+    for (i = 0; i < size; i++) {
+        char c = name[i];
+        if (c == '.')
+            dots++;
+        else if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_'))
+            return 0;
+    }
+    return dots > 0;
+}
+
+/* Moves the constraints on DNS names from one list to the front of another. */
+static void move_dns_names(Base_entry **from, Base_entry **to)
+{
+    while (*from != NULL) {
+        Base_entry *entry = *from;
+        if (entry->type != ASN_DNS_TYPE) {
+            from = &entry->next;
+            continue;
+        }
+        *from = entry->next;
+        entry->next = *to;
+        *to = entry;
+    }
+}
+
 int httpsys_wolfssl_check_names(WOLFSSL_CERT_MANAGER *manager, const unsigned char *certificate, int size)
 {
     DecodedCert cert;
     Signer *signer = NULL;
+    Base_entry *permitted = NULL, *excluded = NULL;
     int row = 0, i, ret;
     for (i = 0; i < CA_TABLE_SIZE; i++) {
         if (manager->caTable[i] != NULL && (signer != NULL || manager->caTable[i]->next != NULL))
@@ -135,6 +165,10 @@ int httpsys_wolfssl_check_names(WOLFSSL_CERT_MANAGER *manager, const unsigned ch
             XMEMCPY(signer->subjectKeyIdHash, cert.extAuthKeyId, sizeof(signer->subjectKeyIdHash));
         for (i = 0; i < CA_TABLE_SIZE; i++)
             manager->caTable[i] = signer;
+        if (cert.altNames == NULL && !looks_like_host(cert.subjectCN, cert.subjectCNLen)) {
+            move_dns_names(&signer->permittedNames, &permitted);
+            move_dns_names(&signer->excludedNames, &excluded);
+        }
     }
     FreeDecodedCert(&cert);
     if (ret == 0) {
@@ -144,6 +178,8 @@ int httpsys_wolfssl_check_names(WOLFSSL_CERT_MANAGER *manager, const unsigned ch
     }
     for (i = 0; i < CA_TABLE_SIZE; i++)
         manager->caTable[i] = i == row ? signer : NULL;
+    move_dns_names(&permitted, &signer->permittedNames);
+    move_dns_names(&excluded, &signer->excludedNames);
     return ret;
 }
 

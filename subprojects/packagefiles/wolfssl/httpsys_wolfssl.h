@@ -35,7 +35,8 @@ int httpsys_wolfssl_message_pending(const WOLFSSL *ssl);
 /* Counts a TLS 1.2 record that is thrown away unread. */
 void httpsys_wolfssl_skip_record(WOLFSSL *ssl);
 /* 0 when the names of a certificate are within the name constraints of the manager's only CA, which need not be its issuer: wolfSSL looks
- * at those of the issuer alone, and RFC 5280 6.1.4 (g) binds everything below. Else wolfSSL's code, -198 when they are not. */
+ * at those of the issuer alone, and RFC 5280 6.1.4 (g) binds everything below. Nor does wolfSSL know that "CN=Alice" is no host's name,
+ * which a constraint on DNS names would bind. Else wolfSSL's code, -198 when they are not. */
 int httpsys_wolfssl_check_names(WOLFSSL_CERT_MANAGER *manager, const unsigned char *certificate, int size);
 #ifdef __cplusplus
 }
