@@ -17,7 +17,7 @@ extern "C" {
 #endif
 
 /* A descriptor that is readable when operations have completed. -1 before HttpInitialize. It belongs to the library: poll it, neither
- * read nor close it; a new one comes with the HttpInitialize that follows the last HttpTerminate. */
+ * read nor close it, and ask for it again after an HttpInitialize. */
 HTTPSYS_API int httpsys_completion_fd(void);
 
 /* Takes in what has completed: OVERLAPPEDs, events, ports. Never blocks; arms the descriptor and looks again before it returns.

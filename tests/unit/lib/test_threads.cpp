@@ -9,6 +9,9 @@
 #include <poll.h>
 #include <set>
 #include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <vector>
 
 using namespace test;
@@ -464,3 +467,31 @@ TEST_CASE("handles that are made, used and closed by many threads")
   CHECK(failures == 0);
   CHECK(CloseHandle(shared));
 }
+
+#ifndef __SANITIZE_THREAD__ // it allows no threads in such a child
+TEST_CASE("without a descriptor for the eventfd the leader looks around by itself, and gets one when it can")
+{
+  pid_t child = fork(); // where the eventfd is not made yet
+  if (child == 0) {
+    alarm(20);
+    HANDLE event = CreateEvent(nullptr, FALSE, FALSE, nullptr);
+    rlimit before{}, none{};
+    getrlimit(RLIMIT_NOFILE, &before);
+    none.rlim_max = before.rlim_max;
+    bool is_right = true;
+    for (int i = 0; i < 20; i++) {
+      setrlimit(RLIMIT_NOFILE, i < 10 ? &none : &before);
+      std::thread setter([&] {
+        until_waiting(1);
+        SetEvent(event);
+      });
+      is_right &= WaitForSingleObject(event, 10000) == WAIT_OBJECT_0;
+      setter.join();
+    }
+    _exit(is_right ? 0 : 1);
+  }
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+}
+#endif
