@@ -319,7 +319,7 @@ bool ClientChannel::reap(bool rang, bool wait)
   while (reap_batch())
     has_reaped = true;
   if (!is_alive)
-    fail_locked(kLost);
+    fail_lost();
   else if (!has_reaped || rang)
     look_for_death();
   if (m_waiting_count.load(std::memory_order_relaxed) && !is_dead()) {
@@ -334,24 +334,30 @@ bool ClientChannel::reap(bool rang, bool wait)
   return has_reaped;
 }
 
+// The daemon has closed its end, or is about to: why, if it has said so.
+void ClientChannel::fail_lost()
+{
+  if (__atomic_load_n(&m_memory.kpage().state, __ATOMIC_ACQUIRE) != HSYS_CHANNEL_REVOKED)
+    return fail_locked(kLost);
+  ErrorText why;
+  why.format("httpsysd ended this process's session: the library broke the ring protocol (revocation %u). "
+             "HttpTerminate and HttpInitialize start a new one.", m_memory.kpage().reason);
+  fail_locked(why.c_str());
+}
+
 // A client that calls but never waits does not see the bell: look at it now and then. Its bytes stay: they are for those who sleep.
 void ClientChannel::look_for_death()
 {
   if (is_dead())
     return;
-  if (__atomic_load_n(&m_memory.kpage().state, __ATOMIC_ACQUIRE) == HSYS_CHANNEL_REVOKED) {
-    ErrorText why;
-    why.format("httpsysd ended this process's session: the library broke the ring protocol (revocation %u). "
-               "HttpTerminate and HttpInitialize start a new one.", m_memory.kpage().reason);
-    fail_locked(why.c_str());
-    return;
-  }
+  if (__atomic_load_n(&m_memory.kpage().state, __ATOMIC_ACQUIRE) == HSYS_CHANNEL_REVOKED)
+    return fail_lost();
   uint64_t now = now_milliseconds();
   if (now < m_next_look)
     return;
   m_next_look = now + kLookMilliseconds;
   if (m_memory.is_hung_up())
-    fail_locked(kLost);
+    fail_lost();
 }
 
 void ClientChannel::look()

@@ -118,6 +118,7 @@ private:
   bool publish_returns();
   bool finish_batch(const uint16_t *slots, uint32_t count);
   void fail_locked(std::string_view reason);
+  void fail_lost();
   void look_for_death();
 
   ChannelMemory &m_memory;

@@ -271,6 +271,15 @@ void FakeDaemon::publish_nonsense()
   post([this] { publish_one(HSYS_IRP_ID(1, 0x7777), {}); });
 }
 
+void FakeDaemon::publish_tail(uint32_t tail)
+{
+  post([this, tail] {
+    m_is_damaged = true;
+    __atomic_store_n(&kpage().cq_tail, tail, __ATOMIC_SEQ_CST);
+    [[maybe_unused]] ssize_t written = write(m_bell, "!", 1);
+  });
+}
+
 void FakeDaemon::publish_damaged(hsys_cqe entry, std::string arena)
 {
   post([this, entry, arena = std::move(arena)] {

@@ -83,6 +83,7 @@ public:
   void resume();                  // is_lazy or pause()
   void ring();                    // a byte into the bell for nothing
   void publish_nonsense();        // a completion of an operation that nobody started
+  void publish_tail(uint32_t tail); // whatever is behind it
   // The entry as it is; arena: what the receive arena begins with. From then on nothing that the client does is a violation.
   void publish_damaged(hsys_cqe entry, std::string arena);
   void send_control(uint16_t type); // a message nobody asked for

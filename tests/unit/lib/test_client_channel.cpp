@@ -278,14 +278,29 @@ TEST_CASE("death completes everything with CANCELLED and a reason, and nothing c
   for (int i = 0; i < 500; i++)
     REQUIRE(session->channel().submit(parked.emplace_back(HSYS_OP_WAIT_DISCONNECT, 3), Patience::Refuse) == Submitted::Yes);
   wait_until(session->channel(), [&] { return daemon.parked(HSYS_OP_WAIT_DISCONNECT) == 500; });
+  std::string why = "httpsysd is gone";
   SUBCASE("killed") { daemon.kill(); }
-  SUBCASE("revoked") { daemon.revoke(HSYS_REVOKED_BLOCK); }
-  SUBCASE("a completion of an operation that nobody started") { daemon.publish_nonsense(); }
+  SUBCASE("revoked")
+  {
+    why = "revocation " + std::to_string(HSYS_REVOKED_BLOCK);
+    daemon.revoke(HSYS_REVOKED_BLOCK);
+  }
+  SUBCASE("a completion of an operation that nobody started")
+  {
+    why = "did not start";
+    daemon.publish_nonsense();
+  }
+  SUBCASE("a tail that is further ahead than the ring is long")
+  {
+    why = "did not start";
+    daemon.publish_tail(1u << 20);
+  }
   wait_until(session->channel(), [&] { return session->is_dead(); });
   for (TestOperation &operation : parked) {
     CHECK(operation.completions == 1);
     CHECK(operation.status == static_cast<uint32_t>(HSYS_STATUS_CANCELLED));
     CHECK(operation.reason.find("httpsysd") != std::string::npos);
+    CHECK(operation.reason.find(why) != std::string::npos);
   }
   TestOperation late(HSYS_OP_NOP);
   CHECK(session->channel().submit(late, Patience::Wait) == Submitted::Dead);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // HTTP_REQUEST as callers read it, from images as httpsysd makes them (http-server-api.md 3.1 to 3.5).
+#include "lib/ssl_protocol_info.h"
 #include "lib/unmarshal_request.h"
 #include "tests/unit/lib/request_image.h"
 #include <arpa/inet.h>
@@ -285,5 +286,36 @@ TEST_CASE("random damage never writes outside of the buffer")
       image.vector()[random() % image.vector().size()] = static_cast<uint8_t>(random() % 3 ? random() % 8 : random());
     Buffer buffer(864 + static_cast<uint32_t>(random() % 600));
     unmarshal(image, buffer);
+  }
+}
+
+TEST_CASE("TLS versions and cipher suites in Schannel's numbers")
+{
+  struct Row {
+    uint16_t version, suite;
+    ULONG protocol, cipher, cipher_bits, hash, hash_bits;
+  };
+  const Row rows[] = {
+    {0x0304, 0x1301, 0x1000, 0x660e, 128, 0x800c, 256},
+    {0x0304, 0x1302, 0x1000, 0x6610, 256, 0x800d, 384},
+    {0x0304, 0x1303, 0x1000, 0, 256, 0x800c, 256},
+    {0x0303, 0xc02f, 0x400, 0x660e, 128, 0x800c, 256},
+    {0x0303, 0xc030, 0x400, 0x6610, 256, 0x800d, 384},
+    {0x0303, 0xc02b, 0x400, 0x660e, 128, 0x800c, 256},
+    {0x0303, 0xc02c, 0x400, 0x6610, 256, 0x800d, 384},
+    {0x0303, 0xcca8, 0x400, 0, 256, 0x800c, 256},
+    {0x0303, 0xcca9, 0x400, 0, 256, 0x800c, 256},
+    {0x0303, 0x0001, 0x400, 0, 0, 0, 0},
+  };
+  for (const Row &row : rows) {
+    CAPTURE(row.suite);
+    HTTP_SSL_PROTOCOL_INFO info = httpsys::lib::ssl_protocol_info(row.version, row.suite);
+    CHECK(info.Protocol == row.protocol);
+    CHECK(info.CipherType == row.cipher);
+    CHECK(info.CipherStrength == row.cipher_bits);
+    CHECK(info.HashType == row.hash);
+    CHECK(info.HashStrength == row.hash_bits);
+    CHECK(info.KeyExchangeType == 0xae06);
+    CHECK(info.KeyExchangeStrength == 0);
   }
 }
