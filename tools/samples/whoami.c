@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { RECEIVES = 16, REQUEST_SIZE = 4096, CERTIFICATE_SIZE = 1500, BODY_SIZE = 4096 };
+enum { RECEIVES = 16, REQUEST_SIZE = 4096, CERTIFICATE_SIZE = 1500, BODY_SIZE = 4096, SP_PROT_TLS1_3_SERVER = 0x1000 };
 
 // One request on its way through the program. The OVERLAPPED comes first, so that a packet's pointer is the whole.
 static struct work {
@@ -89,8 +89,8 @@ static const char *way(const struct work *work)
   if (!work->asked_at)
     return "in the handshake, or by an earlier request of the connection";
   for (USHORT i = 0; i < work->request->RequestInfoCount; i++) {
-    const HTTP_REQUEST_INFO *info = &work->request->pRequestInfo[i];
-    if (info->InfoType == HttpRequestInfoTypeSslProtocol && ((HTTP_SSL_PROTOCOL_INFO *)info->pInfo)->Protocol == 0x1000)
+    const HTTP_SSL_PROTOCOL_INFO *tls = work->request->pRequestInfo[i].pInfo;
+    if (work->request->pRequestInfo[i].InfoType == HttpRequestInfoTypeSslProtocol && tls->Protocol == SP_PROT_TLS1_3_SERVER)
       return "on demand, TLS 1.3 post-handshake authentication";
   }
   return "on demand, TLS 1.2 renegotiation";
