@@ -36,6 +36,7 @@ inline constexpr uint32_t kSessionsPerUid = 256;             // of them by one u
 inline constexpr uint32_t kSessionsReserved = 16;            // beyond kSessions, for uid 0 and the daemon's own: httpsysctl always gets in
 inline constexpr uint64_t kChannelBytesPerUid = 1ull << 30;  // shared memory of all channels of one uid: it is charged to the daemon
 inline constexpr uint32_t kControlMessagesPerTurn = 16;      // of one session, then the others have their turn
+inline constexpr uint32_t kControlMessagesUnread = 1024;     // of an ended session, dropped; the kernel queues some hundreds at most
 inline constexpr uint32_t kHandlesPerSession = 1024;         // request queue handles
 inline constexpr uint32_t kEntriesPerTurn = 64;              // submission entries of one channel in one turn of the loop
 inline constexpr uint32_t kReturnsPerTurn = 1024;            // block numbers taken back from one channel in one turn of the loop

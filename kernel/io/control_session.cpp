@@ -52,6 +52,8 @@ void ControlSession::start()
   auto process = platform::system().peer_process(m_socket);
   if (!process.is_error())
     m_process.start(*process);
+  else if (process.error() == NtStatus::NotFound)
+    end(); // whoever has the socket yet is a child of it
 }
 
 void ControlSession::ProcessWatch::start(int process)
@@ -281,11 +283,29 @@ void ControlSession::revoke(hsys_revocation reason)
   if (m_has_ended)
     return;
   (void)platform::system().send_control(m_socket, build_revoked(reason), {});
-  // Closing with messages unread would make the client's next receive fail with ECONNRESET before it sees ours.
-  for (uint32_t count = 0; count < limits::kControlMessagesPerTurn; count++)
-    if (platform::system().receive_control(m_socket, HSYS_CONTROL_MESSAGE_MAX).is_error())
-      break;
   end();
+}
+
+// Closing with messages unread would make the client's next receive fail with ECONNRESET before it sees ours, and would close what
+// descriptors come with them. False when there are some, or no end of messages.
+bool ControlSession::drop_unread()
+{
+  for (uint32_t count = 0; count < limits::kControlMessagesUnread; count++) {
+    auto packet = platform::system().receive_control(m_socket, HSYS_CONTROL_MESSAGE_MAX);
+    if (packet.is_error())
+      return true;
+    if (packet->had_descriptors)
+      return false;
+  }
+  return false;
+}
+
+void ControlSession::close_socket()
+{
+  platform::system().shutdown_both(m_socket); // so that there is an end of messages
+  if (drop_unread())
+    return platform::system().close(m_socket);
+  m_keeps_socket = true;
 }
 
 void ControlSession::end()
@@ -296,7 +316,7 @@ void ControlSession::end()
   core.timers().cancel(*this);
   if (is_in_flight())
     core.io().cancel(*this);
-  platform::system().close(m_socket);
+  close_socket();
   m_process.stop();
   if (m_channel_state == ChannelState::Born)
     ke::Cores::instance().run_on(m_channel.core, [number = m_channel.number] { ChannelRegistry::end(number); });

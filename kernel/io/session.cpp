@@ -204,7 +204,7 @@ void SessionManager::Impl::forget(SessionId id)
   auto found = m_sessions.find(id);
   VERIFY(found != m_sessions.end());
   auto user = m_users.find(found->second->uid());
-  if (--user->second.sessions == 0)
+  if (!found->second->keeps_socket() && --user->second.sessions == 0)
     m_users.erase(user);
   auto ended = registrations().session_ended;
   if (ended && found->second->was_welcomed())

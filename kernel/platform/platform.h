@@ -76,7 +76,7 @@ struct PeerCredentials {
 struct ControlPacket {
   SecretBytes bytes;            // may be a private key: locked in memory, wiped when it goes
   bool truncated = false;       // longer than the limit; bytes hold its beginning
-  bool had_descriptors = false; // descriptors came with it (already closed)
+  bool had_descriptors = false; // descriptors come with it; it has not been taken, and is the next one again
 };
 
 class System {
@@ -95,6 +95,8 @@ public:
   virtual Result<Endpoint> remote_endpoint(int socket) = 0;
   virtual void close(int descriptor) = 0;
   virtual void shutdown_send(int socket) = 0;
+  // To the peer it is closed; what it has sent before can still be received.
+  virtual void shutdown_both(int socket) = 0;
   // The following close() sends a reset.
   virtual void set_reset_on_close(int socket) = 0;
 
@@ -105,7 +107,8 @@ public:
   // A descriptor that becomes readable when the process that connected has ended, though its children may keep the socket open.
   // NotFound when it has ended already, NotSupported where the system can't tell.
   virtual Result<int> peer_process(int socket) = 0;
-  // One packet, never blocks: NotFound when there is none, EndOfFile when the peer has gone (an empty packet counts as that).
+  // One packet, never blocks: NotFound when there is none, EndOfFile when the peer has gone (an empty packet counts as that). While a
+  // packet with descriptors is there, closing the socket closes these too, and may block.
   virtual Result<ControlPacket> receive_control(int socket, size_t maximum) = 0;
   // Never blocks: InsufficientResources when the peer does not read, ConnectionAborted when it has gone.
   virtual NtStatus send_control(int socket, std::span<const uint8_t> bytes, std::span<const int> descriptors) = 0;

@@ -185,6 +185,11 @@ void LinuxSystem::shutdown_send(int socket)
   ::shutdown(socket, SHUT_WR);
 }
 
+void LinuxSystem::shutdown_both(int socket)
+{
+  ::shutdown(socket, SHUT_RDWR);
+}
+
 void LinuxSystem::set_reset_on_close(int socket)
 {
   const linger none{1, 0};
@@ -286,48 +291,40 @@ Result<int> LinuxSystem::peer_process(int socket)
   return process;
 }
 
-// Closes what descriptors came with the message; returns whether there were any.
-static bool close_descriptors(msghdr &message)
+// recvmsg without room for descriptors: MSG_CTRUNC tells of them, and none gets into our table. -1: errno.
+static ssize_t receive_packet(int socket, std::span<uint8_t> bytes, int flags, int &message_flags)
 {
-  bool any = message.msg_flags & MSG_CTRUNC;
-  for (cmsghdr *head = CMSG_FIRSTHDR(&message); head; head = CMSG_NXTHDR(&message, head)) {
-    if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS)
-      continue;
-    const size_t count = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (size_t i = 0; i < count; i++) {
-      int descriptor = -1;
-      std::memcpy(&descriptor, CMSG_DATA(head) + i * sizeof(int), sizeof descriptor);
-      ::close(descriptor);
-      any = true;
-    }
-  }
-  return any;
+  iovec vector{bytes.data(), bytes.size()};
+  msghdr message{};
+  message.msg_iov = &vector;
+  message.msg_iovlen = 1;
+  ssize_t got;
+  do
+    got = recvmsg(socket, &message, flags | MSG_DONTWAIT);
+  while (got < 0 && errno == EINTR);
+  message_flags = message.msg_flags;
+  return got;
 }
 
 Result<ControlPacket> LinuxSystem::receive_control(int socket, size_t maximum)
 {
   ControlPacket packet;
+  int flags = 0;
+  // Looking first. A packet with descriptors stays where it is: taking it would be the last close of what its sender has closed, and some
+  // files make whoever does that wait (SO_LINGER, a FUSE server that does not answer).
+  if (receive_packet(socket, {}, MSG_PEEK, flags) >= 0 && (flags & MSG_CTRUNC)) {
+    packet.had_descriptors = true;
+    return packet;
+  }
   packet.bytes.resize(maximum);
-  constexpr size_t kMostDescriptors = 253; // the kernel's SCM_MAX_FD: none may get past us
-  alignas(cmsghdr) char control[CMSG_SPACE(kMostDescriptors * sizeof(int))];
-  iovec vector{packet.bytes.data(), maximum};
-  msghdr message{};
-  message.msg_iov = &vector;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  ssize_t got;
-  do
-    got = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  while (got < 0 && errno == EINTR);
+  const ssize_t got = receive_packet(socket, packet.bytes, 0, flags);
   if (got < 0) {
     if (errno == EAGAIN)
       return NtStatus::NotFound;
     return errno == ECONNRESET ? NtStatus::EndOfFile : last_status(); // gone with messages of ours unread
   }
-  packet.had_descriptors = close_descriptors(message);
-  packet.truncated = message.msg_flags & MSG_TRUNC;
-  if (got == 0 && !packet.had_descriptors)
+  packet.truncated = flags & MSG_TRUNC;
+  if (got == 0)
     return NtStatus::EndOfFile;
   packet.bytes.resize(static_cast<size_t>(got));
   return packet;

@@ -270,21 +270,55 @@ TEST_CASE_FIXTURE(Control, "descriptors of a client do not get into the daemon")
   }
 }
 
-TEST_CASE("descriptors are closed where the kernel lets them through")
+TEST_CASE("descriptors are seen, and stay where they are, where the kernel lets them through")
 {
   LinuxSystem os;
   int sockets[2];
   REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) == 0);
-  for (int count : {1, 253}) {
-    CAPTURE(count);
-    const int before = open_descriptors();
+  const int before = open_descriptors();
+  REQUIRE(::send(sockets[0], "first", 5, 0) == 5);
+  for (int count : {1, 253})
     REQUIRE(send_descriptor(sockets[0], sockets[0], count));
-    auto packet = os.receive_control(sockets[1], 100);
+  auto packet = os.receive_control(sockets[1], 100);
+  REQUIRE(packet);
+  CHECK_FALSE(packet->had_descriptors);
+  for (int time = 0; time < 3; time++) {
+    packet = os.receive_control(sockets[1], 100);
     REQUIRE(packet);
     CHECK(packet->had_descriptors);
-    CHECK(packet->bytes.size() == 1);
-    CHECK(open_descriptors() == before);
+    CHECK(packet->bytes.empty());
   }
+  CHECK(open_descriptors() == before);
+  ::close(sockets[0]);
+  ::close(sockets[1]);
+}
+
+TEST_CASE("a descriptor whose close waits, as its owner wants, does not hold up who receives it")
+{
+  LinuxSystem os;
+  int sockets[2];
+  REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) == 0);
+  // A connection whose close lingers, because nobody takes its bytes.
+  int listener = MUST(os.listen_tcp({IpAddress::loopback(false), 0}));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(os.local_endpoint(listener)->port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  int lingering = ::socket(AF_INET, SOCK_STREAM, 0);
+  REQUIRE(::connect(lingering, reinterpret_cast<sockaddr *>(&address), sizeof address) == 0);
+  const linger wait{1, 10};
+  REQUIRE(setsockopt(lingering, SOL_SOCKET, SO_LINGER, &wait, sizeof wait) == 0);
+  std::string bytes(65536, 'x');
+  while (::send(lingering, bytes.data(), bytes.size(), MSG_DONTWAIT) > 0)
+    ;
+  REQUIRE(send_descriptor(sockets[0], lingering, 1));
+  ::close(lingering);
+  const auto begin = os.now();
+  auto packet = os.receive_control(sockets[1], 100);
+  CHECK(os.now() - begin < 2000);
+  REQUIRE(packet);
+  CHECK(packet->had_descriptors);
+  os.close(listener); // resets it: nothing is left to wait for
   ::close(sockets[0]);
   ::close(sockets[1]);
 }

@@ -56,6 +56,7 @@ public:
   Result<Endpoint> remote_endpoint(int socket) override;
   void close(int descriptor) override;
   void shutdown_send(int socket) override;
+  void shutdown_both(int) override {}
   void set_reset_on_close(int socket) override;
   Result<int> listen_control(const std::string &, std::string &) override { return NtStatus::NotSupported; }
   Result<platform::PeerCredentials> peer_credentials(int) override { return NtStatus::NotSupported; }
