@@ -24,7 +24,7 @@ inline constexpr size_t kSocketPathMax = 107;            // bytes of the control
 
 // ke
 inline constexpr uint32_t kCores = 256;       // core threads: an id has 8 bits for its core
-inline constexpr uint32_t kStopRounds = 1000; // times that an ending core looks for more tasks: some tasks send the next
+inline constexpr uint32_t kStopRounds = 1000; // turns of an ending core at most: some tasks send the next
 
 // net
 inline constexpr uint64_t kAcceptRetryMilliseconds = 100; // pause after accept failed, for example without descriptors

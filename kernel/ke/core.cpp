@@ -242,8 +242,10 @@ void Core::run()
   Scope scope(*this);
   while (!m_stop.load(std::memory_order_seq_cst))
     turn(true);
-  for (uint32_t round = 0; round < limits::kStopRounds && has_mail(); round++)
-    turn(false);
+  // A turn that did something may have left something: a task its flush, a cancelled operation its end.
+  bool worked = true;
+  for (uint32_t round = 0; round < limits::kStopRounds && (worked || has_mail()); round++)
+    worked = turn(false);
 }
 
 }

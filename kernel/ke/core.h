@@ -61,7 +61,7 @@ public:
 
   // One turn of the loop; blocks in the engine when there is nothing to do and may_sleep. Returns whether it did work.
   bool turn(bool may_sleep);
-  // turn() until request_stop(), then runs the tasks that have been sent.
+  // turn() until request_stop(), then until there is nothing left to do: tasks that have been sent, operations that they have cancelled.
   void run();
   void request_stop(); // from any thread
 

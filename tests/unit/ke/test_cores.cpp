@@ -8,7 +8,9 @@
 #include <doctest/doctest.h>
 #include <mutex>
 #include <pthread.h>
+#include <sys/eventfd.h>
 #include <thread>
+#include <unistd.h>
 
 using namespace httpsys;
 using namespace httpsys::ke;
@@ -172,6 +174,36 @@ TEST_CASE("stopping runs what was sent before, in every core, and all jobs")
     }
     CHECK(runs == 300);
   }
+}
+
+TEST_CASE("an operation that the last task cancels ends before its core does")
+{
+  platform::LinuxSystem os;
+  platform::set_system(os);
+  struct Poll final : platform::IoOperation {
+    int ends = 0;
+    void on_complete(const platform::IoResult &result) override { ends += !result.more; }
+  };
+  int event = eventfd(0, EFD_CLOEXEC);
+  for (int round = 0; round < 200; round++) {
+    Poll poll;
+    {
+      Cores cores(1);
+      REQUIRE(cores.start(make_engine));
+      Gate begun;
+      cores.post(0, [&] {
+        Core::current().io().poll_multishot(event, poll);
+        begun.open();
+      });
+      REQUIRE(begun.wait());
+      cores.post(0, [&] { Core::current().io().cancel(poll); });
+      cores.stop_and_join();
+    }
+    CHECK(poll.ends == 1);
+    if (poll.ends != 1)
+      break; // it is not to be used again
+  }
+  ::close(event);
 }
 
 TEST_CASE("cores that talk all the time can be stopped")
