@@ -2,20 +2,34 @@
 #include "kernel/tls/wolfssl_library.h"
 #include "kernel/base/verify.h"
 #include <wolfssl/wolfcrypt/aes.h>
+#include <wolfssl/wolfcrypt/chacha20_poly1305.h>
+#include <wolfssl/wolfcrypt/hash.h>
 #include <wolfssl/wolfcrypt/random.h>
+#include <wolfssl/wolfcrypt/wc_mlkem.h>
 
 namespace httpsys::tls {
+
+// The first use of each algorithm makes wolfSSL look what the CPU can do and note it where all threads read it, without a lock.
+static void use_each_algorithm_once()
+{
+  const byte key[CHACHA20_POLY1305_AEAD_KEYSIZE] = {}, nonce[CHACHA20_POLY1305_AEAD_IV_SIZE] = {};
+  byte output[WC_MAX_DIGEST_SIZE], tag[CHACHA20_POLY1305_AEAD_AUTHTAG_SIZE];
+  for (wc_HashType hash : {WC_HASH_TYPE_SHA256, WC_HASH_TYPE_SHA384, WC_HASH_TYPE_SHA512, WC_HASH_TYPE_SHA3_256})
+    VERIFY(wc_Hash(hash, key, sizeof key, output, static_cast<word32>(wc_HashGetDigestSize(hash))) == 0);
+  VERIFY(wc_ChaCha20Poly1305_Encrypt(key, nonce, nullptr, 0, key, sizeof key, output, tag) == 0);
+  Aes aes;
+  VERIFY(wc_AesInit(&aes, nullptr, INVALID_DEVID) == 0 && wc_AesGcmSetKey(&aes, key, AES_128_KEY_SIZE) == 0);
+  wc_AesFree(&aes);
+  MlKemKey kem;
+  VERIFY(wc_MlKemKey_Init(&kem, WC_ML_KEM_768, nullptr, INVALID_DEVID) == 0);
+  wc_MlKemKey_Free(&kem);
+}
 
 static int initialize()
 {
   if (int result = wolfSSL_Init(); result != WOLFSSL_SUCCESS)
     return result;
-  // The first key makes wolfSSL look what the CPU can do and note it where all threads read it, without a lock.
-  Aes aes;
-  const byte key[AES_128_KEY_SIZE] = {};
-  VERIFY(wc_AesInit(&aes, nullptr, INVALID_DEVID) == 0);
-  VERIFY(wc_AesGcmSetKey(&aes, key, sizeof key) == 0);
-  wc_AesFree(&aes);
+  use_each_algorithm_once();
   return WOLFSSL_SUCCESS;
 }
 
