@@ -286,26 +286,13 @@ void ControlSession::revoke(hsys_revocation reason)
   end();
 }
 
-// Closing with messages unread would make the client's next receive fail with ECONNRESET before it sees ours, and would close what
-// descriptors come with them. False when there are some, or no end of messages.
-bool ControlSession::drop_unread()
-{
-  for (uint32_t count = 0; count < limits::kControlMessagesUnread; count++) {
-    auto packet = platform::system().receive_control(m_socket, HSYS_CONTROL_MESSAGE_MAX);
-    if (packet.is_error())
-      return true;
-    if (packet->had_descriptors)
-      return false;
-  }
-  return false;
-}
-
+// Closing with messages unread would make the client's next receive fail with ECONNRESET before it sees ours.
 void ControlSession::close_socket()
 {
-  platform::system().shutdown_both(m_socket); // so that there is an end of messages
-  if (drop_unread())
-    return platform::system().close(m_socket);
-  m_keeps_socket = true;
+  if (platform::system().drop_control(m_socket, limits::kControlMessagesUnread))
+    platform::system().close(m_socket);
+  else
+    m_keeps_socket = true;
 }
 
 void ControlSession::end()

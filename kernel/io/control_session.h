@@ -78,7 +78,6 @@ private:
   void tell_stats(uint32_t sequence);
   void administer(uint32_t sequence, const AdminRequest &admin, std::span<const uint8_t> packet);
   void break_protocol(const char *how);
-  bool drop_unread();
   void close_socket();
   void finish_if_empty();
 

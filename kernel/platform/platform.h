@@ -95,8 +95,6 @@ public:
   virtual Result<Endpoint> remote_endpoint(int socket) = 0;
   virtual void close(int descriptor) = 0;
   virtual void shutdown_send(int socket) = 0;
-  // To the peer it is closed; what it has sent before can still be received.
-  virtual void shutdown_both(int socket) = 0;
   // The following close() sends a reset.
   virtual void set_reset_on_close(int socket) = 0;
 
@@ -107,9 +105,11 @@ public:
   // A descriptor that becomes readable when the process that connected has ended, though its children may keep the socket open.
   // NotFound when it has ended already, NotSupported where the system can't tell.
   virtual Result<int> peer_process(int socket) = 0;
-  // One packet, never blocks: NotFound when there is none, EndOfFile when the peer has gone (an empty packet counts as that). While a
-  // packet with descriptors is there, closing the socket closes these too, and may block.
+  // One packet, never blocks: NotFound when there is none, EndOfFile when the peer has gone (an empty packet counts as that).
   virtual Result<ControlPacket> receive_control(int socket, size_t maximum) = 0;
+  // Ends the connection for the peer and drops what it has sent, at most so many packets; never blocks. False: among them are descriptors,
+  // or there are more. Closing the socket closes those descriptors, and may block.
+  virtual bool drop_control(int socket, size_t most) = 0;
   // Never blocks: InsufficientResources when the peer does not read, ConnectionAborted when it has gone.
   virtual NtStatus send_control(int socket, std::span<const uint8_t> bytes, std::span<const int> descriptors) = 0;
 

@@ -185,11 +185,6 @@ void LinuxSystem::shutdown_send(int socket)
   ::shutdown(socket, SHUT_WR);
 }
 
-void LinuxSystem::shutdown_both(int socket)
-{
-  ::shutdown(socket, SHUT_RDWR);
-}
-
 void LinuxSystem::set_reset_on_close(int socket)
 {
   const linger none{1, 0};
@@ -254,7 +249,7 @@ Result<int> LinuxSystem::listen_control(const std::string &path, std::string &re
   give_to_group(folder.get(), name.c_str());
   if (fchmodat(folder.get(), name.c_str(), 0660, 0) != 0)
     return fail(reason, fmt::format("give the control socket {} its mode", path));
-  // Accepted sockets inherit it; older kernels do not know it, and receive_control closes what comes.
+  // Accepted sockets inherit it; older kernels do not know it, and receive_control leaves what comes.
   const int off = 0;
   setsockopt(listener.get(), SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof off);
   if (listen(listener.get(), limits::kListenBacklog) != 0)
@@ -312,12 +307,15 @@ Result<ControlPacket> LinuxSystem::receive_control(int socket, size_t maximum)
   int flags = 0;
   // Looking first. A packet with descriptors stays where it is: taking it would be the last close of what its sender has closed, and some
   // files make whoever does that wait (SO_LINGER, a FUSE server that does not answer).
-  if (receive_packet(socket, {}, MSG_PEEK, flags) >= 0 && (flags & MSG_CTRUNC)) {
+  ssize_t got = receive_packet(socket, {}, MSG_PEEK, flags);
+  if (got >= 0 && (flags & MSG_CTRUNC)) {
     packet.had_descriptors = true;
     return packet;
   }
-  packet.bytes.resize(maximum);
-  const ssize_t got = receive_packet(socket, packet.bytes, 0, flags);
+  if (got >= 0) { // otherwise the next packet has not been looked at
+    packet.bytes.resize(maximum);
+    got = receive_packet(socket, packet.bytes, 0, flags);
+  }
   if (got < 0) {
     if (errno == EAGAIN)
       return NtStatus::NotFound;
@@ -328,6 +326,32 @@ Result<ControlPacket> LinuxSystem::receive_control(int socket, size_t maximum)
     return NtStatus::EndOfFile;
   packet.bytes.resize(static_cast<size_t>(got));
   return packet;
+}
+
+bool LinuxSystem::drop_control(int socket, size_t most)
+{
+  ::shutdown(socket, SHUT_RDWR); // so that there is an end of packets
+  // From now on a packet comes with its sender's credentials, which an empty one has too and the end has not.
+  const int on = 1;
+  setsockopt(socket, SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
+  for (size_t count = 0; count < most; count++) {
+    alignas(cmsghdr) char credentials[CMSG_SPACE(sizeof(ucred))]; // no room for descriptors
+    msghdr message{};
+    message.msg_control = credentials;
+    message.msg_controllen = sizeof credentials;
+    if (recvmsg(socket, &message, MSG_PEEK | MSG_DONTWAIT) < 0) {
+      if (errno == ECONNRESET) // once, before what is unread
+        continue;
+      return true;
+    }
+    if (message.msg_flags & MSG_CTRUNC)
+      return false;
+    if (message.msg_controllen == 0)
+      return true;
+    int flags = 0;
+    receive_packet(socket, {}, 0, flags);
+  }
+  return false;
 }
 
 NtStatus LinuxSystem::send_control(int socket, std::span<const uint8_t> bytes, std::span<const int> descriptors)

@@ -17,12 +17,12 @@ public:
   Result<Endpoint> remote_endpoint(int socket) override;
   void close(int descriptor) override;
   void shutdown_send(int socket) override;
-  void shutdown_both(int socket) override;
   void set_reset_on_close(int socket) override;
   Result<int> listen_control(const std::string &path, std::string &reason) override;
   Result<PeerCredentials> peer_credentials(int socket) override;
   Result<int> peer_process(int socket) override;
   Result<ControlPacket> receive_control(int socket, size_t maximum) override;
+  bool drop_control(int socket, size_t most) override;
   NtStatus send_control(int socket, std::span<const uint8_t> bytes, std::span<const int> descriptors) override;
   Result<int> create_event() override;
   Result<std::pair<int, int>> create_bell() override;

@@ -5,9 +5,11 @@
 #include "kernel/platform/linux/linux_system.h"
 #include "kernel/platform/linux/process_info.h"
 #include "kernel/platform/linux/uring_engine.h"
+#include "tests/unit/support/descriptors.h"
 #include <cstddef>
 #include <cstring>
 #include <doctest/doctest.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -93,24 +95,6 @@ void send_ping(int client)
   REQUIRE(send(client, &ping, sizeof ping, 0) == sizeof ping);
 }
 
-void send_descriptor(int client)
-{
-  char byte = 'b';
-  iovec vector{&byte, 1};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message{};
-  message.msg_iov = &vector;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  cmsghdr *head = CMSG_FIRSTHDR(&message);
-  head->cmsg_level = SOL_SOCKET;
-  head->cmsg_type = SCM_RIGHTS;
-  head->cmsg_len = CMSG_LEN(sizeof(int));
-  std::memcpy(CMSG_DATA(head), &client, sizeof client);
-  REQUIRE(sendmsg(client, &message, 0) == 1);
-}
-
 // A client that does not read is cut off while it sends, and neither side waits for the other.
 TEST_CASE("a session that asks and asks and reads no answer ends")
 {
@@ -152,7 +136,7 @@ TEST_CASE("a session that sends descriptors ends, and what they are is left alon
   REQUIRE(next_message(client) == HSYS_CONTROL_WELCOME);
   const uint64_t with_session = platform::open_descriptors();
   send_ping(client);
-  send_descriptor(client);
+  REQUIRE(test::send_descriptor(client, client, 1));
   send_ping(client);
   rig.run();
   CHECK(next_message(client) == HSYS_CONTROL_PONG);
@@ -169,6 +153,30 @@ TEST_CASE("a session that sends descriptors ends, and what they are is left alon
   ::close(other);
 }
 
+TEST_CASE("neither empty packets nor answers left unread hide the descriptors behind them")
+{
+  Rig rig;
+  for (bool reads_answer : {true, false}) {
+    CAPTURE(reads_answer);
+    const uint64_t before = platform::open_descriptors();
+    int client = rig.connect();
+    send_hello(client);
+    rig.run();
+    if (reads_answer) {
+      REQUIRE(next_message(client) == HSYS_CONTROL_WELCOME);
+      for (int count = 0; count < 3; count++)
+        REQUIRE(send(client, "", 0, 0) == 0);
+    }
+    int other = eventfd(0, EFD_CLOEXEC); // not the client: it would keep itself open
+    REQUIRE(test::send_descriptor(client, other, 1));
+    ::close(other);
+    ::close(client);
+    rig.run();
+    CHECK(SessionManager::instance().session_count() == 0);
+    CHECK(platform::open_descriptors() == before + 1); // the socket, with what is in it
+  }
+}
+
 TEST_CASE("descriptors that an ended process left unread are left alone too, and other sockets are closed")
 {
   Rig rig;
@@ -183,7 +191,7 @@ TEST_CASE("descriptors that an ended process left unread are left alone too, and
     for (int count = 0; count < 40; count++)
       send_ping(client);
     if (sends)
-      send_descriptor(client);
+      REQUIRE(test::send_descriptor(client, client, 1));
     ::close(client);
     rig.run();
     CHECK(SessionManager::instance().session_count() == 0);

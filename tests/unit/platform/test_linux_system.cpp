@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/platform/linux/linux_system.h"
+#include "tests/unit/support/descriptors.h"
 #include "kernel/platform/linux/process.h"
 #include <cstring>
 #include <doctest/doctest.h>
@@ -62,26 +63,6 @@ struct Control : Folder {
     ::close(listener);
   }
 };
-
-// Sends a byte with a descriptor as a hostile client would; returns whether the kernel took it.
-bool send_descriptor(int socket, int descriptor, int count)
-{
-  char byte = 'b';
-  iovec vector{&byte, 1};
-  std::vector<char> control(CMSG_SPACE(sizeof(int) * static_cast<size_t>(count)));
-  msghdr message{};
-  message.msg_iov = &vector;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  cmsghdr *head = CMSG_FIRSTHDR(&message);
-  head->cmsg_level = SOL_SOCKET;
-  head->cmsg_type = SCM_RIGHTS;
-  head->cmsg_len = CMSG_LEN(sizeof(int) * static_cast<size_t>(count));
-  for (int i = 0; i < count; i++)
-    std::memcpy(CMSG_DATA(head) + sizeof(int) * static_cast<size_t>(i), &descriptor, sizeof descriptor);
-  return sendmsg(socket, &message, 0) == 1;
-}
 
 int open_descriptors()
 {
@@ -258,7 +239,7 @@ TEST_CASE_FIXTURE(Control, "descriptors of a client do not get into the daemon")
   for (int count : {1, 4, 253}) {
     CAPTURE(count);
     const int before = open_descriptors();
-    if (send_descriptor(client, client, count)) { // kernels without SO_PASSRIGHTS take it
+    if (test::send_descriptor(client, client, count)) { // kernels without SO_PASSRIGHTS take it
       auto packet = os.receive_control(server, 100);
       REQUIRE(packet);
       CHECK(packet->had_descriptors);
@@ -278,7 +259,7 @@ TEST_CASE("descriptors are seen, and stay where they are, where the kernel lets 
   const int before = open_descriptors();
   REQUIRE(::send(sockets[0], "first", 5, 0) == 5);
   for (int count : {1, 253})
-    REQUIRE(send_descriptor(sockets[0], sockets[0], count));
+    REQUIRE(test::send_descriptor(sockets[0], sockets[0], count));
   auto packet = os.receive_control(sockets[1], 100);
   REQUIRE(packet);
   CHECK_FALSE(packet->had_descriptors);
@@ -311,7 +292,7 @@ TEST_CASE("a descriptor whose close waits, as its owner wants, does not hold up 
   std::string bytes(65536, 'x');
   while (::send(lingering, bytes.data(), bytes.size(), MSG_DONTWAIT) > 0)
     ;
-  REQUIRE(send_descriptor(sockets[0], lingering, 1));
+  REQUIRE(test::send_descriptor(sockets[0], lingering, 1));
   ::close(lingering);
   const auto begin = os.now();
   auto packet = os.receive_control(sockets[1], 100);

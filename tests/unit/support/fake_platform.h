@@ -56,12 +56,12 @@ public:
   Result<Endpoint> remote_endpoint(int socket) override;
   void close(int descriptor) override;
   void shutdown_send(int socket) override;
-  void shutdown_both(int) override {}
   void set_reset_on_close(int socket) override;
   Result<int> listen_control(const std::string &, std::string &) override { return NtStatus::NotSupported; }
   Result<platform::PeerCredentials> peer_credentials(int) override { return NtStatus::NotSupported; }
   Result<int> peer_process(int) override { return NtStatus::NotSupported; }
   Result<platform::ControlPacket> receive_control(int, size_t) override { return NtStatus::NotSupported; }
+  bool drop_control(int, size_t) override { return true; }
   NtStatus send_control(int, std::span<const uint8_t>, std::span<const int>) override { return NtStatus::NotSupported; }
   Result<int> create_event() override;
   Result<std::pair<int, int>> create_bell() override;
