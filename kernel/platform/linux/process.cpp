@@ -180,7 +180,7 @@ void notify_service_manager(const std::string &state)
   const int socket = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (socket < 0)
     return;
-  if (sendto(socket, state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<sockaddr *>(&address), length) < 0)
+  if (sendto(socket, state.data(), state.size(), MSG_NOSIGNAL | MSG_DONTWAIT, reinterpret_cast<sockaddr *>(&address), length) < 0)
     log("the service manager cannot be notified: {}", std::strerror(errno));
   ::close(socket);
 }

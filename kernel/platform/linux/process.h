@@ -31,7 +31,8 @@ std::optional<int> take_signal(int signal_descriptor);
 // All of the text, however long that takes; what can't be written is given up.
 void write_whole(int descriptor, std::string_view text);
 
-// sd_notify(3): "READY=1", "STOPPING=1". No effect without NOTIFY_SOCKET in the environment.
+// sd_notify(3): "READY=1", "STOPPING=1". No effect without NOTIFY_SOCKET in the environment. Never waits: a manager that does not read is
+// not told, and the log says so.
 void notify_service_manager(const std::string &state);
 // Raises the number of descriptors to the hard limit; returns what holds now.
 uint64_t raise_descriptor_limit();

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include "kernel/base/log.h"
 #include "kernel/platform/linux/process.h"
 #include <csignal>
 #include <cstdlib>
@@ -13,6 +14,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <vector>
 
 using namespace httpsys;
 using namespace httpsys::platform;
@@ -152,6 +154,28 @@ TEST_CASE_FIXTURE(Folder, "the service manager hears what it asked for")
     CHECK(::recv(manager, buffer, sizeof buffer, MSG_DONTWAIT) == -1);
     ::close(manager);
   }
+}
+
+TEST_CASE_FIXTURE(Folder, "a service manager that does not read holds nobody up")
+{
+  const std::string name = path + "/notify";
+  int manager = ::socket(AF_UNIX, SOCK_DGRAM, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  name.copy(address.sun_path, name.size());
+  REQUIRE(::bind(manager, reinterpret_cast<sockaddr *>(&address), sizeof address) == 0);
+  setenv("NOTIFY_SOCKET", name.c_str(), 1);
+  std::vector<std::string> lines;
+  static std::vector<std::string> *s_lines;
+  s_lines = &lines;
+  set_log_sink([](std::string line) { s_lines->push_back(std::move(line)); });
+  for (int i = 0; i < 10000 && lines.empty(); i++) // net.unix.max_dgram_qlen is 10 to 512
+    notify_service_manager("READY=1");
+  set_log_sink(nullptr);
+  unsetenv("NOTIFY_SOCKET");
+  ::close(manager);
+  REQUIRE(lines.size() == 1);
+  CHECK(lines[0].find("cannot be notified") != std::string::npos);
 }
 
 TEST_CASE("the process gets all descriptors that it may have, and no core file")
