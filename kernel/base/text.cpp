@@ -135,6 +135,14 @@ std::string_view close_word(std::string_view word, std::span<const std::string_v
   return nearest_within(word, candidates, word.size() / 3);
 }
 
+std::string unknown_option_text(std::string_view option, std::span<const std::string_view> known)
+{
+  std::string_view meant = close_word(option, known);
+  if (meant.empty())
+    return fmt::format("unknown option {}: --help lists those that there are", quoted(option));
+  return fmt::format("unknown option {} (did you mean \"{}\"?)", quoted(option), meant);
+}
+
 std::string joined(std::span<const std::string_view> words, std::string_view last_joint)
 {
   std::string result;

@@ -32,6 +32,8 @@ std::string quoted(std::string_view text);
 std::string_view nearest_word(std::string_view word, std::span<const std::string_view> candidates);
 // The same, but "" when more than a third of the word would be a slip: nobody meant what is so far off.
 std::string_view close_word(std::string_view word, std::span<const std::string_view> candidates);
+// What a command says to an option that it does not have.
+std::string unknown_option_text(std::string_view option, std::span<const std::string_view> known);
 
 // "a", "a and b", "a, b and c": with another word in place of "and" on wish.
 std::string joined(std::span<const std::string_view> words, std::string_view last_joint = " and ");

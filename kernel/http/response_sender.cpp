@@ -6,6 +6,7 @@
 #include "kernel/http1/response_head.h"
 #include "kernel/limits.h"
 #include <algorithm>
+#include <array>
 
 namespace httpsys::http {
 
@@ -150,16 +151,15 @@ std::span<const uint8_t> ResponseSender::take_body(size_t limit)
 bool ResponseSender::write_piece()
 {
   Transport &transport = m_request.connection().transport();
-  std::span<const uint8_t> piece;
+  std::array<uint8_t, limits::kWritePieceBytes> record;
+  std::span<const uint8_t> piece = {reinterpret_cast<const uint8_t *>(m_head.data()), m_head.size()};
   if (m_head.empty()) {
     piece = take_body(limits::kWritePieceBytes);
-  } else {
+  } else if (transport.is_tls() && m_head.size() < record.size()) {
     // A short answer in one TLS record costs both sides less than in two.
-    if (transport.is_tls() && m_head.size() < limits::kWritePieceBytes) {
-      auto body = take_body(limits::kWritePieceBytes - m_head.size());
-      m_head.append(reinterpret_cast<const char *>(body.data()), body.size());
-    }
-    piece = {reinterpret_cast<const uint8_t *>(m_head.data()), m_head.size()};
+    auto body = take_body(record.size() - m_head.size());
+    auto end = std::ranges::copy(body, std::ranges::copy(piece, record.begin()).out).out;
+    piece = {record.begin(), end};
   }
   if (piece.empty())
     return false;

@@ -58,10 +58,7 @@ ParsedOptions unknown_option(std::string_view word)
     if (name == known)
       return refuse(2, fmt::format("{} takes no value", name));
   std::vector<std::string_view> candidates(written.begin(), written.end());
-  std::string_view meant = close_word(name, candidates);
-  if (meant.empty())
-    return refuse(2, fmt::format("unknown option {}: --help lists those that there are", quoted(name)));
-  return refuse(2, fmt::format("unknown option {} (did you mean \"{}\"?)", quoted(name), meant));
+  return refuse(2, unknown_option_text(name, candidates));
 }
 
 bool read_cores(std::string_view text, uint32_t &cores)

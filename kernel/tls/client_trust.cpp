@@ -81,17 +81,13 @@ std::string list_key(const X509Fields &authority)
 
 }
 
-// Both spans: the leaf first, the anchor last.
+// The leaf first, the anchor last.
 struct ClientTrust::Path {
   std::vector<const X509Fields *> fields;
   std::vector<const Der *> certificates;
 
   size_t anchor() const { return fields.size() - 1; }
 };
-
-namespace {
-
-}
 
 int64_t verification_time()
 {

@@ -18,6 +18,15 @@ class Failure(AssertionError):
     """What a process did is not what the test expects; the text holds what it has written."""
 
 
+def cpu_nanoseconds(pid):
+    """CPU time of all threads that a process has now."""
+    total = 0
+    for thread in os.listdir(f'/proc/{pid}/task'):
+        with open(f'/proc/{pid}/task/{thread}/schedstat', encoding='ascii') as stat:
+            total += int(stat.read().split()[0])
+    return total
+
+
 def eventually(condition, seconds=10, what=None):
     """The first true value of condition(), which is asked until then."""
     end = time.monotonic() + seconds * PATIENCE

@@ -53,10 +53,7 @@ Failure unknown_option(std::string_view word)
   for (std::string_view known : kOptionNames)
     if (name == known)
       return {kExitUnknownWord, fmt::format("{} takes no value", name)};
-  std::string_view meant = close_word(name, kOptionNames);
-  if (meant.empty())
-    return {kExitUnknownWord, fmt::format("unknown option {}: --help lists those that there are", quoted(name))};
-  return {kExitUnknownWord, fmt::format("unknown option {} (did you mean \"{}\"?)", quoted(name), meant)};
+  return {kExitUnknownWord, unknown_option_text(name, kOptionNames)};
 }
 
 }

@@ -86,6 +86,14 @@ public:
       text.append(buffer, static_cast<size_t>(count));
     return text;
   }
+  // The client answers what it was asked.
+  void end_exchange()
+  {
+    for (int i = 0; i < 6 && stream.is_asking(); i++) {
+      client_read();
+      server_read();
+    }
+  }
   void client_write(const std::string &text)
   {
     REQUIRE(wolfSSL_write(client.get(), text.data(), static_cast<int>(text.size())) == static_cast<int>(text.size()));

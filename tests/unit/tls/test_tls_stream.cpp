@@ -203,10 +203,7 @@ TEST_CASE("what comes in the middle of an exchange")
     REQUIRE(pair.connect());
     CHECK(wolfSSL_Rehandshake(pair.client.get()) != WOLFSSL_SUCCESS); // its hello is on the way
     REQUIRE(pair.stream.ask_certificate().ask == TlsStream::Ask::Started);
-    for (int i = 0; i < 6 && pair.stream.is_asking(); i++) {
-      pair.client_read();
-      pair.server_read();
-    }
+    pair.end_exchange();
     CHECK(!pair.stream.is_asking());
     CHECK(pair.stream.renegotiations_refused() == 0);
     CHECK(pair.stream.client_certificate());
@@ -216,10 +213,7 @@ TEST_CASE("what comes in the middle of an exchange")
     Pair pair(false);
     REQUIRE(pair.connect());
     REQUIRE(pair.stream.ask_certificate().ask == TlsStream::Ask::Started);
-    for (int i = 0; i < 6 && pair.stream.is_asking(); i++) {
-      pair.client_read();
-      pair.server_read();
-    }
+    pair.end_exchange();
     REQUIRE(pair.stream.client_certificate());
     pair.client_read();
     CHECK(wolfSSL_Rehandshake(pair.client.get()) != WOLFSSL_SUCCESS);
@@ -241,10 +235,7 @@ TEST_CASE("a verdict does not outlive the dates that it stands on")
     Pair pair(true, make_context(settings), "good");
     REQUIRE(pair.connect());
     REQUIRE(pair.stream.ask_certificate().ask == TlsStream::Ask::Started);
-    for (int i = 0; i < 6 && pair.stream.is_asking(); i++) {
-      pair.client_read();
-      pair.server_read();
-    }
+    pair.end_exchange();
     REQUIRE(pair.stream.client_certificate());
     CHECK(pair.stream.client_certificate()->flags == 0);
     s_later = time(nullptr) + 86400 * 3660LL; // certificate and list of the PKI last ten years, its root a hundred
@@ -265,10 +256,7 @@ TEST_CASE("a client without a certificate")
     Pair pair(tls13, make_context(), nullptr);
     REQUIRE(pair.connect());
     CHECK(pair.stream.ask_certificate().ask == TlsStream::Ask::Started);
-    for (int i = 0; i < 6 && pair.stream.is_asking(); i++) {
-      pair.client_read();
-      pair.server_read();
-    }
+    pair.end_exchange();
     auto event = pair.stream.take_event();
     REQUIRE(event);
     CHECK(event->outcome == TlsStream::Outcome::None);
@@ -309,10 +297,7 @@ TEST_CASE("a certificate list over the limit ends the connection with our words"
     Pair pair(tls13, make_context(settings), "chain4");
     REQUIRE(pair.connect());
     CHECK(pair.stream.ask_certificate().ask == TlsStream::Ask::Started);
-    for (int i = 0; i < 6 && pair.stream.is_asking(); i++) {
-      pair.client_read();
-      pair.server_read();
-    }
+    pair.end_exchange();
     auto event = pair.stream.take_event();
     REQUIRE(event);
     CHECK(event->outcome == TlsStream::Outcome::Failed);
