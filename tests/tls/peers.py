@@ -181,8 +181,10 @@ def s_client(port, version, *options, cert=None, quiet=True):
 
 def gnutls(port, version, *options, cert=None, priority=""):
     identity = ["--x509certfile", cert + ".pem", "--x509keyfile", cert + ".key"] if cert else []
+    # By address: a machine without /etc/hosts does not know "localhost".
     return Program("gnutls-cli", "--x509cafile", "root.crt", "-p", str(port), "--priority",
-                   f"NORMAL:-VERS-ALL:+VERS-TLS{version}{priority}", *identity, *options, "localhost")
+                   f"NORMAL:-VERS-ALL:+VERS-TLS{version}{priority}", "--sni-hostname", "localhost", "--verify-hostname", "localhost",
+                   *identity, *options, "127.0.0.1")
 
 
 def curl(port, version, *paths, cert=None, options=()):
