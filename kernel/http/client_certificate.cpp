@@ -3,10 +3,12 @@
 #include "kernel/base/log.h"
 #include "kernel/http/connection.h"
 #include "kernel/http/settings.h"
+#include "kernel/limits.h"
 #include "uapi/layout.h"
 #include "uapi/request.h"
 #include <atomic>
 #include <cstring>
+#include <utility>
 
 namespace httpsys::http {
 
@@ -73,6 +75,23 @@ void ClientCertificateExchange::complete_from_known(io::IrpPtr irp)
   complete_with(std::move(irp), HSYS_NATIVE_CLIENT_CERT_INFO, data_bytes, std::move(image));
 }
 
+static std::string no_certificate(std::string_view why)
+{
+  return fmt::format("no client certificate: {}", why);
+}
+
+void ClientCertificateExchange::log_once(std::string_view why)
+{
+  if (!std::exchange(m_is_logged, true))
+    log("{}: {}", m_connection.transport().label(), no_certificate(why));
+}
+
+void ClientCertificateExchange::refuse(io::IrpPtr irp, NtStatus status, std::string_view why)
+{
+  log_once(why);
+  io::complete(std::move(irp), status, no_certificate(why));
+}
+
 void ClientCertificateExchange::receive(io::IrpPtr irp)
 {
   uint32_t flags = irp->entry().op_flags;
@@ -87,17 +106,29 @@ void ClientCertificateExchange::receive(io::IrpPtr irp)
     return complete_with(std::move(irp), HSYS_NATIVE_CHANNEL_BIND_STATUS, token.size(), {token.begin(), token.end()});
   }
   if (!is_tls)
-    return io::complete(std::move(irp), NtStatus::NotFound, "no certificate: the connection is plain HTTP");
+    return refuse(std::move(irp), NtStatus::NotFound, "the connection is plain HTTP");
   if (m_connection.transport().is_closing())
-    return io::complete(std::move(irp), NtStatus::ConnectionInvalid, "the connection is about to end");
+    return refuse(std::move(irp), NtStatus::ConnectionInvalid, "the connection is about to end");
   if (irp->entry().out_length < HSYS_NATIVE_CLIENT_CERT_INFO)
     return io::complete(std::move(irp), NtStatus::BufferTooSmall);
   if (!m_is_open)
     return start(std::move(irp));
+  if (m_waits.size() >= limits::kCertificateCallsWaiting)
+    return refuse_one_more(std::move(irp));
   // One exchange serves all; a call after a cancelled one waits for the answer that is still due.
   if (!is_waiting())
     ke::Core::current().timers().set(*this, ke::Core::current().now() + settings().ssl_renegotiation);
   m_waits.park(std::move(irp));
+}
+
+// Each of them is answered with the whole certificate at the same moment.
+void ClientCertificateExchange::refuse_one_more(io::IrpPtr irp)
+{
+  std::string why = fmt::format("{} calls for it wait on this connection already, as many as may (kCertificateCallsWaiting)",
+                                limits::kCertificateCallsWaiting);
+  if (!std::exchange(m_limit_is_logged, true))
+    log("{}: {}", m_connection.transport().label(), no_certificate(why));
+  io::complete(std::move(irp), NtStatus::InsufficientResources, no_certificate(why));
 }
 
 void ClientCertificateExchange::start(io::IrpPtr irp)
@@ -105,12 +136,11 @@ void ClientCertificateExchange::start(io::IrpPtr irp)
   auto asked = m_connection.transport().ask_certificate();
   switch (asked.ask) {
   case tls::TlsStream::Ask::AlreadyKnown: return complete_from_known(std::move(irp));
-  case tls::TlsStream::Ask::KnownAbsent: return io::complete(std::move(irp), NtStatus::NotFound, asked.reason);
+  case tls::TlsStream::Ask::KnownAbsent: return refuse(std::move(irp), NtStatus::NotFound, asked.reason);
   case tls::TlsStream::Ask::CannotAsk:
-    if (m_connection.transport().tls().state() != tls::TlsStream::State::Open)
-      return io::complete(std::move(irp), NtStatus::ConnectionInvalid, "no client certificate: " + asked.reason);
-    log("{} -> {}: no client certificate: {}", m_connection.remote().to_string(), m_connection.local().to_string(), asked.reason);
-    return io::complete(std::move(irp), NtStatus::NotSupported, asked.reason);
+    if (m_connection.transport().tls().state() == tls::TlsStream::State::Open)
+      return refuse(std::move(irp), NtStatus::NotSupported, asked.reason);
+    return refuse(std::move(irp), NtStatus::ConnectionInvalid, asked.reason);
   case tls::TlsStream::Ask::Started: break;
   }
   m_is_open = true;
@@ -126,12 +156,14 @@ bool ClientCertificateExchange::needs_input() const
 void ClientCertificateExchange::on_outcome(const tls::TlsStream::Event &event)
 {
   bool has_certificate = event.outcome == tls::TlsStream::Outcome::Certificate;
+  if (!has_certificate)
+    log_once(event.reason);
   end_exchange();
   while (auto irp = m_waits.take_first()) {
     if (has_certificate)
       complete_from_known(std::move(irp));
     else
-      io::complete(std::move(irp), NtStatus::NotFound, event.reason);
+      io::complete(std::move(irp), NtStatus::NotFound, no_certificate(event.reason));
   }
   m_connection.certificate_wait_ended();
 }
@@ -159,7 +191,9 @@ void ClientCertificateExchange::end_exchange()
 void ClientCertificateExchange::on_connection_closed(const std::string &reason)
 {
   end_exchange();
-  m_waits.complete_all(NtStatus::ConnectionInvalid, "no client certificate: " + reason);
+  if (is_waiting() && !m_connection.transport().end_is_logged())
+    log_once(reason);
+  m_waits.complete_all(NtStatus::ConnectionInvalid, no_certificate(reason));
 }
 
 void ClientCertificateExchange::note_kept_bytes(size_t kept)
@@ -177,7 +211,7 @@ void ClientCertificateExchange::note_kept_bytes(size_t kept)
   std::string reason = fmt::format("no client certificate: {} bytes of the request came before the client's answer, more than "
                                    "{} allows; read the body first",
                                    kept, key);
-  log("{} -> {}: {}", m_connection.remote().to_string(), m_connection.local().to_string(), reason);
+  log("{}: {}", m_connection.transport().label(), reason);
   release_kept_bytes();
   m_connection.close_after_response();
   // The client does not read while it sends: an answer of TLS 1.2 must not wait for it.
@@ -194,7 +228,7 @@ void ClientCertificateExchange::on_timer()
     return;
   std::string reason = fmt::format("the client did not answer the request for a certificate within {} s (SslRenegotiation)",
                                    static_cast<double>(settings().ssl_renegotiation) / 1000);
-  log("{} -> {}: {}", m_connection.remote().to_string(), m_connection.local().to_string(), reason);
+  log_once(reason);
   connection->abort(NtStatus::ConnectionInvalid, reason);
 }
 

@@ -6,6 +6,7 @@
 #include "kernel/io/irp_queue.h"
 #include "kernel/ke/core.h"
 #include "kernel/tls/tls_stream.h"
+#include <string_view>
 
 namespace httpsys::http {
 
@@ -34,12 +35,17 @@ private:
   void on_timer() override;
   void on_irp_cancelled(io::IrpQueue &queue, io::IrpPtr irp) override;
   void start(io::IrpPtr irp);
+  void refuse(io::IrpPtr irp, NtStatus status, std::string_view why);
+  void refuse_one_more(io::IrpPtr irp);
+  void log_once(std::string_view why);
   void complete_from_known(io::IrpPtr irp);
   void release_kept_bytes();
   void end_exchange();
   Connection &m_connection;
   io::IrpQueue m_waits{this};
   bool m_is_open = false; // the client has been asked and has not answered; longer than is_waiting() when calls are cancelled
+  bool m_is_logged = false; // why there is none: it stays so, however often it is asked
+  bool m_limit_is_logged = false;
   size_t m_counted = 0;   // of this connection, in the total
 };
 

@@ -285,7 +285,7 @@ bool Connection::process_body()
       refuse(refusal, {});
       return false;
     }
-    log("{} -> {}: {}", m_remote.to_string(), m_local.to_string(), refusal.text);
+    log("{}: {}", m_transport.label(), refusal.text);
     abort(NtStatus::ConnectionAborted, refusal.text);
     return false;
   }
@@ -375,8 +375,8 @@ void Connection::close()
 
 void Connection::refuse(const http1::Refusal &refusal, const std::string &detail)
 {
-  log("{} -> {}: {} {}: {}{}{}", m_remote.to_string(), m_local.to_string(), refusal.status, http1::reason_name(refusal.reason),
-      refusal.text, detail.empty() ? "" : "; ", detail);
+  log("{}: {} {}: {}{}{}", m_transport.label(), refusal.status, http1::reason_name(refusal.reason), refusal.text,
+      detail.empty() ? "" : "; ", detail);
   bool is_head = m_parser.head().verb == http1::Verb::Head;
   begin_closing();
   if (m_request)
@@ -536,7 +536,7 @@ void Connection::on_timer()
     return close();
   static constexpr const char *kNames[] = {"", "TLS handshake", "request", "request head", "request body", "rest of the request body"};
   const std::string reason = fmt::format("the time for the {} is over", kNames[static_cast<size_t>(m_awaited)]);
-  log("{} -> {}: closed, {}", m_remote.to_string(), m_local.to_string(), reason);
+  log("{}: closed, {}", m_transport.label(), reason);
   abort(NtStatus::ConnectionInvalid, reason);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/http/transport.h"
 #include "kernel/base/log.h"
+#include "kernel/base/text.h"
 #include "kernel/http/counters.h"
 #include "kernel/http/tls_bindings.h"
 #include "kernel/limits.h"
@@ -152,7 +153,7 @@ void Transport::pump_tls()
   take_tls_output();
   m_is_pumping = false;
   if (m_tls->renegotiations_refused() > 0 && !std::exchange(m_renegotiation_logged, true))
-    log("{} -> {}: the client began a renegotiation: refused, only httpsysd may begin one", m_remote.to_string(), m_local.to_string());
+    log("{}: the client began a renegotiation: refused, only httpsysd may begin one", label());
   if (m_state != State::Open)
     return;
   if (m_tls->state() == tls::TlsStream::State::Failed)
@@ -179,7 +180,8 @@ void Transport::fail_tls()
     reason += fmt::format(" (alert {} sent)", *failure.alert_sent);
   if (failure.alert_received)
     reason += fmt::format(" (alert {} received)", *failure.alert_received);
-  log("{} -> {}: TLS with server name \"{}\" failed: {}", m_remote.to_string(), m_local.to_string(), m_tls->server_name(), reason);
+  log("{}: TLS failed: {}", label(), reason);
+  m_end_logged = true;
   drain_output();
   tell_owner(NtStatus::ConnectionInvalid, reason);
 }
@@ -187,7 +189,8 @@ void Transport::fail_tls()
 // The client ended its side instead of answering: a failed exchange ends the connection.
 void Transport::fail_exchange(const std::string &reason)
 {
-  log("{} -> {}: no client certificate: {}", m_remote.to_string(), m_local.to_string(), reason);
+  log("{}: no client certificate: {}", label(), reason);
+  m_end_logged = true;
   m_tls->shutdown();
   take_tls_output();
   drain_output();
@@ -208,8 +211,7 @@ void Transport::refresh_verdict()
   const tls::ClientCertificate *certificate = m_tls->client_certificate();
   uint32_t flags = certificate ? certificate->flags : 0;
   if (flags != std::exchange(m_logged_verdict, flags) && flags != 0)
-    log("{} -> {}: a client certificate that does not verify, with server name \"{}\": {} (CertFlags 0x{:08X})", m_remote.to_string(),
-        m_local.to_string(), m_tls->server_name(), certificate->reason, flags);
+    log("{}: a client certificate that does not verify: {} (CertFlags 0x{:08X})", label(), certificate->reason, flags);
 }
 
 void Transport::write(std::span<const uint8_t> bytes)
@@ -329,9 +331,15 @@ void Transport::on_timer()
   Guard guard(m_owner);
   if (m_state == State::Lingering)
     return finish(NtStatus::Success, {});
-  log("{} -> {}: reset, the client took less than {} bytes in {} s", m_remote.to_string(), m_local.to_string(), m_slice,
-      limits::kSendMilliseconds / 1000);
+  log("{}: reset, the client took less than {} bytes in {} s", label(), m_slice, limits::kSendMilliseconds / 1000);
+  m_end_logged = true;
   abort(NtStatus::ConnectionAborted, "the client does not read the response");
+}
+
+std::string Transport::label() const
+{
+  std::string name = !m_tls ? "no TLS" : m_tls->server_name().empty() ? "no SNI" : "SNI " + quoted(m_tls->server_name());
+  return fmt::format("{} -> {} ({})", m_remote.to_string(), m_local.to_string(), name);
 }
 
 void Transport::abort(NtStatus status, const std::string &reason)

@@ -66,6 +66,10 @@ public:
   void close();
   // Reset.
   void abort(NtStatus status, const std::string &reason);
+  // How log lines name the connection: "10.0.0.7:4711 -> 10.0.0.1:443 (SNI "www.example.org")", or (no SNI), or (no TLS).
+  std::string label() const;
+  // The line that says why the connection ended has been written.
+  bool end_is_logged() const { return m_end_logged; }
   // The daemon ends: what the socket has taken still goes out when the connection is closing, otherwise it is reset.
   void end(const std::string &reason);
   bool is_closing() const { return m_state != State::Open; }
@@ -120,6 +124,7 @@ private:
   bool m_handshake_done = false;
   bool m_tls_ended = false; // close_notify has come
   bool m_renegotiation_logged = false;
+  bool m_end_logged = false;
   uint32_t m_logged_verdict = 0; // CertFlags
   bool m_was_full = false;
   bool m_socket_open = true;

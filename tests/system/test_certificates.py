@@ -71,7 +71,7 @@ class Certificates(ApiTest):
                     self.assertEqual(hex(call['flags']), hex(flags))
                     self.assertEqual(call['data'], self.certificates.clients[name].der().hex())
                     if flags:
-                        self.daemon.expect_log(f'certificate that does not verify, with server name "localhost": .*{LOGGED[name]}.* '
+                        self.daemon.expect_log(f'SNI "localhost".: a client certificate that does not verify: .*{LOGGED[name]}.* '
                                                rf'\(CertFlags 0x{flags:08X}\)$')
 
     def test_a_bad_one_in_the_handshake_is_logged_at_once(self):

@@ -5,6 +5,7 @@ refuse, renegotiate on its own, change its keys."""
 
 import contextlib
 import json
+import select
 import signal
 import time
 
@@ -12,9 +13,11 @@ import harness
 from application import MODES, PeerTest
 from processes import Failure
 
-SUCCESS, NOT_FOUND = 0, 1168
+SUCCESS, NOT_SUPPORTED, NOT_FOUND, CONNECTION_INVALID = 0, 50, 1168, 1229
 PEERS = ('curl', 's_client', 'gnutls_cli', 'python')
 WAYS = (('handshake', '1.2'), ('handshake', '1.3'), ('renegotiation', '1.2'), ('post-handshake', '1.3'))
+# Of the log, one for each connection that is asked.
+LINE = r'httpsysd: 127\.0\.0\.1:\d+ -> 127\.0\.0\.1:\d+ \(SNI "localhost"\): no client certificate: '
 
 
 class Matrix(PeerTest):
@@ -71,6 +74,7 @@ class Refusals(PeerTest):
                         self.assertEqual((call['code'], call['returned']), (NOT_FOUND, 997))
                         self.assertTrue(call['reason'])
                     self.assertNotIn('client_certificate', after)
+                    self.daemon.expect_log(LINE + 'the client was asked and sent no certificate\n')
                     self.assertEqual(before['raw_connection'], after['raw_connection'])
 
     def test_no_renegotiation(self):
@@ -83,7 +87,31 @@ class Refusals(PeerTest):
                 for call in self.get(process, '/certificate?times=2')['calls']:
                     self.assertEqual(call['code'], NOT_FOUND, call)
                     self.assertIn('refused to renegotiate', call['reason'])
+                self.daemon.expect_log(LINE + 'the client refused to renegotiate\n')
                 self.assertNotIn('client_certificate', self.get(process, '/request'))
+
+    def test_cannot_be_asked(self):
+        port, _application = self.start_https('blocking')
+        with self.connect(port, version='1.3', credential=self.good) as connection:
+            for call in self.certificate(connection, '?times=2'):
+                self.assertEqual(call['code'], NOT_SUPPORTED, call)
+        self.daemon.expect_log(LINE + r'the client speaks TLS 1\.3 and did not offer post_handshake_auth\n')
+        port, _application = self.start_http('blocking')
+        with self.connect(port, plain=True) as connection:
+            for call in self.certificate(connection, '?times=2'):
+                self.assertEqual(call['code'], NOT_FOUND, call)
+        self.daemon.expect_log(r'127\.0\.0\.1:\d+ \(no TLS\): no client certificate: the connection is plain HTTP\n')
+        self.assertNotRegex(self.daemon.log(), r'is plain HTTP\n[\s\S]*is plain HTTP\n')
+
+    def test_reset(self):
+        """The client vanishes when it has got the question (the one thing that TLS 1.2 sends unasked)."""
+        port, application = self.start_https('port')
+        connection = self.connect(port, version='1.2', credential=self.good)
+        connection.send('GET /certificate HTTP/1.1\r\nHost: localhost\r\n\r\n')
+        self.assertTrue(select.select([connection.socket], [], [], 20)[0])
+        connection.reset()
+        application.expect(f'^certificate ended {CONNECTION_INVALID}$')
+        self.daemon.expect_log(LINE + 'the client reset the connection\n')
 
 
 class OnItsOwn(PeerTest):

@@ -76,6 +76,14 @@ struct TlsService {
     world.run();
     return irp;
   }
+  std::string ends() { return client->socket().remote.to_string() + " -> " + client->socket().local.to_string(); }
+  // One line says why there is none, and names the connection in the form that all lines have.
+  void check_logged_once(const std::string &why, const char *name = "no SNI")
+  {
+    std::string line = fmt::format("{} ({}): no client certificate: {}", ends(), name, why);
+    CHECK(std::ranges::count(world.log, line) == 1);
+    CHECK(std::ranges::count_if(world.log, [](const std::string &text) { return text.find("no client certificate") != text.npos; }) == 1);
+  }
   // The connection goes on: another request and its answer.
   bool still_serves()
   {
@@ -147,6 +155,7 @@ TEST_CASE("a client that has none or can't be asked, and goes on")
       service.read();
       CHECK(service.worker.take(call).status() == NtStatus::NotFound);
       CHECK(service.ask_now() == NtStatus::NotFound);
+      service.check_logged_once("the client was asked and sent no certificate");
       service.answer();
       CHECK(service.still_serves());
     }
@@ -155,7 +164,10 @@ TEST_CASE("a client that has none or can't be asked, and goes on")
     service.receive();
     auto done = service.worker.take(service.ask());
     CHECK(done.status() == NtStatus::NotSupported);
-    CHECK(done.reason().find("did not offer") != std::string::npos);
+    CHECK(service.ask_now() == NtStatus::NotSupported);
+    service.check_logged_once(tls13 ? "the client speaks TLS 1.3 and did not offer post_handshake_auth" :
+                                      "the client speaks TLS 1.2 and did not offer renegotiation_info");
+    CHECK(done.reason().starts_with("no client certificate: the client speaks TLS 1."));
     service.answer();
     CHECK(service.still_serves());
   }
@@ -356,6 +368,10 @@ TEST_CASE("an exchange that fails ends the connection and says so at once")
       auto done = service.worker.take(call);
       CHECK(done.status() == NtStatus::ConnectionInvalid);
       CHECK(done.reason().starts_with("no client certificate: "));
+      if (how == 2)
+        service.check_logged_once("the client reset the connection");
+      if (how == 3)
+        service.check_logged_once("the client did not answer the request for a certificate within 120 s (SslRenegotiation)");
       CHECK(service.worker.take(wait).status() == NtStatus::Success);
       uint32_t answer = service.answer();
       CHECK(service.worker.take(answer).status() == NtStatus::ConnectionInvalid);
@@ -385,7 +401,7 @@ TEST_CASE("a TLS failure is told to a client that goes on sending, and lingers f
   service.world.run();
   CHECK(socket.is_closed);
   CHECK_FALSE(socket.reset_received);
-  CHECK(service.world.has_logged("TLS with server name"));
+  CHECK(service.world.has_logged(service.ends() + " (no SNI): TLS failed: "));
 }
 
 TEST_CASE("a handshake has its time, and one without a binding is refused")
@@ -398,7 +414,7 @@ TEST_CASE("a handshake has its time, and one without a binding is refused")
     CHECK_FALSE(service.client->socket().is_closed);
     service.world.pass(120);
     CHECK(service.client->socket().is_closed);
-    CHECK(service.world.has_logged("the time for the TLS handshake is over"));
+    CHECK(service.world.has_logged(service.ends() + " (no SNI): closed, the time for the TLS handshake is over"));
   }
   TlsService service({}, {}, false);
   service.bind_tls(nullptr);
@@ -406,6 +422,53 @@ TEST_CASE("a handshake has its time, and one without a binding is refused")
   service.world.run();
   CHECK(service.client->socket().fin_received);
   CHECK(service.world.has_logged("no TLS record serves this address and name"));
+}
+
+TEST_CASE("a connection without TLS has no certificate, and the log says so once")
+{
+  World world(1);
+  Process worker(world, 0);
+  uint64_t queue = worker.create_queue();
+  worker.serve(u"http://+:8080/", queue);
+  auto client = world.connect(8080);
+  client->send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  uint32_t irp = worker.receive(queue);
+  world.run();
+  uint64_t connection = worker.take(irp).entry.aux;
+  for (int i = 0; i < 2; i++) {
+    uint32_t call = worker.submit(Process::entry(HSYS_OP_RECEIVE_CERTIFICATE, queue, connection, 0, 8192));
+    world.run();
+    CHECK(worker.take(call).status() == NtStatus::NotFound);
+  }
+  CHECK(std::ranges::count_if(world.log, [](const std::string &line) {
+          return line.ends_with(" (no TLS): no client certificate: the connection is plain HTTP");
+        }) == 1);
+}
+
+TEST_CASE("so many calls wait for one answer and no more, and all of them get it")
+{
+  constexpr size_t kMost = 1024;
+  TlsService service({true});
+  service.get();
+  service.receive();
+  std::vector<uint32_t> calls;
+  while (calls.size() < kMost)
+    calls.push_back(service.ask(0, HSYS_NATIVE_CLIENT_CERT_INFO));
+  CHECK_FALSE(service.worker.has(calls.back()));
+  for (int i = 0; i < 2; i++) {
+    auto refused = service.worker.take(service.ask());
+    CHECK(refused.status() == NtStatus::InsufficientResources);
+    CHECK(refused.reason().find("1024 calls for it wait on this connection already") != std::string::npos);
+  }
+  service.check_logged_once("1024 calls for it wait on this connection already, as many as may (kCertificateCallsWaiting)");
+  service.worker.cancel(calls.back());
+  service.world.run();
+  CHECK(service.worker.take(calls.back()).status() == NtStatus::Cancelled);
+  calls.back() = service.ask(0, HSYS_NATIVE_CLIENT_CERT_INFO); // room again
+  service.read();
+  for (uint32_t call : calls)
+    CHECK(service.worker.take(call).status() == NtStatus::BufferOverflow);
+  CHECK(service.ask_now() == NtStatus::Success);
 }
 
 TEST_CASE("close_notify is a half-close: what was asked is answered, the disconnect is told")
