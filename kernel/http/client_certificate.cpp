@@ -83,7 +83,7 @@ static std::string no_certificate(std::string_view why)
 void ClientCertificateExchange::log_once(std::string_view why)
 {
   if (!std::exchange(m_is_logged, true))
-    log("{}: {}", m_connection.transport().label(), no_certificate(why));
+    log(LogKind::Certificate, "{}: {}", m_connection.transport().label(), no_certificate(why));
 }
 
 void ClientCertificateExchange::refuse(io::IrpPtr irp, NtStatus status, std::string_view why)
@@ -127,7 +127,7 @@ void ClientCertificateExchange::refuse_one_more(io::IrpPtr irp)
   std::string why = fmt::format("{} calls for it wait on this connection already, as many as may (kCertificateCallsWaiting)",
                                 limits::kCertificateCallsWaiting);
   if (!std::exchange(m_limit_is_logged, true))
-    log("{}: {}", m_connection.transport().label(), no_certificate(why));
+    log(LogKind::Certificate, "{}: {}", m_connection.transport().label(), no_certificate(why));
   io::complete(std::move(irp), NtStatus::InsufficientResources, no_certificate(why));
 }
 
@@ -211,7 +211,7 @@ void ClientCertificateExchange::note_kept_bytes(size_t kept)
   std::string reason = fmt::format("no client certificate: {} bytes of the request came before the client's answer, more than "
                                    "{} allows; read the body first",
                                    kept, key);
-  log("{}: {}", m_connection.transport().label(), reason);
+  log(LogKind::Certificate, "{}: {}", m_connection.transport().label(), reason);
   release_kept_bytes();
   m_connection.close_after_response();
   // The client does not read while it sends: an answer of TLS 1.2 must not wait for it.

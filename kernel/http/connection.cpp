@@ -67,7 +67,8 @@ void Connection::accept(int socket)
   auto local = platform::system().local_endpoint(socket), remote = platform::system().remote_endpoint(socket);
   bool full = id_tables().connections.count() >= limits::kConnectionsPerCore;
   if (full)
-    log("connection refused: core {} has {} connections, its limit", ke::Core::current().id(), limits::kConnectionsPerCore);
+    log(LogKind::Connection, "connection refused: core {} has {} connections, its limit",
+        ke::Core::current().id(), limits::kConnectionsPerCore);
   // A peer that is gone already has no address any more.
   if (full || local.is_error() || remote.is_error())
     return platform::system().close(socket);
@@ -285,7 +286,7 @@ bool Connection::process_body()
       refuse(refusal, {});
       return false;
     }
-    log("{}: {}", m_transport.label(), refusal.text);
+    log(LogKind::Request, "{}: {}", m_transport.label(), refusal.text);
     abort(NtStatus::ConnectionAborted, refusal.text);
     return false;
   }
@@ -375,7 +376,7 @@ void Connection::close()
 
 void Connection::refuse(const http1::Refusal &refusal, const std::string &detail)
 {
-  log("{}: {} {}: {}{}{}", m_transport.label(), refusal.status, http1::reason_name(refusal.reason), refusal.text,
+  log(LogKind::Request, "{}: {} {}: {}{}{}", m_transport.label(), refusal.status, http1::reason_name(refusal.reason), refusal.text,
       detail.empty() ? "" : "; ", detail);
   bool is_head = m_parser.head().verb == http1::Verb::Head;
   begin_closing();
@@ -536,7 +537,7 @@ void Connection::on_timer()
     return close();
   static constexpr const char *kNames[] = {"", "TLS handshake", "request", "request head", "request body", "rest of the request body"};
   const std::string reason = fmt::format("the time for the {} is over", kNames[static_cast<size_t>(m_awaited)]);
-  log("{}: closed, {}", m_transport.label(), reason);
+  log(LogKind::Connection, "{}: closed, {}", m_transport.label(), reason);
   abort(NtStatus::ConnectionInvalid, reason);
 }
 

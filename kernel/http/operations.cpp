@@ -26,7 +26,7 @@ static void abandon(uint64_t request_id)
   if (!request)
     return;
   RefPtr<Connection> connection(request->connection());
-  log("{}: reset, the worker that had received request {:x} has gone (Connection_Abandoned_By_ReqQueue)",
+  log(LogKind::Connection, "{}: reset, the worker that had received request {:x} has gone (Connection_Abandoned_By_ReqQueue)",
       connection->transport().label(), request_id);
   connection->abort(NtStatus::ConnectionAborted, "the worker that had received the request has gone");
 }

@@ -153,7 +153,7 @@ void Transport::pump_tls()
   take_tls_output();
   m_is_pumping = false;
   if (m_tls->renegotiations_refused() > 0 && !std::exchange(m_renegotiation_logged, true))
-    log("{}: the client began a renegotiation: refused, only httpsysd may begin one", label());
+    log(LogKind::Tls, "{}: the client began a renegotiation: refused, only httpsysd may begin one", label());
   if (m_state != State::Open)
     return;
   if (m_tls->state() == tls::TlsStream::State::Failed)
@@ -180,7 +180,7 @@ void Transport::fail_tls()
     reason += fmt::format(" (alert {} sent)", *failure.alert_sent);
   if (failure.alert_received)
     reason += fmt::format(" (alert {} received)", *failure.alert_received);
-  log("{}: TLS failed: {}", label(), reason);
+  log(LogKind::Tls, "{}: TLS failed: {}", label(), reason);
   m_end_logged = true;
   drain_output();
   tell_owner(NtStatus::ConnectionInvalid, reason);
@@ -189,7 +189,7 @@ void Transport::fail_tls()
 // The client ended its side instead of answering: a failed exchange ends the connection.
 void Transport::fail_exchange(const std::string &reason)
 {
-  log("{}: no client certificate: {}", label(), reason);
+  log(LogKind::Certificate, "{}: no client certificate: {}", label(), reason);
   m_end_logged = true;
   m_tls->shutdown();
   take_tls_output();
@@ -211,7 +211,8 @@ void Transport::refresh_verdict()
   const tls::ClientCertificate *certificate = m_tls->client_certificate();
   uint32_t flags = certificate ? certificate->flags : 0;
   if (flags != std::exchange(m_logged_verdict, flags) && flags != 0)
-    log("{}: a client certificate that does not verify: {} (CertFlags 0x{:08X})", label(), certificate->reason, flags);
+    log(LogKind::Certificate, "{}: a client certificate that does not verify: {} (CertFlags 0x{:08X})",
+        label(), certificate->reason, flags);
 }
 
 void Transport::write(std::span<const uint8_t> bytes)
@@ -331,7 +332,7 @@ void Transport::on_timer()
   Guard guard(m_owner);
   if (m_state == State::Lingering)
     return finish(NtStatus::Success, {});
-  log("{}: reset, the client took less than {} bytes in {} s", label(), m_slice, limits::kSendMilliseconds / 1000);
+  log(LogKind::Connection, "{}: reset, the client took less than {} bytes in {} s", label(), m_slice, limits::kSendMilliseconds / 1000);
   m_end_logged = true;
   abort(NtStatus::ConnectionAborted, "the client does not read the response");
 }

@@ -80,7 +80,7 @@ void ControlSession::ProcessWatch::on_complete(const platform::IoResult &result)
 
 void ControlSession::on_timer()
 {
-  log("{} is cut off: it said no HELLO for {} s", describe(), limits::kHelloMilliseconds / 1000);
+  log(LogKind::Process, "{} is cut off: it said no HELLO for {} s", describe(), limits::kHelloMilliseconds / 1000);
   revoke(HSYS_REVOKED_HELLO_TIMEOUT);
 }
 
@@ -92,7 +92,7 @@ void ControlSession::on_complete(const platform::IoResult &result)
     return;
   }
   if (result.status != NtStatus::Success) {
-    log("{}: its control socket can't be watched ({})", describe(), status_name(result.status));
+    log(LogKind::Process, "{}: its control socket can't be watched ({})", describe(), status_name(result.status));
     return end();
   }
   // Before reading: the poll is edge-triggered, and what comes in between must not be missed.
@@ -119,7 +119,7 @@ void ControlSession::read_messages()
 
 void ControlSession::break_protocol(const char *how)
 {
-  log("{} is cut off: {}", describe(), how);
+  log(LogKind::Process, "{} is cut off: {}", describe(), how);
   revoke(HSYS_REVOKED_CONTROL);
 }
 
@@ -154,7 +154,8 @@ void ControlSession::greet(uint32_t sequence, const HelloRequest &hello)
   send(build_welcome(sequence, negotiated, m_manager.facts_for(m_id)));
   if (m_was_welcomed)
     return;
-  log("{} speaks ring ABI {}.{} to {}.{}, this daemon {}.{} ({})", describe(), hello.abi_major, hello.minor_min, hello.abi_major,
+  log(LogKind::Process, "{} speaks ring ABI {}.{} to {}.{}, this daemon {}.{} ({})",
+      describe(), hello.abi_major, hello.minor_min, hello.abi_major,
       hello.minor_max, HSYS_ABI_MAJOR, HSYS_ABI_MINOR, status_name(negotiated.status));
   end();
 }
@@ -177,7 +178,7 @@ void ControlSession::open_channel(uint32_t sequence, const ChannelOpenRequest &o
   parts->geometry = make_geometry(choose_sizes(open), m_manager.settings().epoch, m_id);
   uint64_t bytes = parts->geometry.ktou_bytes + parts->geometry.utok_bytes;
   if (!m_manager.take_channel_bytes(m_peer.uid, bytes)) {
-    log("{} gets no channel: uid {} has as much channel memory as it may have", describe(), m_peer.uid);
+    log(LogKind::Process, "{} gets no channel: uid {} has as much channel memory as it may have", describe(), m_peer.uid);
     return send(build_channel_opened(sequence, NtStatus::InsufficientResources, 0, 0));
   }
   m_channel_bytes = bytes;
@@ -195,7 +196,7 @@ void ControlSession::parts_made(std::unique_ptr<ChannelParts> parts)
     m_channel_state = ChannelState::None;
     if (m_has_ended)
       return finish_if_empty();
-    log("{} gets no channel: its memory could not be made ({})", describe(), status_name(parts->status));
+    log(LogKind::Process, "{} gets no channel: its memory could not be made ({})", describe(), status_name(parts->status));
     return send(build_channel_opened(parts->sequence, parts->status, 0, 0));
   }
   m_channel_state = ChannelState::Born;
@@ -266,7 +267,7 @@ void ControlSession::send(const ControlBytes &bytes, std::span<const int> descri
   if (status == NtStatus::Success)
     return;
   if (status == NtStatus::InsufficientResources)
-    log("{} is cut off: it does not read its control socket", describe());
+    log(LogKind::Process, "{} is cut off: it does not read its control socket", describe());
   end();
 }
 

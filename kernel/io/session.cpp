@@ -134,7 +134,7 @@ void SessionManager::Impl::refuse(int socket, const platform::PeerCredentials &p
   if (m_refusal_logged != 0 && now - m_refusal_logged < 1000)
     return;
   m_refusal_logged = now;
-  log("pid {} ({}, uid {}) is turned away: there are {} sessions, at most {} of all users and {} of one are allowed",
+  log(LogKind::Process, "pid {} ({}, uid {}) is turned away: there are {} sessions, at most {} of all users and {} of one are allowed",
       peer.pid, peer.program, peer.uid, m_sessions.size(), limits::kSessions, limits::kSessionsPerUid);
 }
 
@@ -146,7 +146,7 @@ void SessionManager::Impl::admit(int socket)
   }
   auto peer = platform::system().peer_credentials(socket);
   if (peer.is_error()) {
-    log("a client's credentials are not to be had ({})", status_name(peer.error()));
+    log(LogKind::Process, "a client's credentials are not to be had ({})", status_name(peer.error()));
     return platform::system().close(socket);
   }
   if (!has_room_for(peer->uid))

@@ -151,7 +151,7 @@ int Daemon::run(std::string &reason)
     return 1;
   platform::LogWriter log_writer(fileno(stderr));
   s_log_writer = &log_writer;
-  set_log_sink([](std::string line) { s_log_writer->write(std::move(line)); });
+  set_log_sink([](LogKind kind, std::string line) { s_log_writer->write(kind, std::move(line)); });
   m_cores->run_on_helper([this] { load_store(); });
   std::unique_lock lock(m_mutex);
   m_condition.wait(lock, [this] { return m_finished; });

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How the daemon starts, ends and reads its configuration, the exit codes of both programs, and where private keys are (design.md 6)."""
 
+import contextlib
 import errno
 import os
 import shutil
@@ -211,8 +212,13 @@ class Starting(Alone):
         process = subprocess.Popen([program('kernel/main/httpsysd'), *map(str, daemon.arguments)], stderr=its)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
-        os.close(its)
         eventually(lambda: os.path.exists(daemon.socket), 20, 'the socket of httpsysd')
+        os.set_blocking(its, False)
+        with contextlib.suppress(BlockingIOError):
+            while os.write(its, b'x'):
+                pass
+        os.set_blocking(its, True)
+        os.close(its)
         for _ in range(2000):   # a line each
             with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
                 client.connect(daemon.socket)

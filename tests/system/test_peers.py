@@ -114,6 +114,23 @@ class Refusals(PeerTest):
         self.daemon.expect_log(LINE + 'the client reset the connection\n')
 
 
+class Flood(PeerTest):
+    def test_the_log_is_bounded(self):
+        """Clients that fail in the handshake fill neither the log nor hide lines of another kind."""
+        port, _application = self.start_https('blocking')
+        for _ in range(1000):
+            with self.connect(port, plain=True) as connection:
+                connection.send('GET / HTTP/1.1\r\n\r\n')
+                connection.is_closed_by_peer()
+        with self.connect(port, version='1.3') as connection:
+            self.certificate(connection)
+        self.daemon.expect_log(LINE)
+        self.daemon.expect_log('and [1-9][0-9]* more like it were not written: lines about TLS that failed come faster than 10 a second')
+        lines = self.daemon.log().count('TLS failed')
+        self.assertGreaterEqual(lines, 100)
+        self.assertLess(lines, 700)   # 10 a second, on a slow machine
+
+
 class OnItsOwn(PeerTest):
     def commands(self, port, **options):
         """An s_client; R and K at the beginning of what it reads from stdin are its own commands."""

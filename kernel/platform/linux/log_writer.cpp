@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/platform/linux/log_writer.h"
-#include "kernel/base/log.h"
+#include "kernel/base/log_limiter.h"
 #include "kernel/limits.h"
 #include "kernel/platform/linux/process.h"
 #include "kernel/platform/platform.h"
@@ -17,11 +17,14 @@ struct LogWriter::Shared {
   std::mutex mutex; // of the following
   std::condition_variable changed;
   std::deque<std::string> lines;
+  LogLimiter limiter;
   uint64_t dropped = 0; // since the last line
   bool stops = false;
   bool has_ended = false;
 
   void run();
+  void wait(std::unique_lock<std::mutex> &lock);
+  void note_left_out();
   // Where there is room again, before what follows.
   void note_dropped()
   {
@@ -30,13 +33,42 @@ struct LogWriter::Shared {
   }
 };
 
+static uint64_t milliseconds_now()
+{
+  auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
+}
+
+// For a line, the end, or the time to tell what was left out.
+void LogWriter::Shared::wait(std::unique_lock<std::mutex> &lock)
+{
+  while (!stops && lines.empty()) {
+    auto due = limiter.note_due();
+    uint64_t now = milliseconds_now();
+    if (!due)
+      changed.wait(lock);
+    else if (*due > now)
+      changed.wait_for(lock, std::chrono::milliseconds(*due - now));
+    else
+      return;
+  }
+}
+
+// One for each kind at a time at most, so they need no room of their own.
+void LogWriter::Shared::note_left_out()
+{
+  while (auto note = limiter.take_note(milliseconds_now(), stops))
+    lines.push_back(std::move(*note));
+}
+
 void LogWriter::Shared::run()
 {
   name_thread("httpsys-log");
   std::unique_lock lock(mutex);
   for (;;) {
-    changed.wait(lock, [this] { return stops || !lines.empty(); });
+    wait(lock);
     note_dropped();
+    note_left_out();
     if (lines.empty())
       break;
     std::string text = format_log_line(lines.front());
@@ -60,11 +92,13 @@ LogWriter::~LogWriter()
   stop(0);
 }
 
-void LogWriter::write(std::string line)
+void LogWriter::write(LogKind kind, std::string line)
 {
   std::lock_guard lock(m_shared->mutex);
   if (m_shared->stops)
     return;
+  if (!m_shared->limiter.admit(kind, milliseconds_now()))
+    return m_shared->changed.notify_all(); // it has something to tell later
   m_shared->note_dropped();
   if (m_shared->lines.size() >= limits::kLogLinesWaiting) {
     m_shared->dropped++;

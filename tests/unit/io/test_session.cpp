@@ -26,7 +26,7 @@ public:
   {
     static platform::LinuxSystem system;
     platform::set_system(system);
-    set_log_sink([](std::string) {});
+    set_log_sink([](LogKind, std::string) {});
     std::string reason;
     std::vector<std::unique_ptr<platform::IoEngine>> engines;
     engines.push_back(MUST(platform::make_uring_engine({}, reason)));

@@ -43,9 +43,9 @@ TEST_CASE("log lines are written in order, the last ones at the end")
   {
     LogWriter writer(pipe.ends[1]);
     for (int line = 0; line < 100; line++)
-      writer.write(fmt::format("line {}\n", line));
+      writer.write(LogKind::Daemon, fmt::format("line {}\n", line));
     writer.stop(10000);
-    writer.write("too late");
+    writer.write(LogKind::Daemon, "too late");
   }
   std::string expected;
   for (int line = 0; line < 100; line++)
@@ -59,7 +59,7 @@ TEST_CASE("a reader that has stopped holds nobody up, and is told later what is 
   const size_t many = 2 * limits::kLogLinesWaiting;
   LogWriter writer(pipe.ends[1]);
   for (size_t line = 0; line < many; line++) // returns, or the test hangs
-    writer.write(std::string(100, 'x'));
+    writer.write(LogKind::Daemon, std::string(100, 'x'));
   writer.stop(1); // as well
   std::string text;
   std::thread reader([&] {
@@ -83,4 +83,45 @@ TEST_CASE("a reader that has stopped holds nobody up, and is told later what is 
   CHECK(written >= limits::kLogLinesWaiting);
   CHECK(missing > 0);
   CHECK(written + missing == many);
+}
+
+TEST_CASE("lines that clients cause are bounded, what was left out is told in its time, and others are not held up")
+{
+  Pipe pipe;
+  LogWriter writer(pipe.ends[1]);
+  for (size_t line = 0; line < 5000; line++)
+    writer.write(LogKind::Tls, "hostile");
+  writer.write(LogKind::Daemon, "administrator");
+  std::string text;
+  char buffer[65536];
+  // Without a further line.
+  while (text.find("more like it were not written") == text.npos) {
+    ssize_t got = read(pipe.ends[0], buffer, sizeof buffer);
+    REQUIRE(got > 0);
+    text.append(buffer, static_cast<size_t>(got));
+  }
+  writer.stop(10000);
+  size_t hostile = 0, left_out = 0, notes = 0;
+  bool has_others = false;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    hostile += line == "httpsysd: hostile";
+    has_others |= line == "httpsysd: administrator";
+    notes += std::sscanf(line.c_str(), "httpsysd: and %zu more like it were not written", &left_out) == 1;
+  }
+  CHECK(notes == 1);
+  CHECK(hostile >= limits::kLogBurst);
+  CHECK(hostile < limits::kLogBurst + 100); // the machine may be slow
+  CHECK(hostile + left_out == 5000);
+  CHECK(has_others);
+}
+
+TEST_CASE("what was left out is told at the end")
+{
+  Pipe pipe;
+  LogWriter writer(pipe.ends[1]);
+  for (size_t line = 0; line < 5000; line++)
+    writer.write(LogKind::Request, "hostile");
+  writer.stop(10000);
+  CHECK(pipe.read_to_end().find("more like it were not written: lines about refused requests") != std::string::npos);
 }
