@@ -131,11 +131,20 @@ uint32_t ControlConnection::say_hello(ErrorText &why)
   hello.want = HSYS_FEATURES;
   strncpy(hello.program, program_invocation_short_name, sizeof hello.program - 1);
   uint32_t bytes = 0;
-  if (!send_message(&hello, sizeof hello) ||
-      !receive_message(&m_welcome, sizeof m_welcome, bytes, nullptr, 0, kAnswerMilliseconds)) {
+  switch (ask(&hello, sizeof hello, &m_welcome, sizeof m_welcome, bytes, nullptr, 0, kAnswerMilliseconds)) {
+  case Answer::Came:
+    break;
+  case Answer::TooLate:
     why.format("httpsysd at %s accepted the connection but did not answer within %d ms. Is it stopped, or another program?", socket_path(),
       kAnswerMilliseconds);
     return kServiceNotActive;
+  case Answer::ConnectionEnded:
+    why.format("httpsysd at %s closed the connection without an answer: it is ending, or serves as many processes as it allows; "
+               "its log says which.", socket_path());
+    return kServiceNotActive;
+  case Answer::Malformed:
+    why.format("the answer from %s is not httpsysd's.", socket_path());
+    return kRevisionMismatch;
   }
   if (bytes >= sizeof(hsys_control) && m_welcome.head.status == kRefusedRevision) {
     why.format("libhttpapi speaks ring %u.%u, httpsysd %u.%u: update the older of the two.", HSYS_ABI_MAJOR, HSYS_ABI_MINOR,
@@ -161,10 +170,18 @@ uint32_t ControlConnection::open_channel(ChannelMemory &memory, ErrorText &why)
   hsys_control_channel_opened opened{};
   Descriptor descriptors[4];
   uint32_t bytes = 0;
-  if (!send_message(&request, sizeof request) ||
-      !receive_message(&opened, sizeof opened, bytes, descriptors, 4, kChannelMilliseconds)) {
-    why.assign("httpsysd did not give this process a channel: it ended, or is overloaded.");
+  switch (ask(&request, sizeof request, &opened, sizeof opened, bytes, descriptors, 4, kChannelMilliseconds)) {
+  case Answer::Came:
+    break;
+  case Answer::TooLate:
+    why.format("httpsysd did not give this process a channel within %d ms: it is overloaded.", kChannelMilliseconds);
     return kServiceNotActive;
+  case Answer::ConnectionEnded:
+    why.assign("httpsysd did not give this process a channel: it ended.");
+    return kServiceNotActive;
+  case Answer::Malformed:
+    why.assign("the channel that httpsysd sent is not what the ring ABI says: update libhttpapi or httpsysd.");
+    return kRevisionMismatch;
   }
   if (bytes >= sizeof(hsys_control) && opened.head.status != HSYS_STATUS_SUCCESS) {
     why.format("httpsysd refused this process a channel (status 0x%08x).", opened.head.status);
@@ -191,15 +208,23 @@ bool ControlConnection::send_message(void *message, uint32_t bytes)
   return send(m_socket.get(), message, bytes, MSG_NOSIGNAL) == static_cast<ssize_t>(bytes);
 }
 
-bool ControlConnection::receive_message(void *message, uint32_t capacity, uint32_t &bytes, Descriptor *descriptors, uint32_t wanted,
-  int milliseconds)
+ControlConnection::Answer ControlConnection::ask(void *request, uint32_t request_bytes, void *message, uint32_t capacity,
+  uint32_t &bytes, Descriptor *descriptors, uint32_t wanted, int milliseconds)
+{
+  if (!send_message(request, request_bytes))
+    return Answer::ConnectionEnded;
+  return receive_message(message, capacity, bytes, descriptors, wanted, milliseconds);
+}
+
+ControlConnection::Answer ControlConnection::receive_message(void *message, uint32_t capacity, uint32_t &bytes, Descriptor *descriptors,
+  uint32_t wanted, int milliseconds)
 {
   int64_t deadline = now_milliseconds() + milliseconds;
   for (;;) {
     pollfd entry{m_socket.get(), POLLIN, 0};
     int64_t left = deadline - now_milliseconds();
     if (left <= 0)
-      return false;
+      return Answer::TooLate;
     if (poll(&entry, 1, static_cast<int>(left)) <= 0)
       continue;
     alignas(cmsghdr) char control[CMSG_SPACE(8 * sizeof(int))];
@@ -213,7 +238,7 @@ bool ControlConnection::receive_message(void *message, uint32_t capacity, uint32
     if (count < 0 && (errno == EAGAIN || errno == EINTR))
       continue;
     if (count <= 0)
-      return false;
+      return Answer::ConnectionEnded;
     uint32_t found = 0;
     for (cmsghdr *part = CMSG_FIRSTHDR(&header); part; part = CMSG_NXTHDR(&header, part)) {
       if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
@@ -232,7 +257,7 @@ bool ControlConnection::receive_message(void *message, uint32_t capacity, uint32
     if (is_answer && head->sequence != m_sequence)
       continue; // GOODBYE, for example
     bytes = static_cast<uint32_t>(count);
-    return is_answer;
+    return is_answer ? Answer::Came : Answer::Malformed;
   }
 }
 

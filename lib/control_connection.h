@@ -29,12 +29,15 @@ public:
   void shut_down();
 
 private:
+  enum class Answer { Came, TooLate, ConnectionEnded, Malformed };
   uint32_t connect_to(const char *path, ErrorText &why);
   uint32_t check_server(const char *path, ErrorText &why);
   uint32_t say_hello(ErrorText &why);
   bool send_message(void *message, uint32_t bytes);
-  // The next message with up to `wanted` descriptors; false when none comes in time.
-  bool receive_message(void *message, uint32_t capacity, uint32_t &bytes, Descriptor *descriptors, uint32_t wanted, int milliseconds);
+  // Sends the request and waits for its answer, with up to `wanted` descriptors.
+  Answer ask(void *request, uint32_t request_bytes, void *message, uint32_t capacity, uint32_t &bytes, Descriptor *descriptors,
+    uint32_t wanted, int milliseconds);
+  Answer receive_message(void *message, uint32_t capacity, uint32_t &bytes, Descriptor *descriptors, uint32_t wanted, int milliseconds);
 
   Descriptor m_socket;
   hsys_control_welcome m_welcome{};

@@ -354,6 +354,8 @@ void FakeDaemon::serve_control()
   const hsys_control &head = *reinterpret_cast<const hsys_control *>(message);
   if (static_cast<size_t>(count) < sizeof head || head.magic != HSYS_CONTROL_MAGIC || head.size != static_cast<uint32_t>(count))
     return violation("malformed control message");
+  if (head.type == m_options.hangs_up_on)
+    return close_session();
   if (head.type == HSYS_CONTROL_HELLO && count == sizeof(hsys_control_hello)) {
     hsys_control_welcome welcome{};
     welcome.head = {HSYS_CONTROL_MAGIC, HSYS_CONTROL_WELCOME, 0, sizeof welcome, head.sequence, 0, 0};

@@ -26,6 +26,7 @@ struct FakeOptions {
   int hello_status = 0, channel_status = 0;
   uint64_t geometry_magic = HSYS_CHANNEL_MAGIC;
   bool answers_hello = true;
+  uint16_t hangs_up_on = 0; // closes the connection when such a message comes
   bool seals = true;
   bool is_lazy = false; // consumes no submissions until resume()
   std::string path = ""; // empty: in a folder of its own

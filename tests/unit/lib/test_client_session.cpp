@@ -95,6 +95,17 @@ TEST_CASE("a daemon that does not answer: 1062 in the end")
   CHECK(contains(outcome.why, "did not answer"));
 }
 
+TEST_CASE("a daemon that ends the connection instead of answering: 1062, and no word of a time that did not pass")
+{
+  for (uint16_t message : {HSYS_CONTROL_HELLO, HSYS_CONTROL_CHANNEL_OPEN}) {
+    FakeDaemon daemon({.hangs_up_on = message});
+    Outcome outcome = connect_to(daemon.path());
+    CHECK(outcome.code == 1062);
+    CHECK(!contains(outcome.why, " ms"));
+    CHECK(contains(outcome.why, message == HSYS_CONTROL_HELLO ? "closed the connection without an answer" : "it ended"));
+  }
+}
+
 namespace {
 
 // What a child process does as another user; its exit status. -1 when this is not root.
