@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/http1/request_head.h"
 #include "kernel/base/text.h"
+#include "kernel/http1/characters.h"
 #include "kernel/limits.h"
+#include <algorithm>
 #include <array>
 
 namespace httpsys::http1 {
@@ -29,15 +31,26 @@ const HeaderField *RequestHead::find(RequestHeader id) const
   return nullptr;
 }
 
+// RFC 9112 5.2: obs-fold = OWS CRLF RWS becomes spaces, its tabs too.
+static void unfold(char *value, size_t length)
+{
+  for (size_t begin = 0; begin < length; begin++) {
+    size_t end = begin;
+    bool is_fold = false;
+    for (; end < length && (is_blank(value[end]) || value[end] == '\r' || value[end] == '\n'); end++)
+      is_fold |= value[end] == '\n';
+    if (is_fold)
+      std::fill(value + begin, value + end, ' ');
+    begin = end;
+  }
+}
+
 void RequestHead::copy_value(const HeaderField &first, std::string_view buffer, char *out) const
 {
   for (const HeaderField *field = &first;; field = &fields[field->next]) {
     field->value().of(buffer).copy(out, field->value_length);
-    if (field->is_folded) {
-      for (size_t index = 0; index < field->value_length; index++)
-        if (out[index] == '\r' || out[index] == '\n')
-          out[index] = ' ';
-    }
+    if (field->is_folded)
+      unfold(out, field->value_length);
     out += field->value_length;
     if (field->next == HeaderField::kNone)
       return;
