@@ -193,6 +193,9 @@ struct RoutedUrl {
 static http1::Refusal find_route(const http1::RequestHead &head, std::string_view bytes, const Endpoint &local, bool is_tls,
                                  RoutedUrl &routed, std::string &detail)
 {
+  // RFC 9110 7.4: such a request must not be served. The other way round, a scheme says nothing: the connection's counts.
+  if (head.is_https_target && !is_tls)
+    return {400, http1::Reason::Url, "the target is an https URL, but the connection has no TLS"};
   static thread_local url::CanonicalPath path;
   std::string_view target = head.form == http1::TargetForm::Asterisk ? std::string_view("/") : head.path.of(bytes);
   if (auto refusal = http1::refusal_for_path(url::canonicalise_path(target, settings().path, path)))

@@ -47,6 +47,15 @@ class Requests(ApiTest):
             self.assertEqual(response.header('Connection'), 'close')
             self.assertTrue(connection.is_closed_by_peer())
 
+    def test_https_target_without_tls(self):
+        port, _application = self.start_http('event')
+        with self.connect(port, plain=True) as connection:
+            connection.send(f'GET https://localhost:{port}/plain HTTP/1.1\r\nHost: localhost\r\n\r\n')
+            response = connection.response()
+            self.assertEqual(response.status, 400)
+            self.assertIn(b'Invalid URL', response.body)
+        self.daemon.expect_log('the target is an https URL, but the connection has no TLS')
+
     def test_head(self):
         port, _application = self.start_http('event')
         with self.connect(port, plain=True) as connection:
