@@ -102,7 +102,6 @@ Result<void> Daemon::prepare(std::string &reason)
 {
   TRY(platform::check_socket_path(m_options.socket_path, reason));
   TRY(platform::make_folder(platform::parent_folder(m_options.socket_path), 0755, reason));
-  TRY(platform::make_folder(m_options.state_folder, 0700, reason));
   TRY(platform::lock_socket(m_options.socket_path, reason)); // held until the process ends
   auto seals = mm::SharedRegion::self_test();
   if (seals.is_error())

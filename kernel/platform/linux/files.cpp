@@ -4,6 +4,7 @@
 #include "kernel/base/text.h"
 #include "kernel/limits.h"
 #include "kernel/platform/linux/errno_map.h"
+#include "kernel/platform/linux/process.h"
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
@@ -45,18 +46,6 @@ NtStatus failed(std::string &reason, const char *what, const std::string &path, 
 {
   reason = fmt::format("cannot {} {}: {}", what, quoted(path), strerrordesc_np(error));
   return status_from_errno(error);
-}
-
-Result<void> make_folders(const std::string &path, std::string &reason)
-{
-  for (size_t slash = path.find('/', 1); slash != path.npos; slash = path.find('/', slash + 1)) {
-    std::string parent = path.substr(0, slash);
-    if (::mkdir(parent.c_str(), 0755) != 0 && errno != EEXIST)
-      return failed(reason, "make the folder", parent, errno);
-  }
-  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
-    return failed(reason, "make the folder", path, errno);
-  return {};
 }
 
 // The whole of an open file; its length is taken from the file itself and may not change meanwhile.
@@ -103,7 +92,7 @@ Result<StateFolder> StateFolder::open(const std::string &wanted, std::string &re
     return NtStatus::InvalidParameter;
   }
   std::string path = wanted.substr(0, std::max(wanted.find_last_not_of('/') + 1, size_t{1}));
-  TRY(make_folders(path, reason));
+  TRY(make_folder(path, 0700, reason));
   int descriptor = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (descriptor < 0)
     return failed(reason, "open the folder", path, errno);
