@@ -38,7 +38,6 @@ public:
   ULONG refuse(ULONG code, std::string_view sentence);
 
 private:
-  const char *m_function;
   Ref<ClientSession> m_session;
   ULONG m_code = NO_ERROR;
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "lib/last_error.h"
+#include "lib/error_sentence.h"
 #include "lib/reaper.h"
 #include <cstdarg>
 #include <cstdio>
@@ -12,6 +13,7 @@ namespace {
 
 thread_local uint32_t t_code;
 thread_local ErrorText t_text;
+thread_local const char *t_function;
 
 bool is_debugging()
 {
@@ -26,9 +28,9 @@ void keep(uint32_t code, const char *pattern, va_list arguments)
 {
   char text[ErrorText::kCapacity];
   vsnprintf(text, sizeof text, pattern, arguments);
-  t_text.assign(text);
+  t_text.assign(t_function ? error_sentence(t_function, code, text).c_str() : text);
   if (is_debugging())
-    fprintf(stderr, "libhttpapi: error %u: %s\n", code, text);
+    fprintf(stderr, "libhttpapi: error %u: %s\n", code, t_text.c_str());
 }
 
 }
@@ -45,8 +47,19 @@ void set_last_error(uint32_t code)
 
 void begin_call()
 {
+  begin_call(nullptr);
+}
+
+void begin_call(const char *function)
+{
   t_text.clear();
+  t_function = function;
   Reaper::instance().poll();
+}
+
+const char *current_function()
+{
+  return t_function;
 }
 
 const char *last_error_text()

@@ -12,6 +12,10 @@ void set_last_error(uint32_t code);
 
 // Forgets the text of this thread's previous call; then takes in what has completed (Reaper::poll).
 void begin_call();
+// The same, for a function whose refusals have the form of error_sentence() until the next begin_call() of the thread.
+void begin_call(const char *function);
+// That function; null in others.
+const char *current_function();
 
 const char *last_error_text();
 void set_last_error_text(std::string_view text); // "" to have none

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "lib/overlapped.h"
+#include "lib/error_sentence.h"
 #include "lib/last_error.h"
 #include "lib/reaper.h"
 #include "lib/reasons.h"
@@ -123,6 +124,7 @@ uint32_t PendingOperation::begin(QueueObject &queue, OVERLAPPED *overlapped)
   DispatcherGuard guard;
   if (overlapped && find(*overlapped))
     return refuse(ERROR_INVALID_PARAMETER, "this OVERLAPPED belongs to an operation that has not completed yet.");
+  m_function = current_function();
   m_overlapped = overlapped;
   m_queue = Ref<QueueObject>(&queue);
   m_event = std::move(found);
@@ -177,6 +179,17 @@ void PendingOperation::complete(uint32_t status, uint64_t bytes, std::string_vie
   finish(guard, leftovers, status, bytes, reason);
 }
 
+// In the form of what fails before it is pending. Without a reason nothing is kept: the code says it all.
+ErrorText PendingOperation::sentence(uint32_t status, std::string_view reason) const
+{
+  uint32_t code = win32_of_status(status);
+  if (m_function && !reason.empty() && !is_usual_code(code))
+    return error_sentence(m_function, code, reason);
+  ErrorText text;
+  text.assign(reason);
+  return text;
+}
+
 void PendingOperation::finish(DispatcherGuard &guard, Leftovers &leftovers, uint32_t status, uint64_t bytes, std::string_view reason)
 {
   unlink(guard, leftovers);
@@ -184,13 +197,13 @@ void PendingOperation::finish(DispatcherGuard &guard, Leftovers &leftovers, uint
     m_result.status = status;
     m_result.bytes = bytes;
     if (!reason.empty())
-      m_reason = strndup(reason.data(), reason.size());
+      m_reason = strdup(sentence(status, reason).c_str());
     m_result.satisfy(guard);
     return;
   }
   QueueObject &queue = *leftovers.queue;
   if (!is_success(status))
-    Reasons::keep(guard, m_overlapped, reason);
+    Reasons::keep(guard, m_overlapped, sentence(status, reason).c_str());
   write_result(*m_overlapped, status, bytes);
   while (ResultWaiter *waiter = m_waiters.take_first()) {
     waiter->status = status;

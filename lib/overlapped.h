@@ -4,6 +4,7 @@
 //
 // How one goes: begin(); submit; then, by whichever thread reaps, complete(). Or abandon(), when submitting failed.
 #pragma once
+#include "lib/error_text.h"
 #include "lib/handle_map.h"
 #include "lib/iocp.h"
 #include "lib/event_object.h"
@@ -110,6 +111,9 @@ private:
   void finish(DispatcherGuard &guard, Leftovers &leftovers, uint32_t status, uint64_t bytes, std::string_view reason);
   static PendingOperation *find(const OVERLAPPED &overlapped);
 
+  ErrorText sentence(uint32_t status, std::string_view reason) const;
+
+  const char *m_function = nullptr; // that has begun it
   OVERLAPPED *m_overlapped = nullptr;
   Ref<QueueObject> m_queue;
   Ref<EventObject> m_event;

@@ -24,8 +24,9 @@ HTTPSYS_API int httpsys_completion_fd(void);
  * NO_ERROR, or the error of a session that is dead. */
 HTTPSYS_API ULONG httpsys_dispatch(void);
 
-/* Why this thread's last call of the library failed, one English sentence; "" when there is nothing to say. Valid until the thread's
- * next call of the library. */
+/* Why this thread's last call of the library failed, one English sentence; "" when there is nothing to say. Of an Http* function, or of an
+ * operation that one has begun, it is "HttpReceiveClientCertificate: why (ERROR_NOT_FOUND 1168)". Valid until the thread's next call of
+ * the library. */
 HTTPSYS_API const char *httpsys_last_error_text(void);
 
 /* A handle to a file for HttpDataChunkFromFileHandle. The descriptor is duplicated: the caller keeps its own. Close it with

@@ -423,7 +423,7 @@ TEST_CASE("failures of the daemon's come with its reason; a call that has failed
       ApiOutcome outcome = run.wait();
       CHECK(outcome.code == expected);
       CHECK(outcome.bytes == (mode == Mode::Blocking ? kUntouched : 0));
-      CHECK(outcome.text == "the peer has gone");
+      CHECK(outcome.text.starts_with("HttpSendHttpResponse: the peer has gone (ERROR_"));
       CHECK(api.daemon.seen(HSYS_OP_SEND_BODY) <= 1);
       CHECK(api.daemon.seen(HSYS_OP_CANCEL_REQUEST) == 0);
     }
@@ -638,7 +638,7 @@ TEST_CASE("HttpCancelHttpRequest and the waits for a disconnect")
     ApiRun run(api, mode, [&](OVERLAPPED *overlapped, ULONG *) { return HttpCancelHttpRequest(api.queue, 0x11, overlapped); });
     ApiOutcome outcome = run.wait();
     CHECK(outcome.code == ERROR_CONNECTION_INVALID);
-    CHECK(outcome.text == "finished 3 s ago");
+    CHECK(outcome.text == "HttpCancelHttpRequest: finished 3 s ago (ERROR_CONNECTION_INVALID 1229)");
     for (HANDLE wrong : {static_cast<HANDLE>(nullptr), INVALID_HANDLE_VALUE}) {
       CHECK(HttpCancelHttpRequest(wrong, 0x11, nullptr) == ERROR_INVALID_HANDLE);
       CHECK(HttpWaitForDisconnect(wrong, 0x22, nullptr) == ERROR_INVALID_HANDLE);
