@@ -20,6 +20,7 @@ enum class Alert : uint8_t {
   InternalError = 80,
   NoRenegotiation = 100,
   UnrecognizedName = 112,
+  NoApplicationProtocol = 120,
 };
 
 // The standard's name, "unknown_ca" for 48; "unknown" for a code without one.

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/tls/client_hello.h"
+#include "kernel/base/text.h"
 #include <algorithm>
 #include <optional>
+#include <string_view>
+#include <vector>
 
 namespace httpsys::tls {
 
@@ -45,7 +48,14 @@ private:
   Bytes m_rest;
 };
 
-enum Extension : uint32_t { kServerName = 0, kSupportedGroups = 10, kEarlyData = 42, kSupportedVersions = 43, kKeyShare = 51 };
+enum Extension : uint32_t {
+  kServerName = 0,
+  kSupportedGroups = 10,
+  kProtocols = 16,
+  kEarlyData = 42,
+  kSupportedVersions = 43,
+  kKeyShare = 51
+};
 
 struct Group {
   uint32_t number;
@@ -80,6 +90,31 @@ void parse_server_name(Bytes extension, ClientHello &hello)
   }
 }
 
+void parse_protocols(Bytes extension, ClientHello &hello)
+{
+  constexpr size_t kMostNamed = 4;
+  auto list = Reader(extension).vector(2);
+  Reader names(list.value_or(Bytes()));
+  std::vector<std::string> named;
+  bool offers_http1 = false;
+  size_t more = 0;
+  while (auto name = names.vector(1)) {
+    std::string_view text(reinterpret_cast<const char *>(name->data()), name->size());
+    offers_http1 |= text == "http/1.1" || text == "http/1.0";
+    if (named.size() < kMostNamed)
+      named.push_back(quoted(text));
+    else
+      more++;
+  }
+  if (named.empty())
+    return;
+  if (more > 0)
+    named.push_back(std::to_string(more) + " more");
+  std::vector<std::string_view> words(named.begin(), named.end());
+  hello.offers_http1 = offers_http1;
+  hello.protocols = joined(words);
+}
+
 void parse_extension(uint32_t type, Bytes extension, ClientHello &hello)
 {
   if (type == kServerName) {
@@ -89,14 +124,19 @@ void parse_extension(uint32_t type, Bytes extension, ClientHello &hello)
     hello.names_groups = true;
     while (auto group = groups.number(2))
       hello.names_group_of_ours |= find_group(*group) != nullptr;
+  } else if (type == kProtocols) {
+    parse_protocols(extension, hello);
   } else if (type == kEarlyData) {
     hello.has_early_data = true;
   } else if (type == kSupportedVersions) {
     Reader versions(Reader(extension).vector(1).value_or(Bytes()));
     hello.offers_tls12 = false;
+    hello.best_version = 0;
     while (auto version = versions.number(2)) {
       hello.offers_tls13 |= *version == 0x0304;
       hello.offers_tls12 |= *version == 0x0303;
+      if (*version >= 0x0300 && *version <= 0x0304)
+        hello.best_version = std::max(hello.best_version, static_cast<uint16_t>(*version));
     }
   } else if (type == kKeyShare) {
     Reader shares(Reader(extension).vector(2).value_or(Bytes()));
@@ -122,6 +162,8 @@ ClientHello ClientHello::parse(std::span<const uint8_t> body)
   auto extensions = reader.vector(2);
   if (!fixed || !session || !suites || !compression || !extensions)
     return hello;
+  uint32_t legacy = (*fixed)[0] << 8u | (*fixed)[1];
+  hello.best_version = legacy < 0x0300 ? uint16_t{0} : static_cast<uint16_t>(std::min(legacy, 0x0303u)); // RFC 5246 E.1
   Reader list(*extensions);
   while (auto type = list.number(2)) {
     auto extension = list.vector(2);

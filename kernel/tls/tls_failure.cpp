@@ -95,7 +95,10 @@ void TlsStream::fail(std::string reason, Alert alert, bool is_silent)
   if (m_state == State::Failed)
     return;
   if (!is_silent && !m_session) { // before a session, alerts go out in clear (RFC 8446 6)
-    const std::array<uint8_t, 7> record = {21, 3, 3, 0, 2, 2, static_cast<uint8_t>(alert)};
+    // A client of an old version takes no record of a newer one (RFC 5246 E.1).
+    uint16_t version = m_check.hello().best_version;
+    uint8_t minor = version == 0 || version > 0x0303 ? 3 : static_cast<uint8_t>(version & 0xff);
+    const std::array<uint8_t, 7> record = {21, 3, minor, 0, 2, 2, static_cast<uint8_t>(alert)};
     m_output.append(record);
     m_failure.alert_sent = static_cast<uint8_t>(alert);
   } else if (m_session) {

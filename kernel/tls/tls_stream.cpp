@@ -4,6 +4,7 @@
 #include "kernel/tls/session_callbacks.h"
 #include "kernel/tls/wolfssl_library.h"
 #include <algorithm>
+#include <fmt/format.h>
 #include <httpsys_wolfssl.h>
 
 namespace httpsys::tls {
@@ -13,6 +14,11 @@ namespace {
 constexpr size_t kMaxWrite = 16384;
 // We speak HTTP/1 only (HTTP/2 forbids both ways of asking for a certificate on demand, RFC 9113 9.2.3, RFC 8740).
 char kProtocols[] = "http/1.1,http/1.0";
+
+const char *version_name(uint16_t version)
+{
+  return version == 0x0302 ? "TLS 1.1" : version == 0x0301 ? "TLS 1.0" : "SSL 3.0";
+}
 
 }
 
@@ -81,11 +87,23 @@ bool TlsStream::begin()
     fail("no TLS record serves this address and name", named ? Alert::UnrecognizedName : Alert::HandshakeFailure);
     return false;
   }
-  if (m_context->tls13_disabled() && m_check.hello().offers_tls13 && !m_check.hello().offers_tls12) {
+  return check_offer() && create_session();
+}
+
+bool TlsStream::check_offer()
+{
+  const ClientHello &hello = m_check.hello();
+  if (m_context->tls13_disabled() && hello.offers_tls13 && !hello.offers_tls12) {
     fail("the client speaks TLS 1.3 only, which is disabled here", Alert::ProtocolVersion); // wolfSSL: no suite in common
-    return false;
+  } else if (hello.best_version > 0 && hello.best_version < 0x0303) {
+    fail(fmt::format("the client offers {} at most; {} served", version_name(hello.best_version),
+                     m_context->tls13_disabled() ? "TLS 1.2 is" : "TLS 1.2 and TLS 1.3 are"),
+         Alert::ProtocolVersion);
+  } else if (!hello.offers_http1) {
+    fail(fmt::format("the client offers the application protocols {} (ALPN); http/1.1 and http/1.0 are served", hello.protocols),
+         Alert::NoApplicationProtocol);
   }
-  return create_session();
+  return m_state != State::Failed;
 }
 
 bool TlsStream::create_session()

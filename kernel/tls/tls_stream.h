@@ -152,6 +152,8 @@ private:
   enum class Exchange : uint8_t { None, PostHandshake, Renegotiation };
 
   bool begin();
+  // Whether wolfSSL can serve what the hello offers; it would say less of it.
+  bool check_offer();
   bool create_session();
   void finish_handshake();
   void note_facts();

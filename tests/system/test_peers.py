@@ -114,6 +114,23 @@ class Refusals(PeerTest):
         self.daemon.expect_log(LINE + 'the client reset the connection\n')
 
 
+class Offers(PeerTest):
+    def test_what_is_not_served(self):
+        """The line says what the client offered and what there is."""
+        for words, served in (((), 'TLS 1.2 and TLS 1.3 are'), (('disabletls13=enable',), 'TLS 1.2 is')):
+            port, _application = self.start_https('blocking', *words)
+            old = self.s_client(port, '-tls1_1', '-cipher', 'ALL:@SECLEVEL=0')
+            self.assertNotEqual(old.wait(), 0)
+            self.assertIn('alert protocol version', old.stderr.text())
+            self.daemon.expect_log(f'SNI "localhost".: TLS failed: the client offers TLS 1.1 at most; {served} served .alert 70 sent')
+            for version in ('1.2',) if words else ('1.2', '1.3'):
+                h2 = self.s_client(port, '-alpn', 'h2', version=version)
+                self.assertNotEqual(h2.wait(), 0)
+                self.assertIn('no application protocol', h2.stderr.text())
+                self.daemon.expect_log('TLS failed: the client offers the application protocols "h2" .ALPN.; http/1.1 and http/1.0 are '
+                                       'served .alert 120 sent')
+
+
 class Flood(PeerTest):
     def test_the_log_is_bounded(self):
         """Clients that fail in the handshake fill neither the log nor hide lines of another kind."""

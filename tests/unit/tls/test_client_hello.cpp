@@ -34,6 +34,32 @@ TEST_CASE("what a hello says")
   CHECK(!parse(hello_body(groups({30, 256, 1}))).names_group_of_ours);
 }
 
+TEST_CASE("the versions and protocols that a hello offers")
+{
+  struct Row {
+    std::string body;
+    uint16_t best_version;
+  };
+  auto old = [](uint16_t version) { return number(version, 2) + hello_body("").substr(2); };
+  for (const Row &row : {Row{hello_body(""), 0x0303}, Row{old(0x0302), 0x0302}, Row{old(0x0301), 0x0301}, Row{old(0x0304), 0x0303},
+                         Row{old(0x0200), 0}, Row{hello_body(versions({0x0a0a, 0x0302, 0x0301})), 0x0302},
+                         Row{hello_body(versions({0x0304, 0x0303})), 0x0304}, Row{hello_body(versions({0x0a0a, 0x7f1c})), 0}})
+    CHECK(parse(row.body).best_version == row.best_version);
+  auto alpn = [](std::initializer_list<const char *> names) {
+    std::string list;
+    for (const char *name : names)
+      list += vector_of(name, 1);
+    return hello_body(extension(16, vector_of(list, 2)));
+  };
+  CHECK(parse(hello_body("")).offers_http1);
+  CHECK(parse(alpn({"h2", "http/1.1"})).offers_http1);
+  CHECK(parse(alpn({"http/1.0"})).offers_http1);
+  CHECK(parse(alpn({})).offers_http1); // malformed: for wolfSSL to refuse
+  CHECK_FALSE(parse(alpn({"h2"})).offers_http1);
+  CHECK(parse(alpn({"h2"})).protocols == "\"h2\"");
+  CHECK(parse(alpn({"h2", "x\x01", "c", "d", "e", "f"})).protocols == "\"h2\", \"x\\u0001\", \"c\", \"d\" and 2 more");
+}
+
 TEST_CASE("faults")
 {
   struct Row {
