@@ -36,6 +36,9 @@ Result<void> check_leaf(const Der &leaf, std::string &reason)
     return refuse(reason, "the first certificate cannot be read as X.509");
   if (fields->key_type == KeyType::Unknown)
     return refuse(reason, "the certificate's key is of a kind that is not supported; RSA, ECDSA and Ed25519 are");
+  if (fields->is_pss_key) // in TLS 1.2 wolfSSL signs as with a plain key, which clients refuse (RFC 8446 4.2.3); TLS 1.3 would work
+    return refuse(reason, "the certificate's key is one for RSA-PSS alone, which cannot serve TLS 1.2; make a plain RSA key "
+                          "(openssl genpkey -algorithm RSA) or an ECDSA key, and have a certificate issued for that");
   uint32_t least = fields->key_type == KeyType::Rsa ? limits::kMinRsaKeyBits : limits::kMinEcKeyBits;
   if (fields->key_bits < least)
     return refuse(reason, fmt::format("the certificate's key has {} bits, fewer than the {} that are required", fields->key_bits, least));

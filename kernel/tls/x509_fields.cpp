@@ -122,6 +122,7 @@ void parse_key(Bytes info, X509Fields &fields)
     auto sequence = DerReader(bits).next(der::kSequence);
     auto modulus = sequence ? DerReader(sequence->content).next(der::kInteger) : std::nullopt;
     fields.key_type = KeyType::Rsa;
+    fields.is_pss_key = oid->content.back() == 0x0a;
     fields.key_bits = modulus ? bit_length(modulus->content) : 0;
   } else if (is_oid(oid->content, "\x2a\x86\x48\xce\x3d\x02\x01") && !bits.empty()) {
     // The point tells the field's size: 04, X, Y or 02/03, X. 66 bytes are P-521, the one field that is no multiple of 8.

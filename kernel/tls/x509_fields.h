@@ -23,6 +23,7 @@ struct X509Fields {
   int64_t not_before = 0;           // seconds since 1970
   int64_t not_after = 0;
   KeyType key_type = KeyType::Unknown;
+  bool is_pss_key = false; // RSA, for RSASSA-PSS alone (RFC 4055 1.2)
   uint32_t key_bits = 0;
   // RFC 5929 4.1: hash of the signature algorithm, SHA-256 in the place of MD5, SHA-1 and of algorithms without a single hash.
   SignatureHash signature_hash = SignatureHash::Bits256;

@@ -175,6 +175,7 @@ def servers():
     issue("server_sha224", "root", "server", subject="/O=httpsys tests/CN=localhost", digest="sha224")
     issue("server_sha1", "root", "server", subject="/O=httpsys tests/CN=localhost", digest="sha1")
     issue("server_old", "root", "server", subject="/O=httpsys tests/CN=localhost", first=-20, last=-1)
+    issue("server_pss", "root", "server", subject="/O=httpsys tests/CN=localhost", kind="RSA-PSS")
     issue("server_weak", "root", "server", subject="/O=httpsys tests/CN=localhost", kind="rsa1024")
     issue("server_chain", "first", "server", subject="/O=httpsys tests/CN=localhost", chain=["first"])
     issue("server_ed25519", "root", "server", subject="/O=httpsys tests/CN=localhost", kind="ed25519")

@@ -161,6 +161,9 @@ TEST_CASE("certificate and key of a server")
     {"server.pem", "server_encrypted.key", "the private key is encrypted: remove the passphrase first, for example with openssl pkey"},
     {"server.pem", "server.pem", "there is no private key in PEM form in it"},
     {"server.key", "server.key", "there is no certificate in PEM form in it"},
+    {"server_pss.pem", "server_pss.key",
+     "the certificate's key is one for RSA-PSS alone, which cannot serve TLS 1.2; make a plain RSA key (openssl genpkey -algorithm RSA) or "
+     "an ECDSA key, and have a certificate issued for that"},
     {"server_weak.pem", "server_weak.key", "the certificate's key has 1024 bits, fewer than the 2048 that are required"},
   };
   for (const Row &row : rows) {
