@@ -48,7 +48,7 @@ class Install(unittest.TestCase):
                     self.run_command(compiler, '-Wall', '-Wextra', '-Werror', '-o', program, source, *extra, *flags)
                     environment.update(LD_LIBRARY_PATH=library, HTTPSYS_SOCKET=f'{folder}/nobody')
                     answer = self.run_command(program, env=environment)
-                    self.assertRegex(answer, '^1062 104 cannot reach httpsysd at ')
+                    self.assertRegex(answer, '^1062 104 HttpInitialize: cannot reach httpsysd at ')
 
 
 if __name__ == '__main__':
