@@ -24,6 +24,8 @@ inline constexpr uint32_t kReceiveBuffers = 256;         // of a core; each is i
 inline constexpr uint32_t kReceiveBufferBytes = 16384;   // of one buffer: a TLS record, a request with all its header fields
 inline constexpr int kListenBacklog = 4096;              // connections that wait for accept; net.core.somaxconn caps it
 inline constexpr size_t kControlDescriptorsMax = 8;      // descriptors in one control message of ours; a channel has four
+inline constexpr uint32_t kControlMessagesUnread = 1024;  // of an ended session, dropped; the kernel queues some hundreds at most
+inline constexpr uint32_t kControlCloseMilliseconds = 1;  // then a wait that a client's descriptors impose on their close is interrupted
 inline constexpr size_t kSocketPathMax = 107;            // bytes of the control socket's path: sockaddr_un without the final NUL
 
 // ke
@@ -40,7 +42,7 @@ inline constexpr uint32_t kSessionsPerUid = 256;             // of them by one u
 inline constexpr uint32_t kSessionsReserved = 16;            // beyond kSessions, for uid 0 and the daemon's own: httpsysctl always gets in
 inline constexpr uint64_t kChannelBytesPerUid = 1ull << 30;  // shared memory of all channels of one uid: it is charged to the daemon
 inline constexpr uint32_t kControlMessagesPerTurn = 16;      // of one session, then the others have their turn
-inline constexpr uint32_t kControlMessagesUnread = 1024;     // of an ended session, dropped; the kernel queues some hundreds at most
+inline constexpr size_t kControlsClosing = 256;              // sockets that wait for their close; beyond it nobody new is accepted
 inline constexpr uint32_t kHandlesPerSession = 1024;         // request queue handles
 inline constexpr uint32_t kEntriesPerTurn = 64;              // submission entries of one channel in one turn of the loop
 inline constexpr uint32_t kReturnsPerTurn = 1024;            // block numbers taken back from one channel in one turn of the loop

@@ -287,15 +287,6 @@ void ControlSession::revoke(hsys_revocation reason)
   end();
 }
 
-// Closing with messages unread would make the client's next receive fail with ECONNRESET before it sees ours.
-void ControlSession::close_socket()
-{
-  if (platform::system().drop_control(m_socket, limits::kControlMessagesUnread))
-    platform::system().close(m_socket);
-  else
-    m_keeps_socket = true;
-}
-
 void ControlSession::end()
 {
   if (std::exchange(m_has_ended, true))
@@ -304,7 +295,7 @@ void ControlSession::end()
   core.timers().cancel(*this);
   if (is_in_flight())
     core.io().cancel(*this);
-  close_socket();
+  platform::system().shut_control(m_socket);
   m_process.stop();
   if (m_channel_state == ChannelState::Born)
     ke::Cores::instance().run_on(m_channel.core, [number = m_channel.number] { ChannelRegistry::end(number); });
@@ -321,6 +312,9 @@ void ControlSession::channel_gone()
 
 void ControlSession::finish_if_empty()
 {
+  // Not before its poll has come back: the last reference would be the poll's, on this core.
+  if (m_has_ended && !is_in_flight() && m_socket >= 0)
+    platform::system().close_control(std::exchange(m_socket, -1));
   bool has_channel = m_channel_state == ChannelState::Making || m_channel_state == ChannelState::Born;
   if (!m_has_ended || is_in_flight() || m_process.is_in_flight() || has_channel || m_is_finished)
     return;

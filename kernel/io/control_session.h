@@ -45,9 +45,6 @@ public:
   void revoke(hsys_revocation reason);
   // No effect when it has ended.
   void end();
-  // After its end: its socket stays open as long as the daemon, and counts for its uid. Somewhere in what it has sent are descriptors, and
-  // closing these might block.
-  bool keeps_socket() const { return m_keeps_socket; }
   void parts_made(std::unique_ptr<ChannelParts> parts);
   // The channel lives on its core.
   void channel_born(std::unique_ptr<ChannelParts> parts);
@@ -78,12 +75,11 @@ private:
   void tell_stats(uint32_t sequence);
   void administer(uint32_t sequence, const AdminRequest &admin, std::span<const uint8_t> packet);
   void break_protocol(const char *how);
-  void close_socket();
   void finish_if_empty();
 
   SessionManager::Impl &m_manager;
   SessionId m_id;
-  int m_socket;
+  int m_socket; // -1: closed
   platform::PeerCredentials m_peer;
   ProcessWatch m_process{*this};
   ChannelState m_channel_state = ChannelState::None;
@@ -93,7 +89,6 @@ private:
   bool m_admin_is_running = false; // nothing is read meanwhile
   bool m_is_draining = false;
   bool m_has_ended = false;
-  bool m_keeps_socket = false;
   bool m_is_finished = false;
 };
 

@@ -92,9 +92,13 @@ void SessionManager::Impl::start()
   accept();
 }
 
+// Who makes closes slow slows down who connects, and nobody else.
 void SessionManager::Impl::accept()
 {
-  ke::Core::current().io().accept_multishot(m_listener, *this);
+  auto &core = ke::Core::current();
+  if (platform::system().closing_controls() >= limits::kControlsClosing)
+    return core.timers().set(*this, core.now() + limits::kAcceptRetryMilliseconds);
+  core.io().accept_multishot(m_listener, *this);
 }
 
 void SessionManager::Impl::on_timer()
@@ -107,11 +111,14 @@ void SessionManager::Impl::on_complete(const platform::IoResult &result)
   bool has_socket = result.status == NtStatus::Success;
   if (has_socket)
     admit(static_cast<int>(result.value));
-  if (result.more)
+  if (result.more) {
+    if (!m_is_stopping && platform::system().closing_controls() >= limits::kControlsClosing)
+      ke::Core::current().io().cancel(*this);
     return;
+  }
   if (m_is_stopping)
     return finish_if_stopped();
-  if (has_socket)
+  if (has_socket || result.status == NtStatus::Cancelled)
     return accept();
   auto &core = ke::Core::current();
   log("accept on the control socket failed ({}); trying again in {} ms", status_name(result.status), limits::kAcceptRetryMilliseconds);
@@ -128,7 +135,7 @@ bool SessionManager::Impl::has_room_for(uint32_t uid) const
 
 void SessionManager::Impl::refuse(int socket, const platform::PeerCredentials &peer)
 {
-  platform::system().close(socket);
+  platform::system().close_control(socket);
   // Whoever connects in a loop must not fill the log.
   auto now = ke::Core::current().now();
   if (m_refusal_logged != 0 && now - m_refusal_logged < 1000)
@@ -142,12 +149,12 @@ void SessionManager::Impl::admit(int socket)
 {
   if (m_is_stopping || m_is_draining) {
     (void)platform::system().send_control(socket, build_goodbye(), {});
-    return platform::system().close(socket);
+    return platform::system().close_control(socket);
   }
   auto peer = platform::system().peer_credentials(socket);
   if (peer.is_error()) {
     log(LogKind::Process, "a client's credentials are not to be had ({})", status_name(peer.error()));
-    return platform::system().close(socket);
+    return platform::system().close_control(socket);
   }
   if (!has_room_for(peer->uid))
     return refuse(socket, *peer);
@@ -204,7 +211,7 @@ void SessionManager::Impl::forget(SessionId id)
   auto found = m_sessions.find(id);
   VERIFY(found != m_sessions.end());
   auto user = m_users.find(found->second->uid());
-  if (!found->second->keeps_socket() && --user->second.sessions == 0)
+  if (--user->second.sessions == 0)
     m_users.erase(user);
   auto ended = registrations().session_ended;
   if (ended && found->second->was_welcomed())
@@ -239,7 +246,7 @@ void SessionManager::Impl::finish_if_stopped()
 {
   if (!m_is_stopping || !m_sessions.empty() || is_in_flight() || m_listener < 0)
     return;
-  platform::system().close(m_listener);
+  platform::system().close_control(m_listener); // with who waits in it
   m_listener = -1; // once
   auto stopped = std::move(m_stopped);
   stopped();

@@ -107,9 +107,13 @@ public:
   virtual Result<int> peer_process(int socket) = 0;
   // One packet, never blocks: NotFound when there is none, EndOfFile when the peer has gone (an empty packet counts as that).
   virtual Result<ControlPacket> receive_control(int socket, size_t maximum) = 0;
-  // Ends the connection for the peer and drops what it has sent, at most so many packets; never blocks. False: among them are descriptors,
-  // or there are more. Closing the socket closes those descriptors, and may block.
-  virtual bool drop_control(int socket, size_t most) = 0;
+  // Ends the connection for the peer: it gets what we have sent, then the end.
+  virtual void shut_control(int socket) = 0;
+  // Takes a control socket over, the listening one too, with no operation on it: shuts it, drops what its peer has sent and closes it, on a
+  // thread of the system's own. Descriptors may be among that, and whoever closes these may be made to wait.
+  virtual void close_control(int socket) = 0;
+  // Sockets that close_control has and that are still open.
+  virtual size_t closing_controls() = 0;
   // Never blocks: InsufficientResources when the peer does not read, ConnectionAborted when it has gone.
   virtual NtStatus send_control(int socket, std::span<const uint8_t> bytes, std::span<const int> descriptors) = 0;
 

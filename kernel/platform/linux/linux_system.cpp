@@ -305,8 +305,8 @@ Result<ControlPacket> LinuxSystem::receive_control(int socket, size_t maximum)
 {
   ControlPacket packet;
   int flags = 0;
-  // Looking first. A packet with descriptors stays where it is: taking it would be the last close of what its sender has closed, and some
-  // files make whoever does that wait (SO_LINGER, a FUSE server that does not answer).
+  // Looking first. A packet with descriptors stays where it is, for close_control: taking it would be the last close of what its sender has
+  // closed, and some files make whoever does that wait (SO_LINGER).
   ssize_t got = receive_packet(socket, {}, MSG_PEEK, flags);
   if (got >= 0 && (flags & MSG_CTRUNC)) {
     packet.had_descriptors = true;
@@ -328,30 +328,15 @@ Result<ControlPacket> LinuxSystem::receive_control(int socket, size_t maximum)
   return packet;
 }
 
-bool LinuxSystem::drop_control(int socket, size_t most)
+void LinuxSystem::shut_control(int socket)
 {
-  ::shutdown(socket, SHUT_RDWR); // so that there is an end of packets
-  // From now on a packet comes with its sender's credentials, which an empty one has too and the end has not.
-  const int on = 1;
-  setsockopt(socket, SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
-  for (size_t count = 0; count < most; count++) {
-    alignas(cmsghdr) char credentials[CMSG_SPACE(sizeof(ucred))]; // no room for descriptors
-    msghdr message{};
-    message.msg_control = credentials;
-    message.msg_controllen = sizeof credentials;
-    if (recvmsg(socket, &message, MSG_PEEK | MSG_DONTWAIT) < 0) {
-      if (errno == ECONNRESET) // once, before what is unread
-        continue;
-      return true;
-    }
-    if (message.msg_flags & MSG_CTRUNC)
-      return false;
-    if (message.msg_controllen == 0)
-      return true;
-    int flags = 0;
-    receive_packet(socket, {}, 0, flags);
-  }
-  return false;
+  ::shutdown(socket, SHUT_RDWR);
+}
+
+void LinuxSystem::close_control(int socket)
+{
+  shut_control(socket); // so that there is an end of packets
+  m_closer.close(socket);
 }
 
 NtStatus LinuxSystem::send_control(int socket, std::span<const uint8_t> bytes, std::span<const int> descriptors)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The System on Linux. Stateless, so any core may call it; lives as long as the process. Making it switches SIGPIPE
+// The System on Linux. Any core may call it; lives as long as the process. Making it switches SIGPIPE
 // off: a bell's reader may be gone.
 #pragma once
+#include "kernel/platform/linux/control_closer.h"
 #include "kernel/platform/platform.h"
 
 namespace httpsys::platform {
@@ -22,11 +23,16 @@ public:
   Result<PeerCredentials> peer_credentials(int socket) override;
   Result<int> peer_process(int socket) override;
   Result<ControlPacket> receive_control(int socket, size_t maximum) override;
-  bool drop_control(int socket, size_t most) override;
+  void shut_control(int socket) override;
+  void close_control(int socket) override;
+  size_t closing_controls() override { return m_closer.waiting(); }
   NtStatus send_control(int socket, std::span<const uint8_t> bytes, std::span<const int> descriptors) override;
   Result<int> create_event() override;
   Result<std::pair<int, int>> create_bell() override;
   void ring_bell(int write_end) override;
+
+private:
+  ControlCloser m_closer;
 };
 
 // Name under which listen_control binds, in the same folder: ".NAME.new", with a hash for a long NAME.

@@ -61,7 +61,9 @@ public:
   Result<platform::PeerCredentials> peer_credentials(int) override { return NtStatus::NotSupported; }
   Result<int> peer_process(int) override { return NtStatus::NotSupported; }
   Result<platform::ControlPacket> receive_control(int, size_t) override { return NtStatus::NotSupported; }
-  bool drop_control(int, size_t) override { return true; }
+  void shut_control(int) override {}
+  void close_control(int socket) override { close(socket); }
+  size_t closing_controls() override { return 0; }
   NtStatus send_control(int, std::span<const uint8_t>, std::span<const int>) override { return NtStatus::NotSupported; }
   Result<int> create_event() override;
   Result<std::pair<int, int>> create_bell() override;

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// ControlCloser: the thread that closes control sockets. On kernels before Linux 6.16 clients can leave descriptors in them, and whoever
+// drops the last reference to some files is made to wait (SO_LINGER): that must be no core. Any thread; lives as long as its System.
+#pragma once
+#include <cstddef>
+#include <memory>
+
+namespace httpsys::platform {
+
+class ControlCloser {
+public:
+  ControlCloser();
+  ControlCloser(const ControlCloser &) = delete;
+  // What waits is left to the end of the process, which lingers for nobody.
+  ~ControlCloser();
+
+  // Takes the socket over, whose connection has been shut down. Never waits.
+  void close(int socket);
+  // Sockets that have not been closed yet.
+  size_t waiting() const;
+
+private:
+  struct Shared; // with the thread, which may outlive us
+  std::shared_ptr<Shared> m_shared;
+};
+
+}
