@@ -50,7 +50,7 @@ int httpsys_completion_fd(void)
 ULONG httpsys_dispatch(void)
 {
   // Not begin_call(): what it took in would be told to the loop as another thread's.
-  set_last_error_text({});
+  forget_call();
   ULONG code = EventLoop::instance().dispatch();
   if (code == ERROR_DLL_INIT_FAILED)
     return refuse(code, "httpsys_dispatch: HttpInitialize has to come first in this process.");

@@ -142,6 +142,7 @@ uint32_t ControlConnection::say_hello(ErrorText &why)
     why.format("httpsysd at %s closed the connection without an answer: it is ending, or serves as many processes as it allows; "
                "its log says which.", socket_path());
     return kServiceNotActive;
+  case Answer::NoDescriptors: // it has to send none
   case Answer::Malformed:
     why.format("the answer from %s is not httpsysd's.", socket_path());
     return kRevisionMismatch;
@@ -178,6 +179,9 @@ uint32_t ControlConnection::open_channel(ChannelMemory &memory, ErrorText &why)
     return kServiceNotActive;
   case Answer::ConnectionEnded:
     why.assign("httpsysd did not give this process a channel: it ended.");
+    return kServiceNotActive;
+  case Answer::NoDescriptors:
+    why.assign("this process has no room for the descriptors of a channel: it has as many open as it may have (ulimit -n).");
     return kServiceNotActive;
   case Answer::Malformed:
     why.assign("the channel that httpsysd sent is not what the ring ABI says: update libhttpapi or httpsysd.");
@@ -253,10 +257,12 @@ ControlConnection::Answer ControlConnection::receive_message(void *message, uint
     }
     const hsys_control *head = static_cast<const hsys_control *>(message);
     bool is_answer = static_cast<size_t>(count) >= sizeof *head && head->magic == HSYS_CONTROL_MAGIC &&
-      head->size == static_cast<uint32_t>(count) && !(header.msg_flags & (MSG_TRUNC | MSG_CTRUNC));
+      head->size == static_cast<uint32_t>(count) && !(header.msg_flags & MSG_TRUNC);
     if (is_answer && head->sequence != m_sequence)
       continue; // GOODBYE, for example
     bytes = static_cast<uint32_t>(count);
+    if (is_answer && (header.msg_flags & MSG_CTRUNC))
+      return found < wanted ? Answer::NoDescriptors : Answer::Malformed;
     return is_answer ? Answer::Came : Answer::Malformed;
   }
 }

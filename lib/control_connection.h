@@ -29,7 +29,7 @@ public:
   void shut_down();
 
 private:
-  enum class Answer { Came, TooLate, ConnectionEnded, Malformed };
+  enum class Answer { Came, TooLate, ConnectionEnded, NoDescriptors, Malformed };
   uint32_t connect_to(const char *path, ErrorText &why);
   uint32_t check_server(const char *path, ErrorText &why);
   uint32_t say_hello(ErrorText &why);

@@ -57,6 +57,12 @@ void begin_call(const char *function)
   Reaper::instance().poll();
 }
 
+void forget_call()
+{
+  t_text.clear();
+  t_function = nullptr;
+}
+
 const char *current_function()
 {
   return t_function;

@@ -14,6 +14,8 @@ void set_last_error(uint32_t code);
 void begin_call();
 // The same, for a function whose refusals have the form of error_sentence() until the next begin_call() of the thread.
 void begin_call(const char *function);
+// Only forgets the text and the function of the previous call.
+void forget_call();
 // That function; null in others.
 const char *current_function();
 

@@ -232,6 +232,7 @@ TEST_CASE("the daemon dies: pending calls end with 995, handles are dead, HttpIn
     CHECK(HttpCreateServerSession(kVersion2, &session, 0) == ERROR_SERVICE_NOT_ACTIVE);
     CHECK(HttpCloseServerSession(session) == ERROR_SERVICE_NOT_ACTIVE);
     CHECK(httpsys_dispatch() == ERROR_SERVICE_NOT_ACTIVE);
+    CHECK(std::string(httpsys_last_error_text()).starts_with("httpsys_dispatch: "));
 
     FakeDaemon second;
     setenv("HTTPSYS_SOCKET", second.path().c_str(), 1);

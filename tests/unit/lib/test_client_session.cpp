@@ -4,6 +4,7 @@
 #include "lib/client_session.h"
 #include "lib/process_guard.h"
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -104,6 +105,28 @@ TEST_CASE("a daemon that ends the connection instead of answering: 1062, and no 
     CHECK(!contains(outcome.why, " ms"));
     CHECK(contains(outcome.why, message == HSYS_CONTROL_HELLO ? "closed the connection without an answer" : "it ended"));
   }
+}
+
+TEST_CASE("no room for the descriptors of a channel: 1062, and the sentence says so")
+{
+  FakeDaemon daemon;
+  setenv("HTTPSYS_SOCKET", daemon.path().c_str(), 1);
+  pid_t child = fork();
+  if (child == 0) {
+    int last = dup(STDERR_FILENO);
+    while (last < 200)
+      last = dup(STDERR_FILENO);
+    rlimit limit{static_cast<rlim_t>(last) + 1, static_cast<rlim_t>(last) + 1};
+    close(last - 1); // for the socket
+    close(last);     // and one of the four
+    uint32_t code = 0;
+    ErrorText why;
+    bool is_right = setrlimit(RLIMIT_NOFILE, &limit) == 0 && !ClientSession::connect(code, why) && code == 1062;
+    _exit(is_right && contains(why.c_str(), "ulimit -n") ? 0 : 1);
+  }
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
 }
 
 namespace {
