@@ -45,6 +45,10 @@ TEST_CASE("the versions and protocols that a hello offers")
                          Row{old(0x0200), 0}, Row{hello_body(versions({0x0a0a, 0x0302, 0x0301})), 0x0302},
                          Row{hello_body(versions({0x0304, 0x0303})), 0x0304}, Row{hello_body(versions({0x0a0a, 0x7f1c})), 0}})
     CHECK(parse(row.body).best_version == row.best_version);
+  for (uint16_t version : {uint16_t{0x0301}, uint16_t{0x0302}, uint16_t{0x0303}}) { // without extensions, RFC 5246 7.4.1.2
+    std::string body = old(version);
+    CHECK(parse(body.substr(0, body.size() - 2)).best_version == version);
+  }
   auto alpn = [](std::initializer_list<const char *> names) {
     std::string list;
     for (const char *name : names)
