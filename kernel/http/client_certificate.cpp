@@ -208,15 +208,14 @@ void ClientCertificateExchange::note_kept_bytes(size_t kept)
                                                                            : nullptr;
   if (!key)
     return;
-  std::string reason = fmt::format("no client certificate: {} bytes of the request came before the client's answer, more than "
-                                   "{} allows; read the body first",
+  std::string reason = fmt::format("{} bytes of the request came before the client's answer, more than {} allows; read the body first",
                                    kept, key);
-  log(LogKind::Certificate, "{}: {}", m_connection.transport().label(), reason);
+  log_once(reason);
   release_kept_bytes();
   m_connection.close_after_response();
   // The client does not read while it sends: an answer of TLS 1.2 must not wait for it.
   m_connection.transport().allow_writes_during_exchange();
-  m_waits.complete_all(NtStatus::InsufficientResources, reason);
+  m_waits.complete_all(NtStatus::InsufficientResources, no_certificate(reason));
   m_connection.certificate_wait_ended();
 }
 

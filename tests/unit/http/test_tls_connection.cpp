@@ -230,6 +230,12 @@ TEST_CASE("past a limit the call fails, the request is answered, the connection 
         auto done = service.worker.take(call);
         CHECK(done.status() == NtStatus::InsufficientResources);
         CHECK(done.reason().find(of_all ? "CertificateWaitBodyBytesTotal" : "CertificateWaitBodyBytes ") != std::string::npos);
+        CHECK(done.reason().starts_with("no client certificate: "));
+        uint32_t again = service.ask();
+        service.write(std::string(1000, 'x'));
+        if (service.worker.has(again))
+          CHECK(service.worker.take(again).status() == NtStatus::InsufficientResources);
+        service.check_logged_once(done.reason().substr(std::string("no client certificate: ").size()));
         CHECK(http::ClientCertificateExchange::kept_bytes_total() == 0);
         CHECK(service.client->socket().to_daemon.size() > 100'000); // back to the usual window
         uint32_t answer = service.answer();
