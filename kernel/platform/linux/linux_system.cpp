@@ -266,6 +266,8 @@ Result<PeerCredentials> LinuxSystem::peer_credentials(int socket)
   PeerCredentials peer{static_cast<uint32_t>(credentials.pid), credentials.uid, credentials.gid, {}};
   std::ifstream file(fmt::format("/proc/{}/comm", credentials.pid));
   std::getline(file, peer.program);
+  // The process chooses its name: nothing of it may act on a terminal or look like the end of a line.
+  std::replace_if(peer.program.begin(), peer.program.end(), [](char c) { return c < 0x20 || c >= 0x7f; }, '?');
   return peer;
 }
 

@@ -54,11 +54,15 @@ void LogWriter::Shared::wait(std::unique_lock<std::mutex> &lock)
   }
 }
 
-// One for each kind at a time at most, so they need no room of their own.
+// Where there is room, as other lines: a slow reader takes fewer than become due.
 void LogWriter::Shared::note_left_out()
 {
-  while (auto note = limiter.take_note(milliseconds_now(), stops))
+  while (lines.size() < limits::kLogLinesWaiting) {
+    auto note = limiter.take_note(milliseconds_now(), stops);
+    if (!note)
+      break;
     lines.push_back(std::move(*note));
+  }
 }
 
 void LogWriter::Shared::run()

@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -200,6 +201,11 @@ TEST_CASE_FIXTURE(Control, "the peer's credentials are its own")
   CHECK(peer->uid == geteuid());
   CHECK(peer->gid == getegid());
   CHECK(peer->program == "unit-platform");
+  REQUIRE(prctl(PR_SET_NAME, "a\x1b[2J\xc2\x9b\x7f~ b") == 0);
+  peer = os.peer_credentials(server);
+  CHECK(prctl(PR_SET_NAME, "unit-platform") == 0);
+  REQUIRE(peer);
+  CHECK(peer->program == "a?[2J???~ b");
 }
 
 TEST_CASE_FIXTURE(Control, "the peer's process is watched, and lives")
