@@ -10,12 +10,14 @@
 #include <ctime>
 #include <deque>
 #include <fstream>
+#include <iterator>
 #include <liburing.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <vector>
 
 namespace httpsys::platform {
 
@@ -24,7 +26,8 @@ static_assert(!IO_URING_CHECK_VERSION(2, 15)); // true means older
 namespace {
 
 constexpr unsigned kSetupFlags =
-  IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE;
+  IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE |
+  IORING_SETUP_R_DISABLED;
 constexpr unsigned kFeatures = IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG | IORING_FEAT_FAST_POLL | IORING_FEAT_POLL_32BITS;
 constexpr unsigned short kBufferGroup = 0;
 
@@ -297,27 +300,51 @@ bool runs_filtered()
   return false;
 }
 
+struct Operation {
+  uint8_t number;
+  const char *name;
+};
+// All that a ring ever does. A seccomp filter does not see what is asked of a ring, so the ring itself refuses everything else.
+constexpr Operation kOperations[] = {{IORING_OP_ACCEPT, "ACCEPT"},
+                                     {IORING_OP_RECV, "RECV"},
+                                     {IORING_OP_SEND, "SEND"},
+                                     {IORING_OP_POLL_ADD, "POLL_ADD"},
+                                     {IORING_OP_ASYNC_CANCEL, "ASYNC_CANCEL"}};
+constexpr uint8_t kRegistrations[] = {IORING_REGISTER_SYNC_CANCEL, IORING_UNREGISTER_PBUF_RING}; // once it runs: at its end
+
 // Name of the first operation that the kernel lacks, or null.
 const char *missing_operation(io_uring &ring)
 {
-  static constexpr struct {
-    int number;
-    const char *name;
-  } needed[] = {{IORING_OP_ACCEPT, "ACCEPT"},
-                {IORING_OP_RECV, "RECV"},
-                {IORING_OP_SEND, "SEND"},
-                {IORING_OP_POLL_ADD, "POLL_ADD"},
-                {IORING_OP_ASYNC_CANCEL, "ASYNC_CANCEL"}};
   io_uring_probe *probe = io_uring_get_probe_ring(&ring);
   if (!probe)
     return "PROBE";
   const char *missing = nullptr;
-  for (auto [number, name] : needed) {
+  for (auto [number, name] : kOperations) {
     if (!missing && !io_uring_opcode_supported(probe, number))
       missing = name;
   }
   io_uring_free_probe(probe);
   return missing;
+}
+
+// Of a ring that is not enabled yet. 0 or an errno.
+int restrict_ring(io_uring &ring)
+{
+  std::vector<io_uring_restriction> allowed;
+  for (auto [number, name] : kOperations) {
+    allowed.push_back({});
+    allowed.back().opcode = IORING_RESTRICTION_SQE_OP;
+    allowed.back().sqe_op = number;
+  }
+  for (uint8_t number : kRegistrations) {
+    allowed.push_back({});
+    allowed.back().opcode = IORING_RESTRICTION_REGISTER_OP;
+    allowed.back().register_op = number;
+  }
+  allowed.push_back({});
+  allowed.back().opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
+  allowed.back().sqe_flags = IOSQE_BUFFER_SELECT;
+  return -io_uring_register_restrictions(&ring, allowed.data(), static_cast<unsigned>(allowed.size()));
 }
 
 Result<void> UringEngine::open(std::string &reason)
@@ -342,6 +369,11 @@ Result<void> UringEngine::open(std::string &reason)
     return NtStatus::NotSupported;
   }
   TRY(make_receive_buffers(reason));
+  restrict_ring(m_ring); // where it cannot be, try_restricted_ring() tells
+  if (int error = -io_uring_enable_rings(&m_ring)) {
+    reason = fmt::format("io_uring cannot be enabled: {}", std::strerror(error));
+    return status_from_errno(error);
+  }
   m_wake_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (m_wake_event < 0) {
     reason = fmt::format("cannot make an eventfd: {}", std::strerror(errno));
@@ -433,6 +465,51 @@ Result<std::unique_ptr<IoEngine>> make_uring_engine(const UringSettings &setting
   auto engine = std::make_unique<UringEngine>(settings);
   TRY(engine->open(reason));
   return std::unique_ptr<IoEngine>(std::move(engine));
+}
+
+uint32_t uring_operations()
+{
+  return static_cast<uint32_t>(std::size(kOperations));
+}
+
+// Completes with 0 where it is allowed.
+static int try_nop(io_uring &ring)
+{
+  io_uring_sqe *entry = io_uring_get_sqe(&ring);
+  io_uring_cqe *completion = nullptr;
+  io_uring_prep_nop(entry);
+  int error = -io_uring_submit_and_wait(&ring, 1);
+  if (error > 0)
+    return error;
+  if (io_uring_peek_cqe(&ring, &completion) != 0)
+    return EIO;
+  error = -completion->res;
+  io_uring_cqe_seen(&ring, completion);
+  return error;
+}
+
+Result<void> try_restricted_ring(std::string &reason)
+{
+  io_uring ring{};
+  io_uring_params parameters{};
+  parameters.flags = kSetupFlags & ~IORING_SETUP_CQSIZE;
+  if (int error = -io_uring_queue_init_params(1, &ring, &parameters)) {
+    reason = describe_uring_failure(error, first_line("/proc/sys/kernel/io_uring_disabled"), runs_filtered());
+    return status_from_errno(error);
+  }
+  int error = restrict_ring(ring);
+  if (error)
+    reason = fmt::format("the kernel does not limit a ring to its operations: {}", std::strerror(error));
+  else if ((error = -io_uring_enable_rings(&ring)))
+    reason = fmt::format("a limited ring cannot be enabled: {}", std::strerror(error));
+  else if (try_nop(ring) != EACCES) {
+    reason = "a limited ring does what it should refuse";
+    error = EIO;
+  }
+  io_uring_queue_exit(&ring);
+  if (error)
+    return status_from_errno(error);
+  return {};
 }
 
 }

@@ -18,6 +18,11 @@ struct UringSettings {
 // On the thread that will run it. On failure reason is a sentence that names the cause and, where there is one, the remedy.
 Result<std::unique_ptr<IoEngine>> make_uring_engine(const UringSettings &settings, std::string &reason);
 
+// A ring of an engine does the engine's operations and no others, whoever asks it: so many.
+uint32_t uring_operations();
+// Whether this kernel keeps such a ring to them: makes one, and asks it for another. When it does not, engines work without.
+Result<void> try_restricted_ring(std::string &reason);
+
 // Why io_uring_setup failed. disabled: what /proc/sys/kernel/io_uring_disabled says, empty when there is no such file
 // (before Linux 6.6); filtered: the process runs under a seccomp filter.
 std::string describe_uring_failure(int error, const std::string &disabled, bool filtered);

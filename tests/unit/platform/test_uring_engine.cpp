@@ -8,10 +8,13 @@
 #include <deque>
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <filesystem>
 #include <functional>
+#include <linux/io_uring.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <thread>
 #include <unistd.h>
 
@@ -562,4 +565,24 @@ TEST_CASE_FIXTURE(Fixture, "a kick eventfd that its client has filled does no ha
   CHECK(run_until([&] { return poll.results.size() > before; }));
   engine->cancel(poll);
   REQUIRE(run_until([&] { return !poll.is_in_flight(); }));
+}
+
+TEST_CASE("an engine's ring takes no other operation, from nobody")
+{
+  std::string reason;
+  REQUIRE_MESSAGE(try_restricted_ring(reason), reason);
+  CHECK(uring_operations() == 5);
+  auto engine = make_uring_engine({.submission_entries = 16, .completion_entries = 64, .receive_buffers = 2}, reason);
+  REQUIRE_MESSAGE(engine, reason);
+  int ring = -1;
+  for (auto &entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code error;
+    if (std::filesystem::read_symlink(entry.path(), error) == "anon_inode:[io_uring]")
+      ring = std::stoi(entry.path().filename());
+  }
+  REQUIRE(ring >= 0);
+  // Only an enabled ring with limits of its own says EACCES.
+  int files[] = {-1};
+  CHECK(syscall(SYS_io_uring_register, ring, IORING_REGISTER_FILES, files, 1) == -1);
+  CHECK(errno == EACCES);
 }
