@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What nobody who has got hold of the daemon may be able to do, tried: each attempt in a child of its own, from inside the sandbox that
+// the daemon would have. Called by `httpsysd --check-sandbox` and by tests, in a process with one thread.
+#pragma once
+#include "kernel/platform/linux/sandbox.h"
+#include <string>
+#include <vector>
+
+namespace httpsys::platform {
+
+struct AttemptResult {
+  enum class Outcome { Refused, Done, NotTried };
+  std::string what; // "run a program"
+  Outcome outcome = Outcome::Done;
+  std::string detail; // unless refused
+};
+
+// sandbox: prepared, not entered. inside false: tries the same without it, to tell what it is good for.
+std::vector<AttemptResult> try_forbidden_things(const Sandbox &sandbox, bool inside = true);
+// "WHAT: refused", "WHAT: NOT REFUSED: DETAIL", "WHAT: not tried: DETAIL".
+std::string describe_attempt(const AttemptResult &result);
+
+}
