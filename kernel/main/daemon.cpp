@@ -101,8 +101,9 @@ static http::Settings http_settings(const Config &config)
 Result<void> Daemon::prepare(std::string &reason)
 {
   TRY(platform::check_socket_path(m_options.socket_path, reason));
-  TRY(platform::make_folder(platform::parent_folder(m_options.socket_path), 0755, reason));
+  TRY(m_sandbox.prepare({m_options.state_folder, m_options.socket_path, m_options.user}, reason));
   TRY(platform::lock_socket(m_options.socket_path, reason)); // held until the process ends
+  m_has_lock = true;
   auto seals = mm::SharedRegion::self_test();
   if (seals.is_error())
     reason = "the kernel lets a client write what memfd seals should protect; Linux 6.1 or later is needed";
@@ -110,6 +111,14 @@ Result<void> Daemon::prepare(std::string &reason)
   int signals = TRY(platform::make_signal_descriptor(reason));
   m_signals = std::make_unique<SignalWatch>(*this, signals);
   platform::raise_descriptor_limit();
+  platform::raise_lock_limit();
+  m_manager = platform::connect_service_manager();
+  // Named last, when the state is loaded. Its owner and group are what only uid 0 can give it.
+  m_listener = TRY(platform::system().listen_control(m_options.socket_path, reason));
+  TRY(m_sandbox.give_control_socket(reason));
+  // From here on nothing needs a right that goes with it, and no other thread runs yet that would keep its own.
+  TRY(m_sandbox.enter(reason));
+  se::set_daemon_uid(platform::user_id());
   return {};
 }
 
@@ -140,14 +149,16 @@ int Daemon::run(std::string &reason)
   static platform::LinuxSystem system;
   platform::set_system(system);
   platform::make_undumpable();
-  se::set_daemon_uid(platform::user_id());
   http::set_settings(http_settings(m_config));
   register_layers();
   io::register_admin([](std::vector<std::string> words, std::vector<io::AdminFile> files, io::AdminAnswer answer) {
     s_daemon->administrate(std::move(words), std::move(files), std::move(answer));
   });
-  if (prepare(reason).is_error() || start_cores(reason).is_error())
+  if (prepare(reason).is_error() || start_cores(reason).is_error()) {
+    if (m_has_lock)
+      platform::remove_control_socket(m_options.socket_path);
     return 1;
+  }
   platform::LogWriter log_writer(fileno(stderr));
   s_log_writer = &log_writer;
   set_log_sink([](LogKind kind, std::string line) { s_log_writer->write(kind, std::move(line)); });
@@ -168,6 +179,7 @@ void Daemon::load_store()
   std::string reason;
   if (m_store.load(m_options.state_folder, reason).is_error())
     return finished(1, reason);
+  m_sandbox.limit_calls(); // every thread that there is, and those to come
   auto bindings = m_store.bindings();
   m_cores->run_on(0, [this, bindings] { http::publish_tls_bindings(bindings, [this] { open_for_clients(); }); });
 }
@@ -175,9 +187,6 @@ void Daemon::load_store()
 void Daemon::open_for_clients()
 {
   std::string reason;
-  auto listener = platform::system().listen_control(m_options.socket_path, reason);
-  if (listener.is_error())
-    return finished(1, reason);
   m_signals->start();
   net::ListenerSet::instance().start(http::Connection::accept);
   io::SessionManager::Settings settings;
@@ -185,11 +194,20 @@ void Daemon::open_for_clients()
   settings.daemon_uid = platform::user_id();
   settings.daemon_pid = platform::process_id();
   settings.fill_stats = fill_stats;
-  io::SessionManager::instance().start(*listener, settings);
+  io::SessionManager::instance().start(m_listener, settings);
   if (platform::publish_control_socket(m_options.socket_path, reason).is_error())
     return stop_serving(1, reason);
+  log_sandbox();
   log("ready: {} cores, control socket {}, state in {}", m_cores->count(), m_options.socket_path, m_options.state_folder);
-  platform::notify_service_manager("READY=1");
+  platform::notify_service_manager(m_manager, "READY=1");
+}
+
+void Daemon::log_sandbox()
+{
+  for (const auto &layer : m_sandbox.layers()) {
+    if (layer.state == platform::SandboxLayer::State::Absent || layer.state == platform::SandboxLayer::State::LeftOut)
+      log("sandbox: {}", describe_layer(layer));
+  }
 }
 
 void Daemon::administrate(std::vector<std::string> words, std::vector<io::AdminFile> files, io::AdminAnswer answer)
@@ -217,7 +235,7 @@ void Daemon::begin_shutdown()
     return;
   log("ending: no new connections and sessions, up to {} s for requests under way",
       static_cast<double>(m_config.timeouts.shutdown) / 1000);
-  platform::notify_service_manager("STOPPING=1");
+  platform::notify_service_manager(m_manager, "STOPPING=1");
   net::ListenerSet::instance().close_all([] {});
   io::SessionManager::instance().drain();
   for (ke::CoreId core = 0; core < m_cores->count(); core++)

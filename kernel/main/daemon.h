@@ -7,6 +7,7 @@
 #include "kernel/ke/core.h"
 #include "kernel/main/config.h"
 #include "kernel/main/options.h"
+#include "kernel/platform/linux/sandbox.h"
 #include <condition_variable>
 #include <mutex>
 #include <string>
@@ -29,6 +30,7 @@ private:
   // Helper thread: the configuration store; then core 0: sessions and ports; then the socket gets its name.
   void load_store();
   void open_for_clients();
+  void log_sandbox();
   void begin_shutdown();
   void finish_shutdown() { stop_serving(0, {}); }
   void stop_serving(int status, std::string reason);
@@ -37,6 +39,10 @@ private:
 
   const Options &m_options;
   const Config &m_config;
+  platform::Sandbox m_sandbox; // first thread, then helper thread, then core 0
+  bool m_has_lock = false;
+  int m_manager = -1;  // the service manager's socket
+  int m_listener = -1; // the control socket, without its name yet
   ke::Cores *m_cores = nullptr;
   cm::Store m_store; // helper thread
   std::unique_ptr<SignalWatch> m_signals;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include "kernel/main/check_sandbox.h"
 #include "kernel/main/config.h"
 #include "kernel/main/daemon.h"
 #include "kernel/main/options.h"
@@ -24,6 +25,15 @@ int main(int argc, char **argv)
   if (parsed.options->check_config) {
     std::fputs(main::config_text(*loaded).c_str(), stdout);
     return 0;
+  }
+  if (parsed.options->check_sandbox) {
+    std::string report;
+    reason.clear(); // a configuration that is missing by default
+    const int code = main::check_sandbox(*parsed.options, report, reason);
+    std::fputs(report.c_str(), stdout);
+    if (!reason.empty())
+      std::fprintf(stderr, "httpsysd: %s\n", reason.c_str());
+    return code;
   }
   main::Daemon daemon(*parsed.options, loaded->config);
   int status = daemon.run(reason);

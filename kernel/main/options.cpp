@@ -19,8 +19,10 @@ Usage: httpsysd [OPTION]...
   --config FILE      configuration, TOML (default: /etc/httpsys/httpsys.toml, built-in values if that is missing)
   --socket PATH      control socket, at most 107 bytes (default: $HTTPSYS_SOCKET, else /run/httpsys/httpsys.sock)
   --state-dir DIR    certificates and bindings, made if missing (default: /var/lib/httpsys)
+  --user NAME        who it becomes when uid 0 starts it (default: httpsys if there is such a user, else it stays uid 0)
   --cores N          threads that serve connections, 1 to 256 (default: one for each CPU that it may use)
   --check-config     read the configuration, print every value and where it came from, and exit 0 or 1
+  --check-sandbox    say which rights it would give up, try from inside what is forbidden, and exit 0 or 1
   --version          print version and build, and exit
   --help             print this, and exit
 
@@ -29,14 +31,16 @@ It stays in the foreground and logs to stderr. SIGTERM ends it when the requests
 Example: httpsysd --socket /tmp/h.sock --state-dir /tmp/h.state --cores 1
 )";
 
-enum OptionCode { kConfig = 256, kSocket, kStateFolder, kCores, kCheckConfig, kVersion, kHelpOption };
+enum OptionCode { kConfig = 256, kSocket, kStateFolder, kUser, kCores, kCheckConfig, kCheckSandbox, kVersion, kHelpOption };
 
 constexpr option kOptions[] = {
     {"config", required_argument, nullptr, kConfig},
     {"socket", required_argument, nullptr, kSocket},
     {"state-dir", required_argument, nullptr, kStateFolder},
+    {"user", required_argument, nullptr, kUser},
     {"cores", required_argument, nullptr, kCores},
     {"check-config", no_argument, nullptr, kCheckConfig},
+    {"check-sandbox", no_argument, nullptr, kCheckSandbox},
     {"version", no_argument, nullptr, kVersion},
     {"help", no_argument, nullptr, kHelpOption},
     {nullptr, 0, nullptr, 0},
@@ -70,7 +74,7 @@ bool read_cores(std::string_view text, uint32_t &cores)
 // Whether the value can be; else the sentence.
 bool take_value(int code, const char *value, Options &options, std::string &sentence)
 {
-  static constexpr const char *names[] = {"--config", "--socket", "--state-dir", "--cores"};
+  static constexpr const char *names[] = {"--config", "--socket", "--state-dir", "--user", "--cores"};
   if (*value == 0) {
     sentence = fmt::format("{} needs a value that is not empty", names[code - kConfig]);
     return false;
@@ -82,6 +86,7 @@ bool take_value(int code, const char *value, Options &options, std::string &sent
     return true;
   case kSocket: options.socket_path = value; return true;
   case kStateFolder: options.state_folder = value; return true;
+  case kUser: options.user = value; return true;
   default:
     if (read_cores(value, options.cores))
       return true;
@@ -109,6 +114,7 @@ ParsedOptions parse_options(int argc, char **argv, const char *socket_environmen
     case kHelpOption: return {std::nullopt, 0, kHelp, ""};
     case kVersion: return {std::nullopt, 0, fmt::format("httpsysd {}\n{}\n", HTTPSYS_VERSION, HTTPSYS_BUILD_FACTS), ""};
     case kCheckConfig: options.check_config = true; break;
+    case kCheckSandbox: options.check_sandbox = true; break;
     case ':': return refuse(2, fmt::format("{} needs a value after it", argv[before]));
     case '?': return unknown_option(argv[before]);
     default:

@@ -13,7 +13,9 @@ struct Options {
   std::string socket_path = "/run/httpsys/httpsys.sock";
   std::string state_folder = "/var/lib/httpsys";
   uint32_t cores = 0; // 0: one for each CPU that the process may use
+  std::optional<std::string> user; // what uid 0 becomes
   bool check_config = false;
+  bool check_sandbox = false;
 };
 
 struct ParsedOptions {

@@ -186,15 +186,17 @@ class Starting(Alone):
 
     def test_service_manager(self):
         """It is told when the socket is there, and when the end begins."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-            manager.bind(f'{self.folder}/notify')
-            manager.settimeout(10 * PATIENCE)
-            daemon = self.daemon(start=False, environment={'NOTIFY_SOCKET': f'{self.folder}/notify'})
-            daemon.spawn()
-            self.assertEqual(manager.recv(100), b'READY=1')
-            self.assertTrue(os.path.exists(daemon.socket))
-            self.assertEqual(daemon.stop(), 0)
-            self.assertEqual(manager.recv(100), b'STOPPING=1')
+        for begin, variable in (('', ''), ('\0', '@')):
+            name = f'{self.folder}/notify'
+            with self.subTest(begin=begin), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+                manager.bind(begin + name)
+                manager.settimeout(10 * PATIENCE)
+                daemon = self.daemon(start=False, environment={'NOTIFY_SOCKET': variable + name})
+                daemon.spawn()
+                self.assertEqual(manager.recv(100), b'READY=1')
+                self.assertTrue(os.path.exists(daemon.socket))
+                self.assertEqual(daemon.stop(), 0)
+                self.assertEqual(manager.recv(100), b'STOPPING=1')
 
     def test_sigterm_at_any_moment(self):
         """Before it listens for the signal it just dies; from then on it ends in order. It never hangs, and leaves no socket."""

@@ -166,23 +166,30 @@ void write_whole(int descriptor, std::string_view text)
   }
 }
 
-void notify_service_manager(const std::string &state)
+int connect_service_manager()
 {
   const char *path = std::getenv("NOTIFY_SOCKET");
   sockaddr_un address{};
   if (!path || (path[0] != '/' && path[0] != '@') || std::strlen(path) >= sizeof address.sun_path)
-    return;
+    return -1;
   address.sun_family = AF_UNIX;
   std::memcpy(address.sun_path, path, std::strlen(path));
   if (path[0] == '@')
     address.sun_path[0] = '\0'; // an abstract name
   const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + std::strlen(path) + (path[0] == '/'));
   const int socket = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (socket < 0)
-    return;
-  if (sendto(socket, state.data(), state.size(), MSG_NOSIGNAL | MSG_DONTWAIT, reinterpret_cast<sockaddr *>(&address), length) < 0)
+  if (socket >= 0 && connect(socket, reinterpret_cast<sockaddr *>(&address), length) == 0)
+    return socket;
+  log("the service manager cannot be notified: {}", std::strerror(errno));
+  if (socket >= 0)
+    ::close(socket);
+  return -1;
+}
+
+void notify_service_manager(int manager, const std::string &state)
+{
+  if (manager >= 0 && send(manager, state.data(), state.size(), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
     log("the service manager cannot be notified: {}", std::strerror(errno));
-  ::close(socket);
 }
 
 uint64_t raise_descriptor_limit()
@@ -193,6 +200,15 @@ uint64_t raise_descriptor_limit()
   const rlim_t before = limit.rlim_cur;
   limit.rlim_cur = limit.rlim_max;
   return setrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : before;
+}
+
+void raise_lock_limit()
+{
+  rlimit limit{RLIM_INFINITY, RLIM_INFINITY};
+  if (setrlimit(RLIMIT_MEMLOCK, &limit) == 0 || getrlimit(RLIMIT_MEMLOCK, &limit) != 0)
+    return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_MEMLOCK, &limit);
 }
 
 void make_undumpable()

@@ -31,11 +31,15 @@ std::optional<int> take_signal(int signal_descriptor);
 // All of the text, however long that takes; what can't be written is given up.
 void write_whole(int descriptor, std::string_view text);
 
-// sd_notify(3): "READY=1", "STOPPING=1". No effect without NOTIFY_SOCKET in the environment. Never waits: a manager that does not read is
-// not told, and the log says so.
-void notify_service_manager(const std::string &state);
+// A socket that is connected to NOTIFY_SOCKET, so that telling needs no name later; -1 when the environment has none, or nobody listens,
+// which the log says.
+int connect_service_manager();
+// sd_notify(3): "READY=1", "STOPPING=1". No effect with -1. Never waits: a manager that does not read is not told, and the log says so.
+void notify_service_manager(int manager, const std::string &state);
 // Raises the number of descriptors to the hard limit; returns what holds now.
 uint64_t raise_descriptor_limit();
+// Memory that may be locked: all of it where the process may say so, else up to the hard limit. Rings count too once CAP_IPC_LOCK is gone.
+void raise_lock_limit();
 // No core file, no ptrace by our own uid: the memory holds private keys (trust rule T11).
 void make_undumpable();
 

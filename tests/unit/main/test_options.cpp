@@ -28,7 +28,9 @@ TEST_CASE("without options everything has its default")
   CHECK(parsed.options->socket_path == "/run/httpsys/httpsys.sock");
   CHECK(parsed.options->state_folder == "/var/lib/httpsys");
   CHECK(parsed.options->cores == 0);
+  CHECK(!parsed.options->user);
   CHECK(!parsed.options->check_config);
+  CHECK(!parsed.options->check_sandbox);
   CHECK(parsed.exit_code == 0);
 }
 
@@ -36,8 +38,9 @@ TEST_CASE("each option sets its value, in both spellings")
 {
   for (const auto &words :
        {std::vector<std::string>{"--config", "c", "--socket", "s", "--state-dir", "d", "--cores", "2",
-                                 "--check-config"},
-        std::vector<std::string>{"--check-config", "--cores=2", "--state-dir=d", "--socket=s", "--config=c"}}) {
+                                 "--user", "u", "--check-config", "--check-sandbox"},
+        std::vector<std::string>{"--check-sandbox", "--check-config", "--user=u", "--cores=2", "--state-dir=d",
+                                 "--socket=s", "--config=c"}}) {
     ParsedOptions parsed = parse(words);
     REQUIRE(parsed.options);
     CHECK(parsed.options->config_path == "c");
@@ -45,7 +48,9 @@ TEST_CASE("each option sets its value, in both spellings")
     CHECK(parsed.options->socket_path == "s");
     CHECK(parsed.options->state_folder == "d");
     CHECK(parsed.options->cores == 2);
+    CHECK(parsed.options->user == "u");
     CHECK(parsed.options->check_config);
+    CHECK(parsed.options->check_sandbox);
   }
 }
 
@@ -63,7 +68,8 @@ TEST_CASE("help and version go to stdout and end well")
   CHECK(help.exit_code == 0);
   CHECK(help.error.empty());
   for (const char *option :
-       {"--config FILE", "--socket PATH", "--state-dir DIR", "--cores N", "--check-config", "--version", "--help",
+       {"--config FILE", "--socket PATH", "--state-dir DIR", "--user NAME", "--cores N", "--check-config",
+        "--check-sandbox", "--version", "--help",
         "/etc/httpsys/httpsys.toml", "/run/httpsys/httpsys.sock", "/var/lib/httpsys", "Example: "})
     CHECK(help.out.find(option) != help.out.npos);
   ParsedOptions version = parse({"--version"});
@@ -112,6 +118,7 @@ TEST_CASE("values that cannot be are refused by name")
   CHECK(parse({"--cores", "256"}).options->cores == 256);
   CHECK(parse({"--socket", ""}).error == "--socket needs a value that is not empty");
   CHECK(parse({"--state-dir="}).exit_code == 1);
+  CHECK(parse({"--user="}).error == "--user needs a value that is not empty");
 
   std::string longest = "/" + std::string(106, 's');
   CHECK(parse({"--socket", longest}).options->socket_path == longest);

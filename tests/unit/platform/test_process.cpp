@@ -146,11 +146,14 @@ TEST_CASE_FIXTURE(Folder, "the service manager hears what it asked for")
     const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size() + 1);
     REQUIRE(::bind(manager, reinterpret_cast<sockaddr *>(&address), length) == 0);
     setenv("NOTIFY_SOCKET", ((abstract ? "@" : "") + name).c_str(), 1);
-    notify_service_manager("READY=1");
+    int connected = connect_service_manager();
+    notify_service_manager(connected, "READY=1");
+    ::close(connected);
     char buffer[64];
     CHECK(::recv(manager, buffer, sizeof buffer, MSG_DONTWAIT) == 7);
     unsetenv("NOTIFY_SOCKET");
-    notify_service_manager("READY=1");
+    CHECK(connect_service_manager() == -1);
+    notify_service_manager(-1, "READY=1");
     CHECK(::recv(manager, buffer, sizeof buffer, MSG_DONTWAIT) == -1);
     ::close(manager);
   }
@@ -169,8 +172,10 @@ TEST_CASE_FIXTURE(Folder, "a service manager that does not read holds nobody up"
   static std::vector<std::string> *s_lines;
   s_lines = &lines;
   set_log_sink([](LogKind, std::string line) { s_lines->push_back(std::move(line)); });
+  int connected = connect_service_manager();
   for (int i = 0; i < 10000 && lines.empty(); i++) // net.unix.max_dgram_qlen is 10 to 512
-    notify_service_manager("READY=1");
+    notify_service_manager(connected, "READY=1");
+  ::close(connected);
   set_log_sink(nullptr);
   unsetenv("NOTIFY_SOCKET");
   ::close(manager);
@@ -178,7 +183,7 @@ TEST_CASE_FIXTURE(Folder, "a service manager that does not read holds nobody up"
   CHECK(lines[0].find("cannot be notified") != std::string::npos);
 }
 
-TEST_CASE("the process gets all descriptors that it may have, and no core file")
+TEST_CASE("the process gets all descriptors and locked memory that it may have, and no core file")
 {
   CHECK(in_child([] {
     rlimit limit{};
@@ -186,6 +191,14 @@ TEST_CASE("the process gets all descriptors that it may have, and no core file")
     limit.rlim_cur = 64;
     setrlimit(RLIMIT_NOFILE, &limit);
     if (raise_descriptor_limit() != limit.rlim_max)
+      return 1;
+    getrlimit(RLIMIT_MEMLOCK, &limit);
+    const rlim_t hard = limit.rlim_max;
+    limit.rlim_cur = 4096;
+    setrlimit(RLIMIT_MEMLOCK, &limit);
+    raise_lock_limit();
+    getrlimit(RLIMIT_MEMLOCK, &limit);
+    if (limit.rlim_cur != limit.rlim_max || limit.rlim_max < hard)
       return 1;
     make_undumpable();
     return prctl(PR_GET_DUMPABLE);

@@ -1,0 +1,279 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the daemon has given up when it serves, seen from outside (/proc), and what --check-sandbox says and tries. All other tests of the
+daemon run in the same sandbox: it has no switch."""
+
+import os
+import pwd
+import re
+import signal
+import socket
+import sys
+import unittest
+
+import certificates
+import harness
+from application import ApiTest
+from test_daemon import Alone, mode_of, program
+
+IS_ROOT = os.getuid() == 0
+NOBODY = pwd.getpwnam('nobody')
+BIND = 1 << 10   # CAP_NET_BIND_SERVICE
+LAYERS = ['user', 'capabilities', 'no_new_privs', 'non-dumpable', 'Landlock', 'io_uring', 'locked keys', 'seccomp']
+ATTEMPTS = [
+    'read /etc/shadow', 'write /etc/passwd', 'make a file in /tmp', 'write the state folder as another user', 'run a program',
+    'start a process', 'trace another process', "read another process's memory", "open another process's memory", 'signal another process',
+    'connect by TCP', 'make a packet socket', 'make a raw socket', 'raise a capability', 'become uid 0', 'make memory executable',
+    'make another io_uring', 'use another operation of its io_uring', 'load a BPF object', 'make a file system to mount',
+    'change the root folder', "make a key in the kernel's keyring"]
+# System call, error, words: runs the words with the call answered by the error.
+WITHOUT_CALL = '''
+import ctypes, os, struct, sys
+call, error = map(int, sys.argv[1:3])
+program = struct.pack('=' + 'HBBI' * 4, 0x20, 0, 0, 0, 0x15, 0, 1, call, 6, 0, 0, 0x50000 | error, 6, 0, 0, 0x7fff0000)
+code = ctypes.create_string_buffer(program, len(program))
+rules = ctypes.create_string_buffer(struct.pack('@HP', 4, ctypes.addressof(code)))
+libc = ctypes.CDLL(None, use_errno=True)
+for words in ((38, 1, 0, 0, 0), (22, 2, ctypes.c_void_p(ctypes.addressof(rules)), 0, 0)):
+    if libc.prctl(*words) != 0:
+        sys.exit(os.strerror(ctypes.get_errno()))
+os.execv(sys.argv[3], sys.argv[3:])
+'''
+LANDLOCK_CREATE_RULESET, ENOSYS = 444, 38   # the number is the same everywhere
+without_sanitizer = unittest.skipUnless(os.environ.get('HTTPSYS_SANITIZE', 'none') == 'none',
+                                        'builds with a sanitizer leave seccomp, Landlock and capabilities out')
+as_root = unittest.skipUnless(IS_ROOT, 'only uid 0 can become another user')
+
+
+def threads_of(pid):
+    """The status of each thread, as a dict."""
+    found = []
+    for thread in os.listdir(f'/proc/{pid}/task'):
+        with open(f'/proc/{pid}/task/{thread}/status', encoding='utf-8') as file:
+            found.append(dict(line.rstrip('\n').split(':\t', 1) for line in file))
+    return found
+
+
+def privileged_port():
+    """One below 1024 on which nothing listens."""
+    for port in range(1023, 600, -1):
+        with socket.socket() as probe:
+            try:
+                probe.bind(('127.0.0.1', port))
+                return port
+            except OSError:
+                pass
+    raise AssertionError('no port below 1024 is free')
+
+
+class Check(Alone):
+    def setUp(self):
+        super().setUp()
+        self.socket, self.state = f'{self.folder}/s', f'{self.folder}/state'
+
+    def check(self, *words, status=0, prefix=()):
+        """The layers and the attempts that it lists, each name with what follows it."""
+        process = self.httpsysd('--socket', self.socket, '--state-dir', self.state, '--check-sandbox', *words, status=status,
+                                prefix=prefix)
+        self.assertEqual(process.stderr.text(), '')
+        lines = [tuple(line.split(': ', 1)) for line in process.stdout.text().splitlines()]
+        self.assertEqual([name for name, _ in lines], LAYERS + ATTEMPTS, process.describe())
+        return dict(lines[:len(LAYERS)]), dict(lines[len(LAYERS):])
+
+    @without_sanitizer
+    def test_report(self):
+        layers, attempts = self.check()
+        for layer, pattern in [
+                ('user', 'off: it stays uid 0: |on, uid ' if IS_ROOT else f'on, uid {os.getuid()}, as it was started'),
+                ('capabilities', 'on, (CAP_NET_BIND_SERVICE alone|none)'), ('no_new_privs', 'on$'), ('non-dumpable', 'on$'),
+                ('Landlock', r'on, ABI \d+: files|off: '), ('io_uring', 'on, 5 operations allowed$'), ('locked keys', 'partly: '),
+                ('seccomp', r'on, \d+ system calls allowed$')]:
+            self.assertRegex(layers[layer], f'^(?:{pattern})')
+        if not IS_ROOT:
+            self.assertRegex(attempts.pop('write the state folder as another user'), '^not tried: ')
+        self.assertEqual(set(attempts.values()), {'refused'}, attempts)
+        self.assertEqual(os.listdir(self.folder), ['state'])   # it has taken no lock and made no socket
+
+    @without_sanitizer
+    def test_beside_a_daemon(self):
+        self.daemon()
+        self.check()
+
+    @without_sanitizer
+    def test_a_layer_is_missing(self):
+        """It is named, by the check and by the daemon, which works; what only this layer refuses can be done, and the check says so."""
+        prefix = [sys.executable, '-c', WITHOUT_CALL, LANDLOCK_CREATE_RULESET, ENOSYS]
+        layers, attempts = self.check(status=1, prefix=prefix)
+        self.assertEqual(layers['Landlock'], 'off: the kernel has none')
+        self.assertEqual(attempts['make a file in /tmp'], 'NOT REFUSED: it was done')
+        self.assertEqual(attempts['run a program'], 'refused')
+        process = harness.Process([*prefix, program('kernel/main/httpsysd'), '--socket', f'{self.folder}/s', '--state-dir',
+                                   f'{self.folder}/state'])
+        self.addCleanup(process.kill)
+        process.expect('^httpsysd: sandbox: Landlock: off: the kernel has none$', stream='stderr')
+        process.expect('^httpsysd: ready', stream='stderr')
+        process.signal(signal.SIGTERM)
+        self.assertEqual(process.wait(), 0)
+
+    @without_sanitizer
+    @as_root
+    def test_default_user(self):
+        """A user httpsys: in a /etc/passwd that this test alone sees."""
+        file = f'{self.folder}/passwd'
+        with open(file, 'w', encoding='ascii') as passwd:
+            passwd.write('root:x:0:0::/:/bin/sh\nhttpsys:x:64999:64998::/:/bin/false\n')
+        prefix = ['unshare', '--mount', 'sh', '-c', 'mount --bind "$0" /etc/passwd && exec "$@"', file]
+        if self.run_program(*prefix, 'true').status != 0:
+            self.skipTest('nobody may make mounts here')
+        os.chmod(self.folder, 0o711)
+        os.mkdir(f'{self.folder}/run', 0o755)
+        self.socket, self.state = f'{self.folder}/run/s', f'{self.folder}/lib/state'
+        layers, attempts = self.check(prefix=prefix)
+        self.assertEqual(layers['user'], 'on, uid 64999 (httpsys)')
+        self.assertEqual(set(attempts.values()), {'refused'}, attempts)
+        for path in (os.path.dirname(self.socket), self.state):
+            self.assertEqual((os.stat(path).st_uid, os.stat(path).st_gid), (64999, 64998), path)
+        layers, _attempts = self.check('--user', 'root', prefix=prefix)
+        self.assertEqual(layers['user'], 'off: it stays uid 0, as --user wants')
+
+    @without_sanitizer
+    @as_root
+    def test_another_user(self):
+        layers, attempts = self.check('--user', 'nobody')
+        self.assertEqual(layers['user'], f'on, uid {NOBODY.pw_uid} (nobody)')
+        self.assertEqual(set(attempts.values()), {'refused'}, attempts)
+        self.assertEqual(os.stat(f'{self.folder}/state').st_uid, NOBODY.pw_uid)
+
+
+class UserOption(Alone):
+    def words(self, *more):
+        return ['--socket', f'{self.folder}/s', '--state-dir', f'{self.folder}/state', *more]
+
+    def test_no_such_user(self):
+        self.refused('there is no user "no-such-user"', *self.words('--user', 'no-such-user'))
+        self.assertFalse(os.path.exists(f'{self.folder}/state'))
+
+    @unittest.skipIf(IS_ROOT, 'for other users than root')
+    def test_not_started_as_root(self):
+        self.refused('only uid 0 can start httpsysd as "root"', *self.words('--user', 'root'))
+
+    @as_root
+    def test_state_of_somebody_else(self):
+        self.daemon().stop()
+        self.refused(f'/state" belongs to uid 0, httpsysd is to run as nobody.*chown -R nobody {self.folder}/state',
+                     *self.words('--user', 'nobody'))
+
+    @as_root
+    def test_state_out_of_reach(self):
+        os.mkdir(f'{self.folder}/run')
+        os.mkdir(f'{self.folder}/closed', 0o700)
+        os.chmod(self.folder, 0o755)
+        self.refused(f'the user nobody may not write into "{self.folder}/closed/state", the state folder: .*--state-dir',
+                     '--socket', f'{self.folder}/run/s', '--state-dir', f'{self.folder}/closed/state', '--user', 'nobody')
+
+    @as_root
+    def test_folder_of_somebody_else(self):
+        """Others' files are in it, so it is not ours to give away."""
+        with open(f'{self.folder}/other', 'w', encoding='ascii'):
+            pass
+        self.refused(f'the user nobody may not write into "{self.folder}"', *self.words('--user', 'nobody'))
+        self.assertEqual(os.stat(self.folder).st_uid, 0)
+        self.assertEqual(os.listdir(self.folder), ['other'])
+
+
+class Serving(ApiTest):
+    def uid(self):
+        return os.getuid()
+
+    @without_sanitizer
+    def test_every_thread(self):
+        port, _application = self.start_https('event')
+        with self.connect(port) as connection:
+            self.assertEqual(self.ask(connection, '/request')['tls'], 1)
+        threads = threads_of(self.daemon.process.pid)
+        self.assertGreaterEqual(len(threads), 3 + harness.cores())
+        for thread in threads:
+            self.assertEqual((thread['NoNewPrivs'], thread['Seccomp']), ('1', '2'), thread['Name'])
+            self.assertEqual(thread['Uid'].split(), [str(self.uid())] * 4)
+            sets = {name: int(thread[f'Cap{name}'], 16) for name in ('Inh', 'Prm', 'Eff', 'Bnd', 'Amb')}
+            self.assertIn((sets['Prm'], sets['Eff']), ((0, 0), (BIND, BIND)))
+            self.assertEqual((sets['Inh'], sets['Amb']), (0, 0))
+            if IS_ROOT:
+                self.assertEqual(sets['Bnd'], 0)
+                self.assertEqual(sets['Eff'], BIND)
+
+    def test_no_process_of_its_user_looks_inside(self):
+        self.assertEqual(os.stat(f'/proc/{self.daemon.process.pid}/mem').st_uid, 0)
+
+    @unittest.skipUnless(IS_ROOT, 'needs a port below 1024')
+    def test_port_below_1024(self):
+        port = privileged_port()
+        self.import_server(f'127.0.0.1:{port}')
+        self.start('event', f'https://localhost:{port}/')
+        with self.connect(port) as connection:
+            self.assertEqual(self.ask(connection, '/request')['tls'], 1)
+
+    def test_administration(self):
+        """Certificates, keys and bindings are written, replaced and removed; they outlive the daemon."""
+        port, _application = self.start_https('event')
+        self.import_authority(with_crl=True)
+        self.ctl('update', 'sslcert', f'ipport=127.0.0.1:{port}', f'certhash={self.import_certificate(self.certificates.server_rsa)}',
+                 f'appid={harness.APPID}')
+        for folder, _folders, names in os.walk(self.daemon.state):
+            for name in names:
+                path = os.path.join(folder, name)
+                self.assertEqual((mode_of(path), os.stat(path).st_uid), (0o600, self.uid()), path)
+        before = self.ctl('show', 'sslcert')
+        self.assertEqual(self.daemon.stop(), 0)
+        self.assertFalse(os.path.exists(self.daemon.socket))
+        self.daemon.start()
+        self.assertEqual(self.ctl('show', 'sslcert'), before)
+        self.start('event', f'https://localhost:{port}/')
+        with self.connect(port) as connection:
+            self.assertEqual(self.ask(connection, '/request')['tls'], 1)
+        self.ctl('delete', 'sslcert', f'ipport=127.0.0.1:{port}')
+
+    def test_named_queue(self):
+        port = harness.free_port()
+        self.start('event', f'http://localhost:{port}/', queue='sandboxed')
+        worker = self.start('event', queue='sandboxed', role='open')
+        with self.connect(port, plain=True) as connection:
+            for _ in range(4):
+                self.assertEqual(self.ask(connection, '/request')['tls'], 0)
+        worker.kill()
+        with self.connect(port, plain=True) as connection:
+            self.assertEqual(self.ask(connection, '/request')['tls'], 0)
+        self.assertNotRegex(self.daemon.log(), 'not permitted|ermission denied')
+
+
+class ServingAsNobody(Serving):
+    """Started by root, with another user to be."""
+    arguments = ('--user', 'nobody')
+
+    @classmethod
+    def setUpClass(cls):
+        if not IS_ROOT:
+            raise unittest.SkipTest('only uid 0 can become another user')
+        super().setUpClass()
+
+    def uid(self):
+        return NOBODY.pw_uid
+
+    def test_owners(self):
+        for path in (self.daemon.folder, self.daemon.state, self.daemon.socket, self.daemon.socket + '.lock'):
+            self.assertEqual(os.stat(path).st_uid, NOBODY.pw_uid, path)
+
+    def test_its_uid_administers(self):
+        """Uid 0 and the uid that it has become, nobody else."""
+        copy = f'{self.daemon.folder}/ctl'
+        with open(program('tools/httpsysctl'), 'rb') as source, open(copy, 'wb') as target:
+            target.write(source.read())
+        os.chmod(copy, 0o755)
+        for uid, status in ((NOBODY.pw_uid, 0), (NOBODY.pw_uid - 1, 4)):
+            process = harness.Process(['setpriv', '--reuid', uid, '--regid', NOBODY.pw_gid, '--clear-groups', copy, '--socket',
+                                       self.daemon.socket, 'show', 'cert'], limit=20)
+            self.assertEqual(process.wait(25), status, process.describe())
+
+
+if __name__ == '__main__':
+    harness.main()
