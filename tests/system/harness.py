@@ -20,6 +20,7 @@ as every application does after each test. meson sets HTTPSYS_BUILD (the build f
 HTTPSYS_BUILD=build tests/system/test_x.py -v [Class.test]."""
 
 import os
+import pwd
 import random
 import shutil
 import signal
@@ -41,6 +42,11 @@ def build_folder():
 
 def cores():
     return int(os.environ.get('HTTPSYS_CORES', '1'))
+
+
+def own_user():
+    """Words for a daemon: it stays who starts the tests, on a machine with a user httpsys too."""
+    return ['--user', pwd.getpwuid(0).pw_name] if os.getuid() == 0 else []
 
 
 def free_port():
@@ -77,7 +83,7 @@ class Daemon:
         self.folder = folder
         self.socket = os.path.join(folder, 's')
         self.state = os.path.join(folder, 'state')
-        self.arguments = ['--socket', self.socket, '--state-dir', self.state, '--cores', cores(), *arguments]
+        self.arguments = ['--socket', self.socket, '--state-dir', self.state, *own_user(), '--cores', cores(), *arguments]
         if config is not None:
             path = os.path.join(folder, 'httpsys.toml')
             with open(path, 'w', encoding='utf-8') as file:

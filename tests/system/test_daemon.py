@@ -73,7 +73,8 @@ class Alone(unittest.TestCase):
         return process
 
     def httpsysd(self, *words, **options):
-        return self.run_program(program('kernel/main/httpsysd'), *words, **options)
+        user = harness.own_user() if '--socket' in words else []
+        return self.run_program(program('kernel/main/httpsysd'), *user, *words, **options)
 
     def refused(self, pattern, *words, status=1, **options):
         """It says one sentence on stderr and nothing on stdout."""
@@ -94,7 +95,7 @@ class Starting(Alone):
         """Both folders are made, several levels of them; the state is its owner's alone."""
         daemon = self.daemon(start=False)
         daemon.socket, daemon.state = f'{self.folder}/run/deep/s', f'{self.folder}/lib/deep/state'
-        daemon.arguments = ['--socket', daemon.socket, '--state-dir', daemon.state]
+        daemon.arguments = ['--socket', daemon.socket, '--state-dir', daemon.state, *harness.own_user()]
         daemon.start()
         self.assertEqual(mode_of(daemon.state), 0o700)
         self.assertEqual(mode_of(daemon.socket), 0o660)
@@ -156,7 +157,7 @@ class Starting(Alone):
         with open(path, 'w', encoding='ascii'):
             pass
         process = self.run_program(sys.executable, '-c', WITH_SIGTERM_PENDING, program('kernel/main/httpsysd'), '--socket', path,
-                                   '--state-dir', f'{self.folder}/state', status=1)
+                                   '--state-dir', f'{self.folder}/state', *harness.own_user(), status=1)
         self.assertRegex(process.stderr.text(), 'is not a socket')
 
     def test_whoever_sees_the_socket_can_connect(self):
@@ -179,7 +180,7 @@ class Starting(Alone):
         option, variable = f'{self.folder}/option', f'{self.folder}/variable'
         for words, path in ((['--socket', option], option), ([], variable)):
             daemon = self.daemon(start=False, environment={'HTTPSYS_SOCKET': variable})
-            daemon.arguments, daemon.socket = ['--state-dir', daemon.state, *words], path
+            daemon.arguments, daemon.socket = ['--state-dir', daemon.state, *harness.own_user(), *words], path
             daemon.start()
             self.assertEqual([name for name in (option, variable) if os.path.exists(name)], [path])
             self.assertEqual(daemon.stop(), 0)
@@ -232,7 +233,8 @@ class Starting(Alone):
         os.close(ours)
 
     def test_without_io_uring(self):
-        words = [program('kernel/main/httpsysd'), '--socket', f'{self.folder}/s', '--state-dir', f'{self.folder}/state']
+        words = [program('kernel/main/httpsysd'), '--socket', f'{self.folder}/s', '--state-dir', f'{self.folder}/state',
+                 *harness.own_user()]
         for error, pattern in ((errno.EPERM, 'io_uring.*(seccomp filter|kernel.io_uring_disabled)'), (errno.ENOSYS, 'io_uring')):
             process = self.run_program(sys.executable, '-c', WITHOUT_IO_URING, error, *words, status=1)
             self.assertRegex(process.stderr.text(), pattern)

@@ -73,8 +73,8 @@ class Check(Alone):
 
     def check(self, *words, status=0, prefix=()):
         """The layers and the attempts that it lists, each name with what follows it."""
-        process = self.httpsysd('--socket', self.socket, '--state-dir', self.state, '--check-sandbox', *words, status=status,
-                                prefix=prefix)
+        process = self.run_program(program('kernel/main/httpsysd'), '--socket', self.socket, '--state-dir', self.state, '--check-sandbox',
+                                   *words, status=status, prefix=prefix)
         self.assertEqual(process.stderr.text(), '')
         lines = [tuple(line.split(': ', 1)) for line in process.stdout.text().splitlines()]
         self.assertEqual([name for name, _ in lines], LAYERS + ATTEMPTS, process.describe())
@@ -97,18 +97,18 @@ class Check(Alone):
     @without_sanitizer
     def test_beside_a_daemon(self):
         self.daemon()
-        self.check()
+        self.check(*harness.own_user())
 
     @without_sanitizer
     def test_a_layer_is_missing(self):
         """It is named, by the check and by the daemon, which works; what only this layer refuses can be done, and the check says so."""
         prefix = [sys.executable, '-c', WITHOUT_CALL, LANDLOCK_CREATE_RULESET, ENOSYS]
-        layers, attempts = self.check(status=1, prefix=prefix)
+        layers, attempts = self.check(*harness.own_user(), status=1, prefix=prefix)
         self.assertEqual(layers['Landlock'], 'off: the kernel has none')
         self.assertEqual(attempts['make a file in /tmp'], 'NOT REFUSED: it was done')
         self.assertEqual(attempts['run a program'], 'refused')
         process = harness.Process([*prefix, program('kernel/main/httpsysd'), '--socket', f'{self.folder}/s', '--state-dir',
-                                   f'{self.folder}/state'])
+                                   f'{self.folder}/state', *harness.own_user()])
         self.addCleanup(process.kill)
         process.expect('^httpsysd: sandbox: Landlock: off: the kernel has none$', stream='stderr')
         process.expect('^httpsysd: ready', stream='stderr')
