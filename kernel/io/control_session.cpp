@@ -27,6 +27,8 @@ void ChannelParts::make()
     return {};
   }();
   status = made.error();
+  if (made.is_error())
+    ktou = utok = nullptr;
 }
 
 ControlSession::ControlSession(SessionManager::Impl &manager, SessionId id, int socket, platform::PeerCredentials peer)
@@ -191,11 +193,13 @@ void ControlSession::open_channel(uint32_t sequence, const ChannelOpenRequest &o
 
 void ControlSession::parts_made(std::unique_ptr<ChannelParts> parts)
 {
-  if (m_has_ended || parts->status != NtStatus::Success) {
+  m_ktou = std::move(parts->ktou);
+  m_utok = std::move(parts->utok);
+  if (m_has_ended)
+    return release_memory();
+  if (parts->status != NtStatus::Success) {
     m_manager.give_channel_bytes(m_peer.uid, std::exchange(m_channel_bytes, 0));
     m_channel_state = ChannelState::None;
-    if (m_has_ended)
-      return finish_if_empty();
     log(LogKind::Process, "{} gets no channel: its memory could not be made ({})", describe(), status_name(parts->status));
     return send(build_channel_opened(parts->sequence, parts->status, 0, 0));
   }
@@ -208,8 +212,8 @@ void ControlSession::parts_made(std::unique_ptr<ChannelParts> parts)
   birth->geometry = parts->geometry;
   birth->first_index = parts->first_index;
   platform::system().fill_random({reinterpret_cast<uint8_t *>(&birth->first_handle_generation), sizeof birth->first_handle_generation});
-  birth->ktou = parts->ktou;
-  birth->utok = parts->utok;
+  birth->ktou = m_ktou;
+  birth->utok = m_utok;
   birth->kick = parts->kick;
   birth->bell = std::exchange(parts->bell_write, -1);
   ke::Cores::instance().run_on(m_channel.core, [birth = std::move(birth), parts = std::move(parts)]() mutable {
@@ -226,7 +230,7 @@ void ControlSession::channel_born(std::unique_ptr<ChannelParts> parts)
   int kick = std::exchange(parts->kick, -1);
   if (m_has_ended)
     return;
-  const int descriptors[] = {parts->ktou->descriptor(), parts->utok->descriptor(), kick, parts->bell_read};
+  const int descriptors[] = {m_ktou->descriptor(), m_utok->descriptor(), kick, parts->bell_read};
   send(build_channel_opened(parts->sequence, NtStatus::Success, parts->geometry.ktou_bytes, parts->geometry.utok_bytes), descriptors);
 }
 
@@ -304,9 +308,24 @@ void ControlSession::end()
 
 void ControlSession::channel_gone()
 {
+  m_manager.channel_left(m_channel.core);
+  release_memory();
+}
+
+// Up to 512 MiB: the kernel takes tens of milliseconds to free them.
+void ControlSession::release_memory()
+{
+  m_channel_state = ChannelState::Releasing;
+  ke::Cores::instance().run_on_helper([id = m_id, ktou = std::move(m_ktou), utok = std::move(m_utok)]() mutable {
+    ktou = utok = nullptr;
+    ke::Cores::instance().run_on(0, [id] { SessionManager::Impl::memory_released(id); });
+  });
+}
+
+void ControlSession::memory_released()
+{
   m_channel_state = ChannelState::Gone;
   m_manager.give_channel_bytes(m_peer.uid, std::exchange(m_channel_bytes, 0));
-  m_manager.channel_left(m_channel.core);
   finish_if_empty();
 }
 
@@ -315,7 +334,7 @@ void ControlSession::finish_if_empty()
   // Not before its poll has come back: the last reference would be the poll's, on this core.
   if (m_has_ended && !is_in_flight() && m_socket >= 0)
     platform::system().close_control(std::exchange(m_socket, -1));
-  bool has_channel = m_channel_state == ChannelState::Making || m_channel_state == ChannelState::Born;
+  bool has_channel = m_channel_state != ChannelState::None && m_channel_state != ChannelState::Gone;
   if (!m_has_ended || is_in_flight() || m_process.is_in_flight() || has_channel || m_is_finished)
     return;
   m_is_finished = true;

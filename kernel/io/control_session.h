@@ -21,7 +21,7 @@ struct ChannelParts {
 
   ChannelParts() = default;
   ChannelParts(const ChannelParts &) = delete;
-  ~ChannelParts(); // closes what nobody has taken over
+  ~ChannelParts(); // closes what nobody has taken over; not with memory, which is released on the helper thread
   void make();
 };
 
@@ -49,6 +49,7 @@ public:
   // The channel lives on its core.
   void channel_born(std::unique_ptr<ChannelParts> parts);
   void channel_gone();
+  void memory_released();
   void admin_answered(uint32_t sequence, uint32_t win32_code, uint32_t exit_code, const std::string &text);
   // Ends the session when the client does not take it.
   void send(const ControlBytes &bytes, std::span<const int> descriptors = {});
@@ -66,7 +67,7 @@ private:
     ControlSession &m_session;
     int m_process = -1;
   };
-  enum class ChannelState { None, Making, Born, Gone };
+  enum class ChannelState { None, Making, Born, Releasing, Gone };
   void on_complete(const platform::IoResult &result) override;
   void on_timer() override;
   void handle(const platform::ControlPacket &packet);
@@ -75,6 +76,7 @@ private:
   void tell_stats(uint32_t sequence);
   void administer(uint32_t sequence, const AdminRequest &admin, std::span<const uint8_t> packet);
   void break_protocol(const char *how);
+  void release_memory();
   void finish_if_empty();
 
   SessionManager::Impl &m_manager;
@@ -85,6 +87,8 @@ private:
   ChannelState m_channel_state = ChannelState::None;
   ChannelAddress m_channel;
   uint64_t m_channel_bytes = 0;
+  // Kept until the channel has gone, so that the last references are never a core's: unmapping takes long.
+  RefPtr<mm::SharedRegion> m_ktou, m_utok;
   bool m_was_welcomed = false;
   bool m_admin_is_running = false; // nothing is read meanwhile
   bool m_is_draining = false;

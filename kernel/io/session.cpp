@@ -71,8 +71,9 @@ ControlSession *SessionManager::Impl::find(SessionId id)
 
 void SessionManager::Impl::parts_made(std::unique_ptr<ChannelParts> parts)
 {
-  if (ControlSession *session = find(parts->session))
-    session->parts_made(std::move(parts));
+  ControlSession *session = find(parts->session);
+  VERIFY(session); // it is kept while they are made
+  session->parts_made(std::move(parts));
 }
 
 void SessionManager::Impl::channel_born(std::unique_ptr<ChannelParts> parts)
@@ -80,6 +81,13 @@ void SessionManager::Impl::channel_born(std::unique_ptr<ChannelParts> parts)
   ControlSession *session = find(parts->session);
   VERIFY(session); // it is kept until its channel has gone
   session->channel_born(std::move(parts));
+}
+
+void SessionManager::Impl::memory_released(SessionId id)
+{
+  ControlSession *session = find(id);
+  VERIFY(session); // it is kept until then
+  session->memory_released();
 }
 
 WelcomeFacts SessionManager::Impl::facts_for(SessionId id) const

@@ -15,6 +15,7 @@ struct SessionManager::Impl final : platform::IoOperation, ke::Timer {
   static ControlSession *find(SessionId id);
   static void parts_made(std::unique_ptr<ChannelParts> parts);
   static void channel_born(std::unique_ptr<ChannelParts> parts);
+  static void memory_released(SessionId id);
 
   const Settings &settings() const { return m_settings; }
   WelcomeFacts facts_for(SessionId id) const;
