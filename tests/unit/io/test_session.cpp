@@ -2,6 +2,7 @@
 // Sessions over real sockets, as a kernel before Linux 6.16 lets clients use them: with descriptors in their messages.
 #include "kernel/io/session.h"
 #include "kernel/base/log.h"
+#include "kernel/limits.h"
 #include "kernel/platform/linux/linux_system.h"
 #include "kernel/platform/linux/process_info.h"
 #include "kernel/platform/linux/uring_engine.h"
@@ -10,6 +11,7 @@
 #include <cstring>
 #include <doctest/doctest.h>
 #include <netinet/in.h>
+#include <optional>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -20,13 +22,25 @@ using namespace httpsys::io;
 
 namespace {
 
+// The real one, but for what a test says.
+class System final : public platform::LinuxSystem {
+public:
+  std::optional<size_t> closing;
+  size_t closing_controls() override { return closing ? *closing : platform::LinuxSystem::closing_controls(); }
+};
+
+System &the_system()
+{
+  static System system;
+  return system;
+}
+
 // A manager on a core that is stepped, behind a listener that takes descriptors.
 class Rig {
 public:
   Rig()
   {
-    static platform::LinuxSystem system;
-    platform::set_system(system);
+    platform::set_system(the_system());
     set_log_sink([](LogKind, std::string) {});
     std::string reason;
     std::vector<std::unique_ptr<platform::IoEngine>> engines;
@@ -244,4 +258,30 @@ TEST_CASE("a descriptor whose close waits holds up neither the core nor the sock
     CHECK(platform::system().now() - begin < 3000);
   }
   ::close(listener);
+}
+
+TEST_CASE("nobody is accepted while so many sockets wait for their close, and whoever has come meanwhile is accepted then")
+{
+  Rig rig;
+  auto accepted = [] { return SessionManager::instance().session_count(); };
+  the_system().closing = limits::kControlsClosing - 1;
+  int clients[] = {rig.connect(), -1, -1};
+  CHECK(accepted() == 1);
+  the_system().closing = limits::kControlsClosing;
+  // The accept that is in flight brings one more, and is taken back.
+  clients[1] = rig.connect();
+  CHECK(accepted() == 2);
+  clients[2] = rig.connect();
+  auto wait = [&] {
+    for (auto end = platform::system().now() + 3 * limits::kAcceptRetryMilliseconds; platform::system().now() < end; usleep(5000))
+      rig.run();
+  };
+  wait();
+  CHECK(accepted() == 2);
+  the_system().closing = limits::kControlsClosing - 1;
+  wait();
+  CHECK(accepted() == 3);
+  the_system().closing.reset();
+  for (int client : clients)
+    ::close(client);
 }
