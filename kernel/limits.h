@@ -32,8 +32,17 @@ inline constexpr size_t kSocketPathMax = 107;            // bytes of the control
 inline constexpr uint32_t kCores = 256;       // core threads: an id has 8 bits for its core
 inline constexpr uint32_t kStopRounds = 1000; // turns of an ending core at most: some tasks send the next
 
+inline constexpr uint64_t kOutageQuietMilliseconds = 1000; // what has not failed for so long works again, for the log
+
 // net
 inline constexpr uint64_t kAcceptRetryMilliseconds = 100; // pause after accept failed, for example without descriptors
+// Descriptors (RLIMIT_NOFILE) that connections leave to sessions, new ports and state files: a part of all, at least so many that
+// administrators and some applications always get in, at most so many that all sessions do.
+inline constexpr uint64_t kDescriptorsKeptPart = 4;   // one in so many
+inline constexpr uint64_t kDescriptorsKeptLeast = 128; // sixteen sessions of six each, and 32
+inline constexpr uint64_t kDescriptorsKeptMost = 6304; // kSessions and kSessionsReserved of six each, and 64
+inline constexpr uint64_t kDescriptorsForConnections = 64; // with fewer left than these the daemon does not start
+inline constexpr uint64_t kPortsPart = 4; // ports leave connections one in so many of their descriptors, or nobody could connect
 
 // io
 inline constexpr uint64_t kHelloMilliseconds = 5000;         // a connection of the control socket that says no HELLO by then is closed

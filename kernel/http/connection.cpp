@@ -7,6 +7,7 @@
 #include "kernel/http/request_image.h"
 #include "kernel/http/settings.h"
 #include "kernel/io/per_core.h"
+#include "kernel/net/listener_set.h"
 #include "kernel/ns/url_tree.h"
 #include "kernel/url/case_map.h"
 #include <algorithm>
@@ -71,7 +72,7 @@ void Connection::accept(int socket)
         ke::Core::current().id(), limits::kConnectionsPerCore);
   // A peer that is gone already has no address any more.
   if (full || local.is_error() || remote.is_error())
-    return platform::system().close(socket);
+    return net::ListenerSet::instance().close_connection(socket);
   auto connection = RefPtr<Connection>::adopt(new Connection(socket, *local, *remote));
   connection->start();
 }

@@ -5,6 +5,7 @@
 #include "kernel/http/counters.h"
 #include "kernel/http/tls_bindings.h"
 #include "kernel/limits.h"
+#include "kernel/net/listener_set.h"
 #include <array>
 #include <utility>
 
@@ -391,7 +392,7 @@ void Transport::close_socket_when_idle()
   if (!m_socket_open || m_receive.is_in_flight() || m_send.is_in_flight())
     return;
   m_socket_open = false;
-  platform::system().close(m_socket);
+  net::ListenerSet::instance().close_connection(m_socket);
   m_owner.unref_owner();
 }
 

@@ -44,7 +44,9 @@ static void channel_has_gone(SessionId id)
 }
 
 SessionManager::Impl::Impl(int listener, const Settings &settings)
-    : m_settings(settings), m_listener(listener), m_channels_on_core(ke::Cores::instance().count())
+    : m_settings(settings), m_listener(listener), m_channels_on_core(ke::Cores::instance().count()), m_outage([](auto time) {
+        log("the control socket accepts again after {:.1f} s", static_cast<double>(time) / 1000);
+      })
 {
   se::set_daemon_uid(settings.daemon_uid);
   uint64_t secret = 0;
@@ -111,6 +113,7 @@ void SessionManager::Impl::accept()
 
 void SessionManager::Impl::on_timer()
 {
+  m_outage.works_again();
   accept();
 }
 
@@ -129,7 +132,9 @@ void SessionManager::Impl::on_complete(const platform::IoResult &result)
   if (has_socket || result.status == NtStatus::Cancelled)
     return accept();
   auto &core = ke::Core::current();
-  log("accept on the control socket failed ({}); trying again in {} ms", status_name(result.status), limits::kAcceptRetryMilliseconds);
+  if (m_outage.fails())
+    log("accept on the control socket fails ({}); it is tried again every {} ms", status_name(result.status),
+        limits::kAcceptRetryMilliseconds);
   core.timers().set(*this, core.now() + limits::kAcceptRetryMilliseconds);
 }
 
@@ -243,6 +248,7 @@ void SessionManager::Impl::stop(std::function<void()> done)
   m_stopped = std::move(done);
   auto &core = ke::Core::current();
   core.timers().cancel(*this);
+  m_outage.stop();
   if (is_in_flight())
     core.io().cancel(*this);
   for (auto &[id, session] : m_sessions)

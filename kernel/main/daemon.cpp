@@ -9,6 +9,7 @@
 #include "kernel/main/boot.h"
 #include "kernel/main/statistics.h"
 #include "kernel/mm/shared_region.h"
+#include "kernel/net/descriptor_budget.h"
 #include "kernel/net/listener_set.h"
 #include "kernel/platform/linux/linux_system.h"
 #include "kernel/platform/linux/log_writer.h"
@@ -98,8 +99,22 @@ static http::Settings http_settings(const Config &config)
   return settings;
 }
 
+Result<uint64_t> Daemon::descriptors_for_connections(std::string &reason) const
+{
+  uint64_t open = platform::open_descriptors();
+  if (auto descriptors = net::descriptors_for_connections(m_descriptor_limit, open))
+    return *descriptors;
+  reason = fmt::format("this process may have {} descriptors (RLIMIT_NOFILE) and has {} now; httpsysd needs at least {} more: {} for "
+                       "connections, the others are kept for applications and httpsysctl. Raise the hard limit (ulimit -Hn, systemd's "
+                       "LimitNOFILE=)", m_descriptor_limit, open, limits::kDescriptorsForConnections + limits::kDescriptorsKeptLeast,
+                       limits::kDescriptorsForConnections);
+  return NtStatus::InsufficientResources;
+}
+
 Result<void> Daemon::prepare(std::string &reason)
 {
+  m_descriptor_limit = platform::raise_descriptor_limit();
+  TRY(descriptors_for_connections(reason));
   TRY(platform::check_socket_path(m_options.socket_path, reason));
   TRY(m_sandbox.prepare({m_options.state_folder, m_options.socket_path, m_options.user}, reason));
   TRY(platform::lock_socket(m_options.socket_path, reason)); // held until the process ends
@@ -110,7 +125,6 @@ Result<void> Daemon::prepare(std::string &reason)
   TRY(seals);
   int signals = TRY(platform::make_signal_descriptor(reason));
   m_signals = std::make_unique<SignalWatch>(*this, signals);
-  platform::raise_descriptor_limit();
   platform::raise_lock_limit();
   m_manager = platform::connect_service_manager();
   // Named last, when the state is loaded. Its owner and group are what only uid 0 can give it.
@@ -187,8 +201,11 @@ void Daemon::load_store()
 void Daemon::open_for_clients()
 {
   std::string reason;
+  auto descriptors = descriptors_for_connections(reason); // less what the cores have
+  if (descriptors.is_error())
+    return finished(1, reason);
   m_signals->start();
-  net::ListenerSet::instance().start(http::Connection::accept);
+  net::ListenerSet::instance().start(http::Connection::accept, *descriptors);
   io::SessionManager::Settings settings;
   platform::system().fill_random({reinterpret_cast<uint8_t *>(&settings.epoch), sizeof settings.epoch});
   settings.daemon_uid = platform::user_id();

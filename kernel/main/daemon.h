@@ -25,6 +25,7 @@ public:
 private:
   class SignalWatch;
   class DrainTimer;
+  Result<uint64_t> descriptors_for_connections(std::string &reason) const;
   Result<void> prepare(std::string &reason);
   Result<void> start_cores(std::string &reason);
   // Helper thread: the configuration store; then core 0: sessions and ports; then the socket gets its name.
@@ -45,6 +46,7 @@ private:
   int m_listener = -1; // the control socket, without its name yet
   ke::Cores *m_cores = nullptr;
   cm::Store m_store; // helper thread
+  uint64_t m_descriptor_limit = 0;
   std::unique_ptr<SignalWatch> m_signals;
   std::unique_ptr<DrainTimer> m_drain;
   bool m_is_ending = false;   // SIGTERM has come

@@ -2,6 +2,7 @@
 #include "kernel/net/listener_set.h"
 #include "kernel/base/log.h"
 #include "kernel/limits.h"
+#include <algorithm>
 #include <memory>
 
 namespace httpsys::net {
@@ -11,14 +12,34 @@ namespace httpsys::net {
 class ListenerSet::Listener final : public RefCounted<Listener>, platform::IoOperation, ke::Timer {
 public:
   // The object holds itself until its socket is closed.
-  Listener(ListenerSet &set, int socket) : m_set(set), m_socket(socket) { ref(); }
+  Listener(ListenerSet &set, int socket) : m_set(set), m_socket(socket), m_outage([this](auto time) { log_end(time); })
+  {
+    ref();
+    m_set.m_listeners++;
+  }
 
-  void start() { ke::Core::current().io().accept_multishot(m_socket, *this); }
+  void start()
+  {
+    m_is_waiting = m_set.must_wait();
+    if (m_is_waiting)
+      return;
+    m_takes_many = !m_set.is_nearly_full();
+    if (m_takes_many)
+      ke::Core::current().io().accept_multishot(m_socket, *this);
+    else
+      ke::Core::current().io().accept_one(m_socket, *this);
+  }
+  void resume()
+  {
+    if (m_is_waiting)
+      start();
+  }
 
   void close(std::function<void()> closed)
   {
     m_closed = std::move(closed);
     m_closing = true;
+    m_outage.stop();
     if (is_in_flight()) {
       ke::Core::current().io().cancel(*this);
       return;
@@ -39,22 +60,38 @@ private:
       else
         m_set.hand_on(static_cast<int>(result.value));
     }
-    if (result.more)
+    if (result.more) {
+      // From here on one by one.
+      if (m_takes_many && !m_closing && m_set.is_nearly_full()) {
+        m_takes_many = false;
+        ke::Core::current().io().cancel(*this);
+      }
       return;
+    }
     if (m_closing) {
       finish();
-    } else if (is_success(result.status)) {
-      ke::Core::current().io().accept_multishot(m_socket, *this);
+    } else if (is_success(result.status) || result.status == NtStatus::Cancelled) {
+      start();
     } else {
-      log("accept on port {} failed ({}); trying again in {} ms", port_text(), status_name(result.status),
-          limits::kAcceptRetryMilliseconds);
+      if (m_outage.fails())
+        log("accept on {} fails ({}); it is tried again every {} ms", address_text(), status_name(result.status),
+            limits::kAcceptRetryMilliseconds);
       ke::Core::current().timers().set(*this, ke::Core::current().now() + limits::kAcceptRetryMilliseconds);
     }
   }
 
-  void on_timer() override { ke::Core::current().io().accept_multishot(m_socket, *this); }
+  void on_timer() override
+  {
+    m_outage.works_again();
+    start();
+  }
 
-  std::string port_text() const
+  void log_end(platform::Milliseconds time) const
+  {
+    log("{} accepts again after {:.1f} s", address_text(), static_cast<double>(time) / 1000);
+  }
+
+  std::string address_text() const
   {
     auto endpoint = platform::system().local_endpoint(m_socket);
     return endpoint ? endpoint->to_string() : "?";
@@ -63,6 +100,8 @@ private:
   void finish()
   {
     platform::system().close(m_socket);
+    m_set.m_listeners--;
+    m_set.note_descriptor_free();
     auto closed = std::move(m_closed);
     unref();
     closed();
@@ -71,8 +110,16 @@ private:
   ListenerSet &m_set;
   int m_socket;
   bool m_closing = false;
+  bool m_takes_many = false; // the accept in flight, and it has not been taken back
+  bool m_is_waiting = false; // nothing is in flight until there are descriptors again
   std::function<void()> m_closed;
+  ke::Outage m_outage;
 };
+
+ListenerSet::ListenerSet()
+    : m_full([](auto time) { log("connections are accepted again after {:.1f} s", static_cast<double>(time) / 1000); })
+{
+}
 
 ListenerSet &ListenerSet::instance()
 {
@@ -80,9 +127,11 @@ ListenerSet &ListenerSet::instance()
   return set;
 }
 
-void ListenerSet::start(void (*accepted)(int socket))
+void ListenerSet::start(void (*accepted)(int socket), uint64_t descriptors)
 {
   m_accepted = accepted;
+  m_descriptors = descriptors;
+  m_wants_resume = false;
   m_is_closed = false;
   m_next_core = 0;
 }
@@ -192,6 +241,7 @@ void ListenerSet::close(uint16_t port, Done done)
 void ListenerSet::close_all(std::function<void()> done)
 {
   m_is_closed = true;
+  m_full.stop();
   m_new_ports.clear();
   std::vector<RefPtr<Listener>> all;
   for (auto &[port, entry] : m_ports)
@@ -208,8 +258,64 @@ size_t ListenerSet::descriptor_count() const
   return count;
 }
 
+// A listener may accept one more when another has taken the last: that is why it counts twice.
+uint64_t ListenerSet::connections_allowed() const
+{
+  uint64_t left = m_descriptors - std::min(m_descriptors, 2 * m_listeners);
+  return std::max(left, m_descriptors / limits::kPortsPart);
+}
+
+// The backlogs alone might fill it, before anything of that is known here.
+bool ListenerSet::is_nearly_full() const
+{
+  return connection_count() + m_listeners * limits::kListenBacklog >= connections_allowed();
+}
+
+bool ListenerSet::must_wait()
+{
+  if (!is_full())
+    return false;
+  // Before looking again: whoever closes counts down first and looks at this then.
+  m_wants_resume = true;
+  if (!is_full())
+    return false;
+  if (m_full.fails())
+    log("{} connections are open, as many as the limit of descriptors (RLIMIT_NOFILE) allows beside those kept for sessions: who comes "
+        "now waits until one ends", connection_count());
+  return true;
+}
+
+void ListenerSet::close_connection(int socket)
+{
+  platform::system().close(socket);
+  VERIFY(m_connections.fetch_sub(1) > 0);
+  note_descriptor_free();
+}
+
+void ListenerSet::note_descriptor_free()
+{
+  if (m_wants_resume && m_wants_resume.exchange(false))
+    ke::Cores::instance().post(0, [this] { resume(); });
+}
+
+void ListenerSet::resume()
+{
+  if (m_is_closed)
+    return;
+  if (is_full()) {
+    m_wants_resume = true;
+    if (is_full())
+      return;
+  }
+  m_full.works_again();
+  for (auto &[port, entry] : m_ports)
+    for (auto &listener : entry.listeners)
+      listener->resume();
+}
+
 void ListenerSet::hand_on(int socket)
 {
+  m_connections.fetch_add(1);
   ke::CoreId core = m_next_core;
   m_next_core = (m_next_core + 1) % ke::Cores::instance().count();
   ke::Cores::instance().run_on(core, [accepted = m_accepted, socket] { accepted(socket); });

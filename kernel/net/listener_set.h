@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // ListenerSet: the listening sockets of all ports. A port whose URLs name only loopback hosts listens on 127.0.0.1 and
 // ::1, the first other URL widens it to all addresses. Core 0 accepts and hands connections to the cores in turn; a
-// connection never migrates afterwards. Lives on core 0, as long as the daemon.
+// connection never migrates afterwards. While connections have as many descriptors as they may, nobody is accepted: who comes
+// waits in the kernel's backlog until one has gone. Lives on core 0, as long as the daemon.
 #pragma once
 #include "kernel/base/refptr.h"
-#include "kernel/ke/core.h"
+#include "kernel/ke/outage.h"
+#include <atomic>
 #include <functional>
 #include <map>
 
@@ -15,8 +17,13 @@ enum class Scope { Loopback, Everywhere };
 class ListenerSet {
 public:
   static ListenerSet &instance();
-  // accepted(socket) runs on the core that shall own the connection.
-  void start(void (*accepted)(int socket));
+  // accepted(socket) runs on the core that shall own the connection. descriptors: for connections and listening sockets together; the
+  // latter go first, but for a part (limits::kPortsPart).
+  void start(void (*accepted)(int socket), uint64_t descriptors = UINT64_MAX);
+  // Closes a socket that came through accepted(). Any core.
+  void close_connection(int socket);
+  // Sockets of connections that are open. Any core.
+  uint64_t connection_count() const { return m_connections.load(); }
 
   // Makes the port listen at least in this scope. done runs on core 0, maybe at once: Success; SharingViolation,
   // AccessDenied, ... when it can't, and then the port listens as before; Cancelled after close_all(). One call at a time
@@ -34,6 +41,7 @@ public:
   size_t descriptor_count() const;
 
 private:
+  ListenerSet();
   class Listener;
   struct Port {
     Scope scope = Scope::Loopback;
@@ -44,11 +52,22 @@ private:
   Result<std::vector<RefPtr<Listener>>> make_listeners(uint16_t port, Scope scope);
   void close_listeners(std::vector<RefPtr<Listener>> listeners, std::function<void()> closed);
   void hand_on(int socket);
+  uint64_t connections_allowed() const;
+  bool is_full() const { return connection_count() >= connections_allowed(); }
+  bool is_nearly_full() const;
+  bool must_wait();
+  void note_descriptor_free();
+  void resume();
   std::map<uint16_t, Port> m_ports;
   std::vector<uint16_t> m_new_ports; // that do not accept yet
   bool m_is_closed = false;
   void (*m_accepted)(int socket) = nullptr;
   ke::CoreId m_next_core = 0;
+  uint64_t m_descriptors = UINT64_MAX;
+  uint64_t m_listeners = 0; // sockets, those included that are being closed
+  std::atomic<uint64_t> m_connections{0};
+  std::atomic<bool> m_wants_resume{false}; // when a descriptor is free
+  ke::Outage m_full;
 };
 
 }

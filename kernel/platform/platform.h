@@ -47,6 +47,8 @@ public:
 
   // Each of these takes an operation that is not in flight. A submission never fails here: what the kernel refuses comes as on_complete.
   virtual void accept_multishot(int listener, IoOperation &operation) = 0;
+  // One connection, and the operation has ended. A multishot accept takes all that wait at once, however many descriptors are left.
+  virtual void accept_one(int listener, IoOperation &operation) = 0;
   // Data arrives in provided buffers of the core; out of buffers the operation ends with InsufficientResources and more
   // == false: receive again.
   virtual void receive_multishot(int socket, IoOperation &operation) = 0;

@@ -79,7 +79,7 @@ def toml(config):
 class Daemon:
     """httpsysd in a folder. A second start() after stop() or kill() finds the same state and socket."""
 
-    def __init__(self, folder, config=None, arguments=(), environment=None):
+    def __init__(self, folder, config=None, arguments=(), environment=None, prefix=()):
         self.folder = folder
         self.socket = os.path.join(folder, 's')
         self.state = os.path.join(folder, 'state')
@@ -90,11 +90,13 @@ class Daemon:
                 file.write(config if isinstance(config, str) else toml(config))
             self.arguments += ['--config', path]
         self.environment = environment
+        self.prefix = prefix   # a program that becomes the daemon, and its words
         self.process = None
 
     def spawn(self):
         """Without waiting for readiness: for starts that have to fail."""
-        self.process = Process([os.path.join(build_folder(), 'kernel/main/httpsysd'), *self.arguments], self.environment)
+        self.process = Process([*self.prefix, os.path.join(build_folder(), 'kernel/main/httpsysd'), *self.arguments],
+                               self.environment, name='httpsysd')
         return self.process
 
     def start(self):
@@ -140,6 +142,7 @@ class SystemTest(unittest.TestCase):
     config = None         # of the daemon: tables as a dict, or TOML as a text
     arguments = ()        # further ones of the daemon
     environment = None
+    prefix = ()           # a program that becomes the daemon, and its words
     exit_status = 0       # of the daemon after SIGTERM; None: not looked at
 
     @classmethod
@@ -147,7 +150,7 @@ class SystemTest(unittest.TestCase):
         cls.certificates = certificates.load()
         cls.folder = tempfile.mkdtemp(prefix='hsys-', dir='/tmp')   # a socket's path has to be short
         cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
-        cls.daemon = Daemon(cls.folder, cls.config, cls.arguments, cls.environment)
+        cls.daemon = Daemon(cls.folder, cls.config, cls.arguments, cls.environment, cls.prefix)
         cls.addClassCleanup(lambda: cls.daemon.process and cls.daemon.kill())
         cls.daemon.start()
 

@@ -5,6 +5,8 @@ over several workers of one queue, each of which has to get its own answer."""
 
 import asyncio
 import json
+import os
+import socket
 import threading
 import time
 
@@ -74,6 +76,41 @@ class Many(ApiTest):
         asyncio.run(all_of_them())
         self.assertGreaterEqual(answers, 4000)
         self.assertEqual(pids, {worker.popen.pid for worker in workers})
+
+
+class FewDescriptors(ApiTest):
+    prefix = ('prlimit', '--nofile=256:256')
+
+    def test_full_of_connections(self):
+        """More connections than the daemon has descriptors for keep out neither httpsysctl nor an application."""
+        port = harness.free_port()
+        name = f'queue-{port}'
+        first = self.start('port', f'http://localhost:{port}/', queue=name)
+        connection = self.connect(port, plain=True)
+        self.assertEqual(self.ask(connection, '/plain')['pid'], first.popen.pid)
+        crowd = [socket.create_connection(('127.0.0.1', port), 10) for _ in range(400)]
+        self.daemon.expect_log('connections are open, as many as the limit of descriptors')
+        if os.getuid() == 0:   # the folder is root's alone
+            # 128 are kept, and the first application's session has some of them.
+            self.assertLessEqual(len(os.listdir(f'/proc/{self.daemon.process.pid}/fd')), 256 - 128 + 8)
+        self.assertIn('SSL Certificate bindings', self.ctl('show', 'sslcert'))
+        self.import_server(f'127.0.0.1:{harness.free_port()}')
+        other = self.start('port', queue=name, role='open')
+        pids = set()
+        for _ in range(1000):
+            pids.add(self.ask(connection, '/plain')['pid'])
+            if other.popen.pid in pids:
+                break
+        self.assertIn(other.popen.pid, pids)
+        second_port, _application = self.start_http('blocking')
+        for each in crowd:
+            each.close()
+        self.daemon.expect_log('connections are accepted again after')
+        for each in (port, second_port):
+            self.ask(self.connect(each, plain=True), '/plain')
+        time.sleep(0.5)
+        lines = [line for line in self.daemon.log().splitlines() if 'accept' in line or 'as many as' in line]
+        self.assertEqual(len(lines), 2, lines)
 
 
 if __name__ == '__main__':

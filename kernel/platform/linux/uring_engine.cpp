@@ -56,6 +56,13 @@ public:
     entry.user_data = user_data(operation, Kind::Accept);
   }
 
+  void accept_one(int listener, IoOperation &operation) override
+  {
+    io_uring_sqe &entry = start(operation, Kind::Accept);
+    io_uring_prep_accept(&entry, listener, nullptr, nullptr, SOCK_CLOEXEC);
+    entry.user_data = user_data(operation, Kind::Accept);
+  }
+
   void receive_multishot(int socket, IoOperation &operation) override
   {
     io_uring_sqe &entry = start(operation, Kind::Receive);

@@ -13,6 +13,7 @@
 #include <netinet/in.h>
 #include <optional>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -94,8 +95,12 @@ public:
   int begin_connect()
   {
     int client = ::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    REQUIRE(::connect(client, reinterpret_cast<sockaddr *>(&m_address), sizeof m_address) == 0);
+    begin_connect(client);
     return client;
+  }
+  void begin_connect(int client)
+  {
+    REQUIRE(::connect(client, reinterpret_cast<sockaddr *>(&m_address), sizeof m_address) == 0);
   }
 
 private:
@@ -284,4 +289,40 @@ TEST_CASE("nobody is accepted while so many sockets wait for their close, and wh
   the_system().closing.reset();
   for (int client : clients)
     ::close(client);
+}
+
+TEST_CASE("an accept that fails again and again is told when that begins, and when it has ended")
+{
+  static std::vector<std::string> lines;
+  lines.clear();
+  rlimit before{};
+  REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
+  rlimit small = before;
+  small.rlim_cur = 200;
+  // Before the accept: the kernel takes the limit of then.
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &small) == 0);
+  Rig rig;
+  set_log_sink([](LogKind, std::string line) { lines.push_back(std::move(line)); });
+  int client = ::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+  std::vector<int> others;
+  for (int made = dup(client); made >= 0; made = dup(client))
+    others.push_back(made);
+  rig.begin_connect(client);
+  auto pass = [&](platform::Milliseconds time) {
+    for (auto end = platform::system().now() + time; platform::system().now() < end; usleep(5000))
+      rig.step();
+  };
+  pass(550);
+  CHECK(SessionManager::instance().session_count() == 0);
+  CHECK(lines.size() == 1);
+  for (int other : others)
+    ::close(other);
+  pass(limits::kOutageQuietMilliseconds + 400);
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &before) == 0);
+  CHECK(SessionManager::instance().session_count() == 1);
+  REQUIRE(lines.size() == 2);
+  CHECK(lines[0] == fmt::format("accept on the control socket fails ({}); it is tried again every 100 ms",
+                                status_name(NtStatus::TooManyOpenedFiles)));
+  CHECK(lines[1].starts_with("the control socket accepts again after 0."));
+  ::close(client);
 }

@@ -135,6 +135,29 @@ TEST_CASE_FIXTURE(Fixture, "a multishot accept yields every connection until it 
   CHECK_FALSE(accept.results.back().more);
 }
 
+TEST_CASE_FIXTURE(Fixture, "a multishot accept takes all that wait at once, an accept of one leaves the others")
+{
+  int listener = keep(MUST(os.listen_tcp({IpAddress::loopback(false), 0})));
+  for (int i = 0; i < 5; i++)
+    connect_to(listener);
+  for (size_t i = 1; i <= 2; i++) {
+    Recorder one;
+    engine->accept_one(listener, one);
+    REQUIRE(run_until([&] { return !one.is_in_flight(); }));
+    REQUIRE(one.results.size() == 1);
+    CHECK(is_success(one.results[0].status));
+    keep(static_cast<int>(one.results[0].value));
+  }
+  Recorder all;
+  engine->accept_multishot(listener, all);
+  REQUIRE(run_until([&] { return all.results.size() == 3; }));
+  for (auto &result : all.results)
+    keep(static_cast<int>(result.value));
+  engine->cancel(all);
+  REQUIRE(run_until([&] { return !all.is_in_flight(); }));
+  CHECK(all.results.size() == 4);
+}
+
 TEST_CASE_FIXTURE(Fixture, "received bytes come in order, then the end")
 {
   auto [ours, peer] = connect_pair();

@@ -45,6 +45,14 @@ bool FakeSystem::listens(const Endpoint &endpoint) const
   return std::ranges::any_of(m_descriptors, [&](const auto &entry) { return entry.second.listens && *entry.second.listens == endpoint; });
 }
 
+size_t FakeSystem::backlog() const
+{
+  size_t count = 0;
+  for (auto &[number, descriptor] : m_descriptors)
+    count += descriptor.backlog.size();
+  return count;
+}
+
 std::shared_ptr<FakeSocket> FakeSystem::connect(const Endpoint &to, const Endpoint &from)
 {
   for (auto &[number, listener] : m_descriptors) {
@@ -196,15 +204,26 @@ bool FakeEngine::complete_one(uint64_t number)
   if (!flight)
     return false;
   auto &descriptor = m_system.m_descriptors.at(flight->descriptor);
+  // As the kernel does it: all that wait at once, and those are told of even if it is cancelled then.
+  if (flight->kind == Kind::Accept && !flight->is_cancelled && m_system.accept_failure == NtStatus::Success)
+    flight->accepted.splice(flight->accepted.end(), descriptor.backlog);
+  if (!flight->accepted.empty()) {
+    int socket = flight->accepted.front();
+    flight->accepted.pop_front();
+    return complete(*flight, {NtStatus::Success, static_cast<uint32_t>(socket), true});
+  }
   if (flight->kind != Kind::Send && flight->is_cancelled)
     return complete(*flight, {NtStatus::Cancelled});
   switch (flight->kind) {
-  case Kind::Accept: {
+  case Kind::Accept:
+  case Kind::AcceptOne: {
+    if (m_system.accept_failure != NtStatus::Success)
+      return complete(*flight, {m_system.accept_failure});
     if (descriptor.backlog.empty())
       return false;
     auto socket = static_cast<uint32_t>(descriptor.backlog.front());
-    descriptor.backlog.erase(descriptor.backlog.begin());
-    return complete(*flight, {NtStatus::Success, socket, true});
+    descriptor.backlog.pop_front();
+    return complete(*flight, {NtStatus::Success, socket, false});
   }
   case Kind::Poll:
     if (descriptor.signals == 0)

@@ -39,10 +39,14 @@ public:
   // Another program's.
   std::vector<Endpoint> busy;
   bool has_ipv6 = true;
+  // What accepts fail with, when it is not Success.
+  NtStatus accept_failure = NtStatus::Success;
 
   // Connects; null when nobody listens there. The connection is accepted when core 0 runs.
   std::shared_ptr<FakeSocket> connect(const Endpoint &to, const Endpoint &from);
   bool listens(const Endpoint &endpoint) const;
+  // Connections that nobody has accepted.
+  size_t backlog() const;
   // The next completion of a poll on it.
   void signal(int event);
   uint64_t rings(int bell) const { return m_descriptors.at(bell).signals; }
@@ -73,7 +77,7 @@ private:
   friend class FakeEngine;
   struct Descriptor {
     std::optional<Endpoint> listens;
-    std::vector<int> backlog;           // of a listener
+    std::list<int> backlog;             // of a listener
     std::shared_ptr<FakeSocket> socket; // of a connection
     bool resets = false;
     uint64_t signals = 0; // of an event or a bell
@@ -93,6 +97,7 @@ public:
   bool holds_sends = false; // they stay in flight
 
   void accept_multishot(int listener, platform::IoOperation &operation) override { start(Kind::Accept, listener, operation); }
+  void accept_one(int listener, platform::IoOperation &operation) override { start(Kind::AcceptOne, listener, operation); }
   void receive_multishot(int socket, platform::IoOperation &operation) override { start(Kind::Receive, socket, operation); }
   void send(int socket, std::span<const uint8_t> bytes, platform::IoOperation &operation) override;
   void poll_multishot(int descriptor, platform::IoOperation &operation) override { start(Kind::Poll, descriptor, operation); }
@@ -101,7 +106,7 @@ public:
   void wake() override {}
 
 private:
-  enum class Kind { Accept, Receive, Send, Poll };
+  enum class Kind { Accept, AcceptOne, Receive, Send, Poll };
   struct Flight {
     uint64_t number;
     Kind kind;
@@ -110,6 +115,7 @@ private:
     std::span<const uint8_t> bytes; // of a send, what is left of them
     uint32_t sent = 0;
     bool is_cancelled = false;
+    std::list<int> accepted = {}; // by a multishot accept, not told of yet
   };
   Flight &start(Kind kind, int descriptor, platform::IoOperation &operation);
   Flight *find(uint64_t number);

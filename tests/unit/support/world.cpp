@@ -65,6 +65,7 @@ World::~World()
   on(0, [] { net::ListenerSet::instance().close_all([] {}); });
   run();
   CHECK(http::counters().connections == 0);
+  CHECK(net::ListenerSet::instance().connection_count() == 0);
   CHECK(http::counters().requests == 0);
   CHECK(http::counters().sending == 0);
   CHECK(http::counters().requests_delivered == 0);

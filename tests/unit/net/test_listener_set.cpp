@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Listening sockets over a fake platform: what they do when connections have as many descriptors as they may, and when accept fails.
+#include "kernel/net/listener_set.h"
+#include "kernel/http/connection.h"
+#include "kernel/limits.h"
+#include "tests/unit/support/service.h"
+
+using namespace httpsys;
+using namespace httpsys::test;
+
+namespace {
+
+using Clients = std::vector<std::shared_ptr<FakeSocket>>;
+
+// With so many descriptors for its connections and ports: two of these are listening sockets, which count twice.
+struct Crowded {
+  explicit Crowded(uint32_t cores, uint64_t descriptors, bool has_ipv6 = true) : world(cores), worker(world, cores - 1)
+  {
+    world.system.has_ipv6 = has_ipv6;
+    net::ListenerSet::instance().start([](int socket) { http::Connection::accept(socket); }, descriptors);
+    worker.serve(u"http://+:8080/", worker.create_queue());
+    world.log.clear();
+  }
+  void connect(uint32_t count)
+  {
+    for (uint32_t i = 0; i < count; i++)
+      clients.push_back(world.connect(8080));
+    world.run();
+  }
+  void leave(size_t client)
+  {
+    clients[client]->reset_sent = true;
+    world.run();
+  }
+  static uint64_t accepted() { return net::ListenerSet::instance().connection_count(); }
+  size_t lines(std::string_view text) const
+  {
+    return static_cast<size_t>(std::ranges::count_if(world.log, [&](const std::string &line) { return line.find(text) != line.npos; }));
+  }
+  size_t begins() const { return lines("as many as the limit of descriptors"); }
+  size_t ends() const { return lines("connections are accepted again after"); }
+
+  World world;
+  Process worker;
+  Clients clients;
+};
+
+}
+
+TEST_CASE("nobody is accepted beyond the descriptors that there are, and whoever waits is when a connection has gone")
+{
+  for (uint32_t cores : {1u, 2u}) {
+    CAPTURE(cores);
+    Crowded crowded(cores, 5 + 4);
+    // The IPv6 listener's accept is in flight all the time, but only IPv4 clients come.
+    crowded.connect(4);
+    CHECK(crowded.accepted() == 4);
+    CHECK(crowded.begins() == 0);
+    crowded.connect(1);
+    CHECK(crowded.accepted() == 5);
+    crowded.connect(3);
+    CHECK(crowded.accepted() == 5);
+    CHECK(crowded.world.system.backlog() == 3);
+    CHECK(crowded.begins() == 1);
+    crowded.leave(1);
+    CHECK(crowded.accepted() == 5);
+    CHECK(crowded.world.system.backlog() == 2);
+    for (size_t client : {0, 2, 3})
+      crowded.leave(client);
+    CHECK(crowded.accepted() == 4);
+    CHECK(crowded.world.system.backlog() == 0);
+    crowded.connect(1);
+    CHECK(crowded.accepted() == 5);
+    CHECK(crowded.begins() == 1);
+    CHECK(crowded.ends() == 0);
+  }
+}
+
+TEST_CASE("being full is told once, and its end once it has lasted")
+{
+  Crowded crowded(1, 5 + 4);
+  crowded.connect(6);
+  CHECK(crowded.begins() == 1);
+  // Full again and again.
+  for (size_t client = 0; client < 20; client++) {
+    crowded.world.pass(500);
+    crowded.leave(client);
+    crowded.connect(1);
+  }
+  CHECK(crowded.begins() == 1);
+  CHECK(crowded.ends() == 0);
+  // And then for long.
+  crowded.world.pass(3000);
+  CHECK(crowded.ends() == 0);
+  crowded.leave(20);
+  crowded.leave(21);
+  crowded.world.pass(limits::kOutageQuietMilliseconds - 1);
+  CHECK(crowded.ends() == 0);
+  crowded.world.pass(20);
+  CHECK(crowded.ends() == 1);
+  CHECK(crowded.world.has_logged("accepted again after 13.0 s"));
+  crowded.connect(2);
+  CHECK(crowded.begins() == 2);
+}
+
+TEST_CASE("each listener may have one accept on its way when the last descriptor goes, and there is one for it")
+{
+  Crowded crowded(1, 2 + 4);
+  CHECK(crowded.worker.is_alive());
+  crowded.connect(1);
+  for (int i = 0; i < 3; i++) {
+    crowded.clients.push_back(crowded.world.connect(8080));
+    crowded.clients.push_back(crowded.world.connect(8080, "fe80::1"));
+  }
+  crowded.world.run();
+  CHECK(crowded.accepted() >= 2);
+  CHECK(crowded.accepted() <= 2 + 1);
+  CHECK(crowded.world.system.backlog() == 7 - crowded.accepted());
+}
+
+TEST_CASE("from where the backlog might take all that is left, connections are accepted one by one")
+{
+  Crowded crowded(1, limits::kListenBacklog + 5 + 2, false);
+  crowded.connect(4);
+  auto backlog_after_a_turn = [&] {
+    for (int i = 0; i < 8; i++)
+      crowded.clients.push_back(crowded.world.connect(8080));
+    crowded.world.turn(0);
+    return crowded.world.system.backlog();
+  };
+  CHECK(backlog_after_a_turn() == 0);
+  crowded.world.run();
+  CHECK(crowded.accepted() == 12);
+  CHECK(backlog_after_a_turn() == 7);
+  crowded.world.run();
+  CHECK(crowded.accepted() == 20);
+  while (crowded.accepted() > 3)
+    crowded.leave(crowded.accepted() - 1);
+  crowded.connect(1); // by the accept that is in flight
+  CHECK(backlog_after_a_turn() == 0);
+}
+
+TEST_CASE("ports leave connections a part of the descriptors, and give back what they had")
+{
+  Crowded crowded(1, 40, false);
+  uint64_t group = crowded.worker.create_group();
+  std::vector<std::u16string> urls;
+  for (int number = 0; number < 30; number++)
+    urls.push_back({u"http://+:90" + std::u16string{char16_t(u'0' + number / 10), char16_t(u'0' + number % 10)} + u"/"});
+  for (const auto &url : urls)
+    REQUIRE(crowded.worker.add_url(group, url) == NtStatus::Success);
+  crowded.connect(40);
+  CHECK(crowded.accepted() == 40 / limits::kPortsPart);
+  for (const auto &url : urls)
+    REQUIRE(crowded.worker.remove_url(group, url) == NtStatus::Success);
+  crowded.world.run();
+  CHECK(crowded.accepted() == 40 - 2);
+}
+
+TEST_CASE("a listener that waits for descriptors can be closed")
+{
+  Crowded crowded(1, 1 + 4);
+  crowded.connect(3);
+  CHECK(crowded.accepted() == 1);
+  crowded.worker.die();
+  crowded.world.run();
+  CHECK_FALSE(crowded.world.connect(8080));
+}
+
+TEST_CASE("an accept that fails is told when that begins and when it has ended")
+{
+  Service service;
+  auto count = [&](std::string_view text) {
+    return std::ranges::count_if(service.world.log, [&](const std::string &line) { return line.find(text) != line.npos; });
+  };
+  service.world.system.accept_failure = NtStatus::TooManyOpenedFiles;
+  for (int i = 0; i < 100; i++)
+    service.world.pass(100);
+  // One for each listening socket.
+  CHECK(count("accept on 0.0.0.0:8080 fails (") == 1);
+  CHECK(count("accept on [::]:8080 fails (") == 1);
+  service.world.system.accept_failure = NtStatus::Success;
+  service.world.pass(200);
+  auto client = service.connect();
+  service.world.run();
+  CHECK(service.still_serves(*client));
+  // Not yet the end of it.
+  service.world.system.accept_failure = NtStatus::TooManyOpenedFiles;
+  service.world.run();
+  service.world.pass(500);
+  service.world.system.accept_failure = NtStatus::Success;
+  CHECK(count("accepts again") == 0);
+  service.world.pass(200);
+  service.world.pass(1100);
+  CHECK(count("0.0.0.0:8080 accepts again after 10.") == 1);
+  CHECK(count("[::]:8080 accepts again after 10.") == 1);
+  CHECK(count("fails (") == 2);
+}
