@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/platform/shared_memory.h"
+#include "kernel/limits.h"
 #include "kernel/platform/linux/errno_map.h"
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <fcntl.h>
@@ -29,13 +31,31 @@ static int create_memfd(const char *name)
   return descriptor;
 }
 
+// For each piece the kernel holds the lock of the whole address space, which a core needs to lock a control message's memory. The
+// pause lets it have that: a lock that is taken again at once goes to who waits after 4 ms only.
+template <typename F>
+static void for_each_piece(void *base, uint64_t bytes, F function)
+{
+  for (uint64_t done = 0; done < bytes; done += limits::kMappedPieceBytes) {
+    if (done > 0)
+      usleep(limits::kMappedPieceMicroseconds);
+    function(static_cast<uint8_t *>(base) + done, std::min(limits::kMappedPieceBytes, bytes - done));
+  }
+}
+
+static void unmap_region(void *base, uint64_t bytes)
+{
+  for_each_piece(base, bytes, [](void *piece, size_t length) { munmap(piece, length); });
+}
+
 static void *map_region(int descriptor, uint64_t bytes, SharedWriter writer)
 {
   // The daemon never writes what its client writes, and a read-only mapping keeps it so.
   int protection = writer == SharedWriter::Daemon ? PROT_READ | PROT_WRITE : PROT_READ;
-  void *base = mmap(nullptr, bytes, protection, MAP_SHARED | MAP_POPULATE, descriptor, 0);
+  void *base = mmap(nullptr, bytes, protection, MAP_SHARED, descriptor, 0);
   if (base == MAP_FAILED)
     return nullptr;
+  for_each_piece(base, bytes, [](void *piece, size_t length) { madvise(piece, length, MADV_POPULATE_READ); });
   // Best effort: requests of strangers do not belong into core files, nor into a child.
   madvise(base, bytes, MADV_DONTDUMP);
   madvise(base, bytes, MADV_DONTFORK);
@@ -48,7 +68,7 @@ Result<SharedMemory> create_shared_memory(const char *name, uint64_t bytes, Shar
   int descriptor = create_memfd(name);
   if (descriptor < 0)
     return status_of(errno);
-  // fallocate takes the pages now: MAP_POPULATE alone would not say that there are none, and a later touch would be SIGBUS.
+  // fallocate takes the pages now: populating the mapping would not say that there are none, and a later touch would be SIGBUS.
   if (ftruncate(descriptor, static_cast<off_t>(bytes)) != 0 || fallocate(descriptor, 0, 0, static_cast<off_t>(bytes)) != 0 ||
       pwrite(descriptor, contents.data(), contents.size(), 0) != static_cast<ssize_t>(contents.size())) {
     NtStatus status = status_of(errno);
@@ -61,7 +81,7 @@ Result<SharedMemory> create_shared_memory(const char *name, uint64_t bytes, Shar
   if (!base || fcntl(descriptor, F_ADD_SEALS, seals) != 0) {
     NtStatus status = base ? status_of(errno) : NtStatus::NoMemory;
     if (base)
-      munmap(base, bytes);
+      unmap_region(base, bytes);
     ::close(descriptor);
     return status;
   }
@@ -70,7 +90,7 @@ Result<SharedMemory> create_shared_memory(const char *name, uint64_t bytes, Shar
 
 void release_shared_memory(const SharedMemory &memory)
 {
-  munmap(memory.base, memory.bytes);
+  unmap_region(memory.base, memory.bytes);
   ::close(memory.descriptor);
 }
 
