@@ -11,7 +11,7 @@ using namespace httpsys::test;
 namespace {
 
 struct Client {
-  std::shared_ptr<FakeSocket> socket;
+  std::shared_ptr<SimSocket> socket;
   std::vector<int> requests; // sent, by number
   size_t answers = 0;
   std::string unsent; // of the last one

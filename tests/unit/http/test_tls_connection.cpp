@@ -361,7 +361,7 @@ TEST_CASE("an exchange that fails ends the connection and says so at once")
       service.receive();
       uint32_t call = service.ask();
       uint32_t wait = service.worker.submit(Process::entry(HSYS_OP_WAIT_DISCONNECT, service.queue, service.connection));
-      FakeSocket &socket = service.client->socket();
+      SimSocket &socket = service.client->socket();
       service.world.run();
       switch (how) {
       case 0: service.client->shutdown(); break;
@@ -394,7 +394,7 @@ TEST_CASE("a TLS failure is told to a client that goes on sending, and lingers f
   TlsService service;
   service.get();
   service.receive();
-  FakeSocket &socket = service.client->socket();
+  SimSocket &socket = service.client->socket();
   socket.send(kGarbage);
   service.world.run();
   CHECK(socket.fin_received); // behind the alert

@@ -17,7 +17,7 @@ struct Pair {
   {
     two.serve(u"http://+:8080/", opened);
   }
-  std::shared_ptr<FakeSocket> request(const std::string &path, const std::string &body = "")
+  std::shared_ptr<SimSocket> request(const std::string &path, const std::string &body = "")
   {
     auto client = world.connect(8080);
     client->send(fmt::format("POST {} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{}", path, body.size(), body));
@@ -257,7 +257,7 @@ TEST_CASE("without blocks a delivery waits, and is nobody's when the session end
   std::string fields;
   for (int i = 0; i < 12; i++)
     fields += fmt::format("X-{}: {}\r\n", i, std::string(1000, 'x'));
-  std::vector<std::shared_ptr<FakeSocket>> clients;
+  std::vector<std::shared_ptr<SimSocket>> clients;
   uint32_t last = 0;
   for (int i = 0; i < 100; i++) {
     clients.push_back(pair.world.connect(8080));

@@ -97,7 +97,7 @@ TEST_CASE("the oldest receive gets the oldest request, whoever made it")
 TEST_CASE("a queue holds so many requests, and none when it is closed")
 {
   Service service(2);
-  std::vector<std::shared_ptr<FakeSocket>> clients;
+  std::vector<std::shared_ptr<SimSocket>> clients;
   for (uint32_t i = 0; i < limits::kRequestQueueLength + 2; i++) {
     clients.push_back(service.connect());
     clients.back()->send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");

@@ -15,22 +15,22 @@ struct Service {
   }
 
   // Of the second core's turn when there are two.
-  std::shared_ptr<FakeSocket> connect()
+  std::shared_ptr<SimSocket> connect()
   {
     auto client = world.connect(8080);
     REQUIRE(client);
     return client;
   }
-  void send(FakeSocket &client, std::string_view bytes)
+  void send(SimSocket &client, std::string_view bytes)
   {
     client.send(bytes);
     world.run();
   }
-  void get(FakeSocket &client, const std::string &path = "/", const std::string &fields = "")
+  void get(SimSocket &client, const std::string &path = "/", const std::string &fields = "")
   {
     send(client, fmt::format("GET {} HTTP/1.1\r\nHost: x\r\n{}\r\n", path, fields));
   }
-  void post(FakeSocket &client, size_t length, std::string_view body, const std::string &fields = "")
+  void post(SimSocket &client, size_t length, std::string_view body, const std::string &fields = "")
   {
     send(client, fmt::format("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n{}\r\n{}", length, fields, body));
   }
@@ -82,7 +82,7 @@ struct Service {
   }
   NtStatus status_of(hsys_op operation, uint64_t object) { return worker.call(Process::entry(operation, queue, object)).status(); }
   // Whether the connection serves another request.
-  bool still_serves(FakeSocket &client)
+  bool still_serves(SimSocket &client)
   {
     client.take();
     get(client, "/again");

@@ -6,7 +6,7 @@
 
 namespace httpsys::test {
 
-TlsClient::TlsClient(std::shared_ptr<FakeSocket> socket, const TlsClientOptions &options)
+TlsClient::TlsClient(std::shared_ptr<SimSocket> socket, const TlsClientOptions &options)
     : m_socket(std::move(socket)),
       m_context(wolfSSL_CTX_new(options.tls13 ? wolfTLSv1_3_client_method() : wolfTLSv1_2_client_method()))
 {

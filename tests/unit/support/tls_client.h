@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// TlsClient: wolfSSL's client on a FakeSocket. It does nothing by itself: what it has been sent it sees in connect() and read(),
+// TlsClient: wolfSSL's client on a SimSocket. It does nothing by itself: what it has been sent it sees in connect() and read(),
 // and there it answers, questions for its certificate too.
 #pragma once
 #include "kernel/tls/wolfssl_library.h"
-#include "tests/unit/support/fake_platform.h"
+#include "kernel/platform/sim/sim_objects.h"
 
 namespace httpsys::test {
+
+using platform::SimSocket;
 
 struct TlsClientOptions {
   bool tls13 = true;
@@ -15,7 +17,7 @@ struct TlsClientOptions {
 
 class TlsClient {
 public:
-  TlsClient(std::shared_ptr<FakeSocket> socket, const TlsClientOptions &options);
+  TlsClient(std::shared_ptr<SimSocket> socket, const TlsClientOptions &options);
   // One step of the handshake; true when it is done. The world runs between the steps.
   bool connect();
   void write(std::string_view text);
@@ -23,10 +25,10 @@ public:
   std::string read();
   // close_notify, without FIN.
   void shutdown();
-  FakeSocket &socket() { return *m_socket; }
+  SimSocket &socket() { return *m_socket; }
 
 private:
-  std::shared_ptr<FakeSocket> m_socket;
+  std::shared_ptr<SimSocket> m_socket;
   std::string m_input;
   tls::ContextPointer m_context;
   tls::SessionPointer m_session;

@@ -45,7 +45,7 @@ World::World(uint32_t count, const http::Settings &settings)
   set_log_sink([](LogKind, std::string line) { s_world->log.push_back(std::move(line)); });
   std::vector<std::unique_ptr<platform::IoEngine>> made;
   for (uint32_t core = 0; core < count; core++) {
-    engines.push_back(new FakeEngine(system));
+    engines.push_back(new SimEngine(system));
     made.emplace_back(engines.back());
   }
   m_cores = std::make_unique<ke::Cores>(count);
@@ -57,7 +57,7 @@ World::~World()
 {
   while (!m_processes.empty())
     m_processes.back()->die();
-  for (FakeEngine *engine : engines)
+  for (SimEngine *engine : engines)
     engine->holds_sends = false;
   run();
   for (ke::CoreId core = 0; core < core_count(); core++)
@@ -114,7 +114,7 @@ void World::shake(std::mt19937 &random, uint32_t turns)
     turn(static_cast<ke::CoreId>(random() % core_count()));
 }
 
-std::shared_ptr<FakeSocket> World::connect(uint16_t port, const char *local)
+std::shared_ptr<SimSocket> World::connect(uint16_t port, const char *local)
 {
   return system.connect({*IpAddress::parse(local), port}, {*IpAddress::parse("10.0.0.7"), ++m_client_port});
 }

@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// World: the daemon from channels to sockets on a fake platform, its cores stepped one by one on the test's thread. Process:
+// World: the daemon from channels to sockets on the simulated platform, its cores stepped one by one on the test's thread. Process:
 // a program with a session, that is, a channel of real shared memory, written by hand. A World ends everything at its end
 // and checks that nothing is left: no descriptor, request, connection, URL, queue or parked operation.
 #pragma once
 #include "kernel/http/settings.h"
 #include "kernel/io/channel_impl.h"
 #include "kernel/queue/delivered_requests.h"
-#include "tests/unit/support/fake_platform.h"
+#include "kernel/platform/sim/sim_engine.h"
 #include "uapi/request.h"
 #include "uapi/response.h"
 #include <optional>
+#include <random>
 
 namespace httpsys::test {
+
+using platform::SimEngine;
+using platform::SimSocket;
+using platform::SimSystem;
 
 class Process;
 
@@ -20,8 +25,8 @@ public:
   explicit World(uint32_t cores = 1, const http::Settings &settings = {});
   ~World();
 
-  FakeSystem system;
-  std::vector<FakeEngine *> engines; // by core
+  SimSystem system;
+  std::vector<SimEngine *> engines; // by core
   std::vector<std::string> log;
 
   uint32_t core_count() const { return static_cast<uint32_t>(engines.size()); }
@@ -34,7 +39,7 @@ public:
   // Turns of cores in a random order.
   void shake(std::mt19937 &random, uint32_t turns);
   // A client's connection; it is accepted in the next turns. Null when nobody listens.
-  std::shared_ptr<FakeSocket> connect(uint16_t port, const char *local = "10.0.0.9");
+  std::shared_ptr<SimSocket> connect(uint16_t port, const char *local = "10.0.0.9");
   // Function on a core, as a message.
   void on(ke::CoreId core, void (*function)());
   bool has_logged(std::string_view text) const;

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "kernel/platform/sim/sim_engine.h"
+#include "kernel/base/verify.h"
+#include <algorithm>
+
+namespace httpsys::platform {
+
+static constexpr size_t kReceiveBytes = 16384; // of one completion, as limits::kReceiveBufferBytes
+static constexpr size_t kShortBytes = 32;
+static constexpr uint32_t kReceivesPerRun = 4; // completions of one receive
+
+SimEngine::~SimEngine()
+{
+  VERIFY(m_flights.empty());
+}
+
+SimEngine::Flight &SimEngine::start(Kind kind, int descriptor, IoOperation &operation)
+{
+  VERIFY(!operation.is_in_flight() && m_system.m_descriptors.contains(descriptor));
+  set_in_flight(operation, true);
+  m_system.m_descriptors.at(descriptor).operations++;
+  return m_flights.emplace_back(Flight{++m_last, kind, descriptor, &operation, {}});
+}
+
+void SimEngine::send(int socket, std::span<const uint8_t> bytes, IoOperation &operation)
+{
+  VERIFY(!bytes.empty());
+  start(Kind::Send, socket, operation).bytes = bytes;
+}
+
+void SimEngine::cancel(IoOperation &operation)
+{
+  VERIFY(operation.is_in_flight());
+  for (Flight &flight : m_flights)
+    if (flight.operation == &operation)
+      flight.is_cancelled = true;
+}
+
+SimEngine::Flight *SimEngine::find(uint64_t number)
+{
+  auto found = std::ranges::find(m_flights, number, &Flight::number);
+  return found == m_flights.end() ? nullptr : &*found;
+}
+
+std::vector<uint64_t> SimEngine::order()
+{
+  std::vector<uint64_t> numbers;
+  for (Flight &flight : m_flights)
+    numbers.push_back(flight.number);
+  for (size_t left = numbers.size(); m_system.shuffles && left > 1; left--)
+    std::swap(numbers[left - 1], numbers[m_system.random.below(left)]);
+  return numbers;
+}
+
+uint32_t SimEngine::run_once(Milliseconds)
+{
+  uint32_t handled = 0;
+  for (uint64_t number : order())
+    for (uint32_t times = 0; times < kReceivesPerRun && complete_one(number); times++)
+      handled++;
+  return handled;
+}
+
+bool SimEngine::complete(Flight &flight, IoResult result)
+{
+  IoOperation &operation = *flight.operation;
+  if (!result.more) {
+    set_in_flight(operation, false);
+    m_system.m_descriptors.at(flight.descriptor).operations--;
+    m_flights.remove_if([&](const Flight &other) { return &other == &flight; });
+  }
+  operation.on_complete(result);
+  return true;
+}
+
+bool SimEngine::complete_one(uint64_t number)
+{
+  Flight *flight = find(number);
+  if (!flight || m_system.strikes(&SimFaults::is_late))
+    return false;
+  auto &descriptor = m_system.m_descriptors.at(flight->descriptor);
+  bool is_accept = flight->kind == Kind::Accept || flight->kind == Kind::AcceptOne;
+  if (is_accept && flight->accepted.empty() && !descriptor.backlog.empty() && m_system.strikes(&SimFaults::accept_fails))
+    return complete(*flight, {NtStatus::TooManyOpenedFiles});
+  bool fails = m_system.accept_failure != NtStatus::Success;
+  // As the kernel does it: all that wait at once, and those are told of even if it is cancelled then.
+  if (flight->kind == Kind::Accept && !flight->is_cancelled && !fails)
+    flight->accepted.splice(flight->accepted.end(), descriptor.backlog);
+  if (!flight->accepted.empty())
+    return complete_accept(*flight, flight->accepted, true);
+  if (flight->kind != Kind::Send && flight->is_cancelled)
+    return complete(*flight, {NtStatus::Cancelled});
+  switch (flight->kind) {
+  case Kind::Accept:
+  case Kind::AcceptOne:
+    return fails ? complete(*flight, {m_system.accept_failure}) : complete_accept(*flight, descriptor.backlog, false);
+  case Kind::Poll: return complete_poll(*flight, descriptor.control ? *descriptor.control->arrivals : *descriptor.event);
+  case Kind::Receive: return complete_receive(*flight, *descriptor.socket);
+  case Kind::Send: return complete_send(*flight, *descriptor.socket);
+  }
+  return false;
+}
+
+bool SimEngine::complete_accept(Flight &flight, std::list<int> &waiting, bool more)
+{
+  if (waiting.empty())
+    return false;
+  auto socket = static_cast<uint32_t>(waiting.front());
+  waiting.pop_front();
+  return complete(flight, {NtStatus::Success, socket, more});
+}
+
+bool SimEngine::complete_poll(Flight &flight, SimEvent &event)
+{
+  if (event.signals == 0)
+    return false;
+  event.signals = 0;
+  return complete(flight, {NtStatus::Success, 1, true});
+}
+
+bool SimEngine::complete_receive(Flight &flight, SimSocket &socket)
+{
+  if (socket.reset_sent)
+    return complete(flight, {NtStatus::ConnectionAborted});
+  if (socket.to_daemon.empty())
+    return socket.fin_sent && complete(flight, {NtStatus::EndOfFile});
+  if (m_system.strikes(&SimFaults::receive_ends))
+    return complete(flight, {NtStatus::InsufficientResources});
+  size_t most = m_system.strikes(&SimFaults::receive_is_short) ? 1 + m_system.random.below(kShortBytes) : kReceiveBytes;
+  // A copy of exactly that size, so that a sanitizer sees who keeps the span or reads beyond it.
+  auto end = socket.to_daemon.begin() + static_cast<ptrdiff_t>(std::min(socket.to_daemon.size(), most));
+  auto bytes = std::make_unique<std::vector<uint8_t>>(socket.to_daemon.begin(), end);
+  socket.to_daemon.erase(0, bytes->size());
+  return complete(flight, {NtStatus::Success, static_cast<uint32_t>(bytes->size()), true, *bytes});
+}
+
+bool SimEngine::complete_send(Flight &flight, SimSocket &socket)
+{
+  if (socket.reset_sent)
+    return complete(flight, {NtStatus::ConnectionAborted});
+  if (m_system.strikes(&SimFaults::send_fails))
+    return complete(flight, {NtStatus::InsufficientResources});
+  if (!holds_sends) {
+    auto part = static_cast<size_t>(std::min<uint64_t>(socket.room, flight.bytes.size()));
+    if (m_system.strikes(&SimFaults::send_is_short))
+      part = std::min(part, size_t{1} + m_system.random.below(kShortBytes));
+    socket.from_daemon.append(reinterpret_cast<const char *>(flight.bytes.data()), part);
+    socket.room -= socket.room == UINT64_MAX ? 0 : part;
+    flight.bytes = flight.bytes.subspan(part);
+    flight.sent += static_cast<uint32_t>(part);
+  }
+  if (flight.bytes.empty())
+    return complete(flight, {NtStatus::Success, flight.sent});
+  return flight.is_cancelled && complete(flight, {NtStatus::Cancelled, flight.sent});
+}
+
+}
