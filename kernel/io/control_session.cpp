@@ -68,12 +68,12 @@ void ControlSession::ProcessWatch::stop()
 {
   if (is_in_flight())
     ke::Core::current().io().cancel(*this);
-  if (m_process >= 0)
-    platform::system().close(std::exchange(m_process, -1));
 }
 
 void ControlSession::ProcessWatch::on_complete(const platform::IoResult &result)
 {
+  if (!result.more)
+    platform::system().close(std::exchange(m_process, -1));
   if (result.status == NtStatus::Success)
     m_session.end();
   if (!result.more && m_session.m_has_ended)
