@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include "kernel/base/canary.h"
 #include "kernel/io/channel_impl.h"
 #include <algorithm>
 #include <fmt/format.h>
@@ -32,7 +33,8 @@ std::optional<mm::BlockArena::Block> Channel::Impl::lend(std::span<const uint8_t
   uint8_t *place = ktou->daemon_bytes().data() + geometry.rx_offset + block->offset;
   std::memcpy(place, bytes.data(), length);
   uint32_t granule_end = (length + HSYS_BLOCK_MIN - 1) / HSYS_BLOCK_MIN * HSYS_BLOCK_MIN;
-  std::memset(place + length, 0, granule_end - length);
+  if (!is_broken(Canary::BlockNotCleared))
+    std::memset(place + length, 0, granule_end - length);
   return *block;
 }
 
@@ -91,7 +93,11 @@ void Channel::Impl::write_entry(const Waiting &done, const mm::BlockArena::Block
     entry.out_length = length;
     entry.block = block->number;
   }
+  if (is_broken(Canary::CompletionLost) && HSYS_IRP_SLOT(entry.irp_id) == 3)
+    return completions.admission().drop();
   uint64_t number = completions.write(entry);
+  if (is_broken(Canary::CompletedTwice) && HSYS_IRP_SLOT(entry.irp_id) == 3)
+    completions.write(entry);
   if (slots.has(done.irp_id))
     slots.written(done.irp_id, number);
   if (done.completion.delivers_request)
@@ -111,7 +117,7 @@ uint32_t Channel::Impl::take_returned_blocks()
     returns.copy_first({reinterpret_cast<uint8_t *>(&number), sizeof number});
     returns.advance();
     taken++;
-    if (arena.give_back(number).is_error()) {
+    if (arena.give_back(number).is_error() && !is_broken(Canary::BlockNotChecked)) {
       revoke(HSYS_REVOKED_BLOCK, "it handed back block " + std::to_string(number) + ", which it does not have");
       break;
     }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include "kernel/base/canary.h"
 #include "kernel/base/log.h"
 #include "kernel/io/channel_impl.h"
 #include "kernel/io/per_core.h"
@@ -53,7 +54,7 @@ bool Channel::Impl::admit_first(hsys_sqe &entry)
     revoke(HSYS_REVOKED_CQ_INDEX, "cq_head moved back or past cq_tail");
     return false;
   }
-  if (!is_slot_free && !slots.is_free(entry.irp_id, admission)) {
+  if (!is_slot_free && !slots.is_free(entry.irp_id, admission) && !is_broken(Canary::SlotNotChecked)) {
     revoke(HSYS_REVOKED_IRP_IN_USE,
            fmt::format("it named IRP slot {} again before it had reaped the completion", HSYS_IRP_SLOT(entry.irp_id)));
     return false;
@@ -62,6 +63,8 @@ bool Channel::Impl::admit_first(hsys_sqe &entry)
     lacks_credit = true;
     return false;
   }
+  if (is_broken(Canary::EntryReadAgain))
+    submissions.copy_first({reinterpret_cast<uint8_t *>(&entry), sizeof entry});
   submissions.advance();
   admission.admit();
   s_operations.here()++;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/io/dispatch.h"
+#include "kernel/base/canary.h"
 #include "kernel/base/checked_math.h"
 #include "uapi/response.h"
 #include <array>
@@ -89,7 +90,8 @@ NtStatus check_entry(const hsys_sqe &entry, uint64_t tx_bytes, const OperationRo
   row = operation_row(entry.op);
   if (!row)
     reason = fmt::format("operation {} is not known", entry.op);
-  else if (entry.flags != 0 || entry.reserved0 != 0 || entry.reserved1 != 0 || entry.reserved2 != 0)
+  else if ((entry.flags != 0 || entry.reserved0 != 0 || entry.reserved1 != 0 || entry.reserved2 != 0) &&
+           !is_broken(Canary::ReservedBitsIgnored))
     reason = fmt::format("{}: a reserved member of the entry is not 0", row->name);
   else if ((entry.op_flags & ~row->op_flags) != 0)
     reason = fmt::format("{}: flags {:#x} are not known", row->name, entry.op_flags & ~row->op_flags);

@@ -2,6 +2,7 @@
 // RingProducer: the daemon's side of the completion ring, with the credit for it. Entries are written as they come and
 // shown to the client in batches. Owned by the channel, on its core.
 #pragma once
+#include "kernel/base/canary.h"
 #include "kernel/io/admission.h"
 #include "kernel/mm/uaccess.h"
 #include "uapi/ring.h"
@@ -40,6 +41,8 @@ public:
     uint32_t old_tail = m_admission.published(), new_tail = m_admission.tail();
     m_admission.publish();
     __atomic_store_n(m_place.shared_tail, new_tail, __ATOMIC_SEQ_CST);
+    while (is_broken(Canary::WaitsForClient) && m_memory.load_index(m_place.head_offset) != new_tail)
+      continue;
     uint32_t wake = m_memory.load_index_seq_cst(m_place.wake_offset);
     return new_tail - wake - 1 < new_tail - old_tail;
   }

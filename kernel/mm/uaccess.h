@@ -25,7 +25,8 @@ public:
   const RefPtr<SharedRegion> &region() const { return m_region; }
 
 #ifdef HTTPSYS_SIMULATOR
-  static void (*after_load_hook)(SharedRegion &region);
+  // Told of every read: where in the region, and how many bytes.
+  static void (*after_load_hook)(SharedRegion &region, uint64_t offset, uint64_t bytes);
 #endif
 
 private:

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Canaries: rules that the simulator's build can be told to break, one at a time, so that a test shows that the harness notices. In every
+// other build is_broken() is false when the program is compiled, and nothing of them is left.
+#pragma once
+
+namespace httpsys {
+
+// Letter and number: the trust rule (design-anchors A.17.11).
+enum class Canary {
+  None,
+  EntryReadAgain,      // T1, T2: an entry is copied again after it has been admitted
+  LengthsNotClamped,   // T3: an extent may reach beyond the send arena
+  ReservedBitsIgnored, // T5
+  TailNotChecked,      // T6: sq_tail may be any number
+  BlockNotChecked,     // T6: a block that is not on loan may be handed back
+  SlotNotChecked,      // T6: a slot that is in use may be named again
+  WaitsForClient,      // T7: spins until the client has reaped
+  IdsNotChecked,       // T10: a request's id is enough, whoever it was delivered to
+  CompletedTwice,      // an operation's completion is published twice
+  CompletionLost,      // now and then one is not published
+  BlockNotCleared,     // what was in a block before is left behind its new bytes
+};
+
+#ifdef HTTPSYS_SIMULATOR
+inline Canary g_canary = Canary::None;
+inline bool is_broken(Canary rule) { return g_canary == rule; }
+#else
+constexpr bool is_broken(Canary) { return false; }
+#endif
+
+}
