@@ -23,7 +23,7 @@ TOP_LEVEL = {'meson.build', 'meson_options.txt', 'kernel', 'uapi', 'lib', 'tools
 # "the daemon's own" in a comment on the same line or the one above.
 FROM_OUTSIDE = re.compile(r'kernel/mm/uaccess[^/]*\Z|kernel/http1/|kernel/url/')
 # Who may name the client-writable page.
-UPAGE_ALLOWED = re.compile(r'kernel/mm/|kernel/io/channel[^/]*\Z|kernel/io/[^/]*ring[^/]*\Z|(?!kernel/|tools/)')
+UPAGE_ALLOWED = re.compile(r'kernel/mm/|kernel/io/channel[^/]*\Z|kernel/io/[^/]*ring[^/]*\Z|tools/fuzz/|(?!kernel/|tools/)')
 
 
 def layout(source):

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Listening sockets over a fake platform: what they do when connections have as many descriptors as they may, and when accept fails.
+// Listening sockets over the simulated platform: what they do when connections have as many descriptors as they may, and when accept fails.
 #include "kernel/net/listener_set.h"
 #include "kernel/http/connection.h"
 #include "kernel/limits.h"
@@ -10,7 +10,7 @@ using namespace httpsys::test;
 
 namespace {
 
-using Clients = std::vector<std::shared_ptr<FakeSocket>>;
+using Clients = std::vector<std::shared_ptr<SimSocket>>;
 
 // With so many descriptors for its connections and ports: two of these are listening sockets, which count twice.
 struct Crowded {

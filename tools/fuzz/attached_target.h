@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// AttachedTarget: a running daemon behind its control socket. What can be seen from outside is watched: that it answers, that it stays, and
+// what it holds, through STATS, which uid 0 and its own user may ask for.
+#pragma once
+#include "tools/fuzz/finding.h"
+#include "tools/fuzz/target.h"
+
+namespace httpsys::fuzz {
+
+class AttachedTarget final : public Target {
+public:
+  explicit AttachedTarget(std::string path);
+  ~AttachedTarget();
+
+  // Whether somebody is there; else why not, for exit status 3.
+  bool reach(std::string &why);
+  std::unique_ptr<Link> connect() override;
+  std::unique_ptr<Peer> dial() override;
+  uint16_t port() const override { return m_port; }
+  void yield() override;
+  void pass(uint64_t milliseconds) override;
+  bool is_real() const override { return true; }
+
+  // Remembers what the daemon holds now. Nothing, when it does not tell this user.
+  void take_baseline();
+  // Two seconds after the last session has ended: throws "leaked" for what stays above the baseline, "hung" when it does not answer.
+  void compare_with_baseline();
+
+private:
+  std::optional<hsys_control_stats> ask_for_stats();
+
+  std::string m_path;
+  uint16_t m_port = 0;
+  std::optional<hsys_control_stats> m_baseline;
+};
+
+}

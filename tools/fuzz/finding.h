@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Finding: what must never happen, seen. Thrown out of a run, which it ends.
+#pragma once
+#include <cstdint>
+#include <string>
+
+namespace httpsys::fuzz {
+
+struct Finding {
+  const char *kind; // "died", "hung", "leaked", "mixed", "twice", "never", "sealed", "accepted", "refused others"
+  std::string text; // one line
+};
+
+struct Counts {
+  uint64_t steps = 0;
+  uint64_t admitted = 0; // operations that the daemon has completed without calling them invalid
+  uint64_t refused = 0;  // operations, channels and sessions that it has refused
+  uint64_t revoked = 0;  // sessions
+
+  void add(const Counts &other)
+  {
+    steps += other.steps;
+    admitted += other.admitted;
+    refused += other.refused;
+    revoked += other.revoked;
+  }
+};
+
+}

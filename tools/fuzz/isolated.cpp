@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "tools/fuzz/isolated.h"
+#include "tools/fuzz/generator.h"
+#include "tools/fuzz/run.h"
+#include "tools/fuzz/simulated_target.h"
+#include <chrono>
+#include <csignal>
+#include <cstring>
+#include <fmt/format.h>
+#include <new>
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace httpsys::fuzz {
+
+using Clock = std::chrono::steady_clock;
+
+static constexpr std::chrono::seconds kPatience{20}; // without a step; a loaded machine is no hang
+static constexpr int kLookMilliseconds = 1000;
+static constexpr size_t kMostSteps = 100'000; // of one seed or reproducer
+
+namespace {
+
+// What the child leaves behind, in memory that both have.
+struct Left {
+  Counts counts;
+  uint64_t seeds;
+  uint64_t seed;
+  uint32_t cores;
+  bool has_finding;
+  bool is_done;
+  char kind[24], text[512];
+  uint64_t step_count;
+  Step steps[kMostSteps];
+};
+
+void put_text(char *place, size_t size, const std::string &text)
+{
+  std::strncpy(place, text.c_str(), size - 1);
+}
+
+// One daemon, from its start to its end. next: the steps, nullopt at their end.
+void run_one(Left &left, uint64_t seed, uint32_t cores, const std::function<std::optional<Step>(const Run &)> &next)
+{
+  left.seed = seed;
+  left.cores = cores;
+  left.step_count = 0;
+  // Not destroyed when a finding has been thrown: what it would check is no longer true.
+  auto *target = new SimulatedTarget(seed, cores);
+  Run run(*target, "run", left.counts);
+  for (auto step = next(run); step && left.step_count < kMostSteps; step = next(run)) {
+    left.steps[left.step_count++] = *step;
+    run.step(*step);
+  }
+  run.finish();
+  target->end();
+  delete target;
+  left.seeds++;
+}
+
+[[noreturn]] void be_child(Left &left, const std::function<void(Left &)> &work)
+{
+  try {
+    work(left);
+  } catch (const Finding &finding) {
+    put_text(left.kind, sizeof left.kind, finding.kind);
+    put_text(left.text, sizeof left.text, finding.text);
+    left.has_finding = true;
+  }
+  left.is_done = true;
+  _exit(0);
+}
+
+std::string describe_end(int status)
+{
+  if (WIFSIGNALED(status))
+    return fmt::format("the daemon's process was ended by signal {} ({})", WTERMSIG(status), strsignal(WTERMSIG(status)));
+  return fmt::format("the daemon's process exited with {}", WEXITSTATUS(status));
+}
+
+// Its wait status; nullopt: it stood still, and was killed.
+std::optional<int> wait_for(pid_t child, const Left &left)
+{
+  int process = static_cast<int>(syscall(SYS_pidfd_open, child, 0));
+  uint64_t seen = 0;
+  auto since = Clock::now();
+  bool stands_still = false;
+  pollfd ended{process, POLLIN, 0};
+  while (!stands_still && poll(&ended, 1, kLookMilliseconds) == 0) {
+    uint64_t steps = __atomic_load_n(&left.counts.steps, __ATOMIC_RELAXED);
+    if (steps != seen)
+      since = Clock::now();
+    seen = steps;
+    stands_still = Clock::now() - since > kPatience;
+  }
+  close(process);
+  if (stands_still)
+    kill(child, SIGKILL);
+  int status = 0;
+  waitpid(child, &status, 0);
+  return stands_still ? std::nullopt : std::optional(status);
+}
+
+Outcome run_in_child(const std::function<void(Left &)> &work)
+{
+  void *memory = mmap(nullptr, sizeof(Left), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED)
+    throw std::bad_alloc();
+  Left &left = *new (memory) Left;
+  Outcome outcome;
+  pid_t child = fork();
+  if (child == 0)
+    be_child(left, work);
+  std::optional<int> status = wait_for(child, left);
+  outcome.counts = left.counts;
+  outcome.seeds = left.seeds;
+  outcome.has_finding = !left.is_done || left.has_finding;
+  outcome.kind = left.has_finding ? left.kind : status ? "died" : "hung";
+  outcome.text = left.has_finding ? left.text : status ? describe_end(*status) : "the daemon's process stood still";
+  if (outcome.has_finding)
+    outcome.reproducer = {left.seed, left.cores, Program(left.steps, left.steps + left.step_count)};
+  munmap(memory, sizeof(Left));
+  return outcome;
+}
+
+}
+
+uint32_t cores_of(uint64_t seed)
+{
+  return 1 + static_cast<uint32_t>(seed % 3);
+}
+
+// A process for each, so that a seed does the same whatever was run before it.
+Outcome run_seeds(uint64_t first, uint64_t seconds, uint64_t steps)
+{
+  auto until = Clock::now() + std::chrono::seconds(seconds);
+  Outcome all;
+  auto is_over = [&] { return (seconds > 0 && Clock::now() >= until) || (steps > 0 && all.counts.steps >= steps); };
+  for (uint64_t seed = first; !all.has_finding && !is_over(); seed++) {
+    uint64_t most = steps > 0 ? std::min(kStepsOfSeed, steps - all.counts.steps) : kStepsOfSeed;
+    Outcome one = run_in_child([=](Left &left) {
+      Generator generator(seed);
+      run_one(left, seed, cores_of(seed), [&](const Run &run) {
+        return left.step_count < most ? std::optional(generator.next(run.cut_off())) : std::nullopt;
+      });
+    });
+    one.counts.add(all.counts);
+    one.seeds += all.seeds;
+    all = std::move(one);
+  }
+  return all;
+}
+
+Outcome run_reproducer(const Reproducer &reproducer)
+{
+  return run_in_child([&](Left &left) {
+    size_t at = 0;
+    run_one(left, reproducer.seed, reproducer.cores, [&](const Run &) -> std::optional<Step> {
+      return at < reproducer.program.size() ? std::optional(reproducer.program[at++]) : std::nullopt;
+    });
+  });
+}
+
+// Delta debugging: leaves out ever smaller pieces, as long as what is left still shows it.
+Reproducer minimise(Reproducer reproducer, const std::string &kind, const std::function<void(size_t)> &progress)
+{
+  for (size_t piece = std::max<size_t>(reproducer.program.size() / 2, 1); piece > 0; piece /= 2) {
+    for (size_t begin = 0; begin < reproducer.program.size();) {
+      Reproducer shorter = reproducer;
+      auto from = shorter.program.begin() + static_cast<ptrdiff_t>(begin);
+      shorter.program.erase(from, from + static_cast<ptrdiff_t>(std::min(piece, shorter.program.size() - begin)));
+      Outcome outcome = run_reproducer(shorter);
+      if (outcome.has_finding && outcome.kind == kind) {
+        reproducer = std::move(shorter);
+        progress(reproducer.program.size());
+      } else {
+        begin += piece;
+      }
+    }
+  }
+  return reproducer;
+}
+
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "tools/fuzz/attached_target.h"
+#include "tools/fuzz/generator.h"
+#include "tools/fuzz/isolated.h"
+#include "tools/fuzz/options.h"
+#include "tools/fuzz/run.h"
+#include <chrono>
+#include <fmt/format.h>
+#include <random>
+
+using namespace httpsys::fuzz;
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int kExitClean = 0, kExitFinding = 1, kExitUsage = 2, kExitNoDaemon = 3;
+constexpr uint64_t kDefaultSeconds = 10;
+
+int complain(int exit_code, const std::string &sentence)
+{
+  fmt::print(stderr, "httpsys-ring-fuzz: {}\n", sentence);
+  return exit_code;
+}
+
+// Scripts read the last three lines.
+int report(const Options &options, const Outcome &outcome)
+{
+  std::string path = options.report.empty() ? fmt::format("ring-fuzz-{}.steps", outcome.reproducer.seed) : options.report;
+  bool is_written = write_reproducer(path, outcome.reproducer, fmt::format("{}: {}", outcome.kind, outcome.text));
+  fmt::print("{}\nfinding: {}\nseed: {}\nreproducer: {}\n", outcome.text, outcome.kind, outcome.reproducer.seed,
+             is_written ? path : fmt::format("none: {} cannot be written", path));
+  return kExitFinding;
+}
+
+int finish(const Options &options, const Outcome &outcome, Clock::time_point begun)
+{
+  if (outcome.has_finding)
+    return report(options, outcome);
+  std::chrono::duration<double> took = Clock::now() - begun;
+  fmt::print("ok: {} steps, {} operations admitted, {} refused, {} sessions revoked, {} seeds, {:.1f} s\n", outcome.counts.steps,
+             outcome.counts.admitted, outcome.counts.refused, outcome.counts.revoked, outcome.seeds, took.count());
+  return kExitClean;
+}
+
+uint64_t first_seed(const Options &options)
+{
+  uint64_t seed = options.seed ? *options.seed : std::random_device()() % 1'000'000'000;
+  fmt::print("seed: {}\n", seed);
+  std::fflush(stdout);
+  return seed;
+}
+
+void attack(AttachedTarget &target, const Options &options, Outcome &outcome)
+{
+  auto until = Clock::now() + std::chrono::seconds(options.seconds.value_or(kDefaultSeconds));
+  Program &program = outcome.reproducer.program;
+  auto is_over = [&] { return options.steps ? outcome.counts.steps >= *options.steps : Clock::now() >= until; };
+  target.take_baseline();
+  for (uint64_t seed = first_seed(options); !is_over(); seed++, outcome.seeds++) {
+    outcome.reproducer.seed = seed;
+    program.clear();
+    Run run(target, fmt::format("fuzz-{}", seed), outcome.counts);
+    Generator generator(seed);
+    while (program.size() < kStepsOfSeed && !is_over())
+      run.step(program.emplace_back(generator.next(run.cut_off())));
+    run.finish();
+  }
+  target.compare_with_baseline();
+}
+
+void replay(AttachedTarget &target, const Reproducer &reproducer, Outcome &outcome)
+{
+  outcome.reproducer = reproducer;
+  target.take_baseline();
+  {
+    Run run(target, fmt::format("fuzz-{}", reproducer.seed), outcome.counts);
+    for (const Step &step : reproducer.program)
+      run.step(step);
+    run.finish();
+  }
+  outcome.seeds = 1;
+  target.compare_with_baseline();
+}
+
+int run_attached(const Options &options, const Reproducer &reproducer, Clock::time_point begun)
+{
+  AttachedTarget target(options.attach);
+  std::string why;
+  if (!target.reach(why))
+    return complain(kExitNoDaemon, why);
+  Outcome outcome;
+  try {
+    options.replay.empty() ? attack(target, options, outcome) : replay(target, reproducer, outcome);
+  } catch (const Finding &finding) {
+    outcome.has_finding = true;
+    outcome.kind = finding.kind;
+    outcome.text = finding.text;
+  }
+  return finish(options, outcome, begun);
+}
+
+int run_minimiser(const Options &options, const Reproducer &reproducer)
+{
+  Outcome whole = run_reproducer(reproducer);
+  if (!whole.has_finding)
+    return complain(kExitUsage, fmt::format("{} shows nothing: there is nothing to minimise", options.minimise));
+  Outcome outcome = whole;
+  outcome.reproducer = minimise(reproducer, whole.kind, [](size_t steps) {
+    fmt::print("{} steps\n", steps);
+    std::fflush(stdout);
+  });
+  Options where = options;
+  if (where.report.empty())
+    where.report = options.minimise + ".min";
+  fmt::print("{}", to_text(outcome.reproducer.program));
+  return report(where, outcome);
+}
+
+}
+
+int main(int argc, char **argv)
+{
+  auto begun = Clock::now();
+  Parsed parsed = parse_options(argc, argv);
+  fmt::print("{}", parsed.out);
+  if (!parsed.options)
+    return parsed.error.empty() ? parsed.exit_code : complain(parsed.exit_code, parsed.error);
+  const Options &options = *parsed.options;
+  Reproducer reproducer;
+  std::string file = options.replay.empty() ? options.minimise : options.replay, why;
+  if (!file.empty() && !read_reproducer(file, reproducer, why))
+    return complain(kExitUsage, why);
+  if (!options.attach.empty())
+    return run_attached(options, reproducer, begun);
+  if (!options.minimise.empty())
+    return run_minimiser(options, reproducer);
+  if (!options.replay.empty())
+    return finish(options, run_reproducer(reproducer), begun);
+  uint64_t seconds = options.seconds.value_or(options.steps ? 0 : kDefaultSeconds);
+  return finish(options, run_seeds(first_seed(options), seconds, options.steps.value_or(0)), begun);
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// RingClient: the ring's protocol on a Link, with nothing forbidden to it: every index, word and entry can be set. Both the hostile clients
+// and the honest witness are made of it. Whatever it reads from the daemon is checked against the mapping before it is used.
+#pragma once
+#include "tools/fuzz/target.h"
+#include <functional>
+#include <map>
+
+namespace httpsys::fuzz {
+
+struct Completion {
+  hsys_cqe entry;
+  std::vector<uint8_t> output; // of the lent block, or its reason
+};
+
+class RingClient {
+public:
+  explicit RingClient(std::unique_ptr<Link> link) : m_link(std::move(link)) {}
+
+  Link &link() { return *m_link; }
+  bool is_open() const { return m_link->mapping() != nullptr && m_geometry.magic == HSYS_CHANNEL_MAGIC; }
+  const hsys_geometry &geometry() const { return m_geometry; }
+  uint32_t revoked() const { return m_revoked; } // hsys_revocation, 0: not that it knows
+
+  // The head is filled in; false when the connection has ended.
+  template <typename Message>
+  bool send(uint16_t type, Message message)
+  {
+    fill_head(message.head, type, sizeof message);
+    return m_link->send({reinterpret_cast<const uint8_t *>(&message), sizeof message}, 0);
+  }
+  // Takes what has come, and the geometry when a channel has been opened. The types of the messages.
+  std::vector<uint16_t> take_messages();
+
+  // The entry goes where the next one belongs; not published.
+  void put(const hsys_sqe &entry);
+  // Stores the tail, `ahead` further than it is; kicks when asked and the daemon wants it, or in any case with force.
+  void publish(uint32_t ahead, bool kicks);
+  bool has_room() const;
+  uint64_t last_entry() const; // where the last one was put, in utok
+  // Completions that have not been looked at, at most so many. They stay unreceived until advance().
+  std::vector<Completion> reap(size_t most);
+  void advance();
+  // Hands a block back; published with the next publish_returns().
+  void give_back(uint32_t block);
+  void publish_returns(uint32_t ahead);
+
+  // Copies into the send arena; the offset, or nullopt when it is longer than the arena.
+  std::optional<uint32_t> place(std::span<const uint8_t> bytes);
+  void write(uint64_t offset, std::span<const uint8_t> bytes); // into utok, cut at its end
+  uint32_t &word(unsigned which);                              // of the five of hsys_upage
+
+private:
+  void fill_head(hsys_control &head, uint16_t type, size_t bytes);
+  const hsys_kpage &kpage() const { return *reinterpret_cast<const hsys_kpage *>(m_link->mapping()->ktou); }
+  hsys_upage &upage() { return *reinterpret_cast<hsys_upage *>(m_link->mapping()->utok); }
+
+  std::unique_ptr<Link> m_link;
+  hsys_geometry m_geometry{};
+  uint32_t m_sequence = 0;
+  uint32_t m_revoked = 0;
+  uint32_t m_sq_tail = 0, m_sq_published = 0, m_cq_head = 0, m_ret_tail = 0, m_ret_published = 0;
+  uint64_t m_next_place = 0;
+};
+
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "tools/fuzz/run.h"
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <fmt/format.h>
+
+namespace httpsys::fuzz {
+
+static constexpr std::string_view kMark = "HSYSmark"; // begins every mark; 8 bytes that differ follow
+static constexpr size_t kMarkBytes = 16;
+static constexpr uint64_t kStepsBetweenChecks = 100;
+static constexpr size_t kVisitors = 16;
+static constexpr unsigned kStepsOfGrace = 60; // until a session whose rules are broken must have ended
+static constexpr unsigned kTurnsToSettle = 5000;
+static constexpr std::chrono::seconds kTimeToSettle{5};
+
+Run::Run(Target &target, std::string name, Counts &counts) : m_target(target), m_name(std::move(name)), m_counts(counts)
+{
+  m_witness = std::make_unique<Witness>(m_target, new_identity("witness"));
+  m_witness->check();
+}
+
+Identity Run::new_identity(const std::string &who)
+{
+  std::string mark = fmt::format("{}{:08x}", kMark, static_cast<uint32_t>(++m_identities));
+  m_marks.insert(mark);
+  return {fmt::format("{}-{}-{}", m_name, who, m_identities), mark, m_target.port()};
+}
+
+bool Run::has_foreign_mark(const std::string &own, std::span<const uint8_t> bytes) const
+{
+  const char *begin = reinterpret_cast<const char *>(bytes.data()), *end = begin + bytes.size();
+  while (static_cast<size_t>(end - begin) >= kMarkBytes) {
+    auto *found = static_cast<const char *>(memmem(begin, static_cast<size_t>(end - begin), kMark.data(), kMark.size()));
+    if (!found || static_cast<size_t>(end - found) < kMarkBytes)
+      return false;
+    std::string mark(found, kMarkBytes);
+    if (mark != own && m_marks.contains(mark))
+      return true;
+    begin = found + 1;
+  }
+  return false;
+}
+
+void Run::connect(uint8_t number)
+{
+  auto link = m_target.connect();
+  if (!link) {
+    m_counts.refused++;
+    return;
+  }
+  Identity identity = new_identity(fmt::format("c{}", number));
+  auto is_foreign = [this, own = identity.mark](std::span<const uint8_t> bytes) { return has_foreign_mark(own, bytes); };
+  m_clients[number] = std::make_unique<HostileClient>(identity, std::move(link), is_foreign, m_known_to_all, m_counts);
+}
+
+void Run::step(const Step &step)
+{
+  m_counts.steps++;
+  auto &client = m_clients[step.client];
+  if (step.verb == Verb::Pass) {
+    m_target.pass(step.arguments[0]);
+  } else if (step.verb == Verb::Disconnect) {
+    client.reset();
+  } else if (step.verb == Verb::Connect) {
+    client.reset();
+    connect(step.client);
+  } else if (step.verb == Verb::Web) {
+    web(step);
+  } else if (client) {
+    client->run(step);
+    if (client->has_ended())
+      client.reset();
+  }
+  m_target.yield();
+  look_at_visitors();
+  demand_ends();
+  if (++m_steps % kStepsBetweenChecks == 0)
+    m_witness->check();
+}
+
+std::array<bool, kClients> Run::cut_off() const
+{
+  std::array<bool, kClients> result{};
+  for (size_t client = 0; client < kClients; client++)
+    result[client] = !m_clients[client];
+  return result;
+}
+
+void Run::web(const Step &step)
+{
+  auto &client = m_clients[step.client];
+  auto peer = m_target.dial();
+  if (!client || !peer)
+    return;
+  peer->send(web_request(step.arguments[0], step.arguments[1], step.arguments[2], client->identity()));
+  if (step.arguments[3] == 0)
+    return m_target.yield(); // and it leaves
+  if (m_visitors.size() == kVisitors)
+    m_visitors.erase(m_visitors.begin());
+  m_visitors.push_back({std::move(peer), client->identity().mark});
+}
+
+void Run::look_at_visitors()
+{
+  for (Visitor &visitor : m_visitors) {
+    std::string answer = visitor.peer->receive();
+    if (has_foreign_mark(visitor.mark, {reinterpret_cast<const uint8_t *>(answer.data()), answer.size()}))
+      throw Finding{"mixed", "a response has another client's bytes in it"};
+  }
+}
+
+void Run::demand_ends()
+{
+  for (size_t number = 0; number < kClients; number++) {
+    auto &client = m_clients[number];
+    bool is_due = client && client->must_be_cut_off() && !client->has_ended();
+    m_grace[number] = is_due ? m_grace[number] + 1 : 0;
+    if (m_grace[number] > kStepsOfGrace)
+      throw Finding{"accepted", client->identity().name + " has broken a rule of the ring, and its session goes on"};
+  }
+}
+
+void Run::settle(HostileClient &client)
+{
+  auto until = std::chrono::steady_clock::now() + kTimeToSettle;
+  client.collect();
+  for (unsigned turn = 0; client.is_honest() && client.owed() > 0; turn++) {
+    if (m_target.is_real() ? std::chrono::steady_clock::now() > until : turn > kTurnsToSettle)
+      throw Finding{"never", "operations of " + client.identity().name + " are not completed:" + client.describe_owed()};
+    client.cancel_all();
+    m_target.yield();
+    client.collect();
+  }
+}
+
+void Run::finish()
+{
+  m_visitors.clear();
+  m_witness->check();
+  for (unsigned turn = 0; turn <= kStepsOfGrace; turn++) {
+    m_target.yield();
+    demand_ends();
+  }
+  for (auto &client : m_clients)
+    if (client && !client->has_ended() && client->is_honest())
+      settle(*client);
+  for (auto &client : m_clients)
+    client.reset();
+  m_target.yield();
+  m_witness->check();
+  m_witness.reset();
+}
+
+}

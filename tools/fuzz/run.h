@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Run: steps done by hostile clients to a daemon that serves an honest one all the while. Everything that it sees wrong is thrown as a
+// Finding. The same steps on a simulated daemon of the same seed do the same.
+#pragma once
+#include "tools/fuzz/hostile_client.h"
+#include "tools/fuzz/witness.h"
+
+namespace httpsys::fuzz {
+
+class Run {
+public:
+  // name: of this run, so that several on one daemon have different URLs.
+  Run(Target &target, std::string name, Counts &counts);
+
+  void step(const Step &step);
+  // Of each client: nothing but a new connection is of use.
+  std::array<bool, kClients> cut_off() const;
+  // Nobody is hostile any more: every peer leaves, what honest clients have begun must end, the witness is served once more, all leave.
+  void finish();
+
+private:
+  struct Visitor {
+    std::unique_ptr<Peer> peer;
+    std::string mark; // of whom it has asked
+  };
+  Identity new_identity(const std::string &who);
+  bool has_foreign_mark(const std::string &own, std::span<const uint8_t> bytes) const;
+  void connect(uint8_t client);
+  void web(const Step &step);
+  void look_at_visitors();
+  void demand_ends();
+  void settle(HostileClient &client);
+
+  Target &m_target;
+  std::string m_name;
+  Counts &m_counts;
+  uint64_t m_identities = 0;
+  std::set<std::string> m_marks; // of all that have ever been part of it
+  std::unique_ptr<Witness> m_witness;
+  std::array<std::unique_ptr<HostileClient>, kClients> m_clients;
+  std::vector<Visitor> m_visitors;
+  std::vector<uint64_t> m_known_to_all;
+  std::array<unsigned, kClients> m_grace{}; // steps since each should have been cut off
+  uint64_t m_steps = 0;
+};
+
+}

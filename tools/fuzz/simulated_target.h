@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// SimulatedTarget: the whole daemon but its process and its files, in this process, on the simulated platform, its cores stepped by
+// yield() in an order that the seed decides. Real shared memory. One at a time; its end ends the daemon and finds what is left over.
+#pragma once
+#include "kernel/ke/core.h"
+#include "kernel/platform/sim/sim_engine.h"
+#include "tools/fuzz/finding.h"
+#include "tools/fuzz/target.h"
+
+namespace httpsys::fuzz {
+
+class SimulatedTarget final : public Target {
+public:
+  SimulatedTarget(uint64_t seed, uint32_t cores);
+  ~SimulatedTarget();
+
+  std::unique_ptr<Link> connect() override;
+  std::unique_ptr<Peer> dial() override;
+  uint16_t port() const override { return 8080; }
+  void yield() override;
+  void pass(uint64_t milliseconds) override;
+  bool is_real() const override { return false; }
+
+  // Until nothing happens any more. Throws "hung" when that does not come.
+  void run();
+  // Ends the daemon; throws "leaked" for what is left of it. No Link or Peer may be left.
+  void end();
+
+private:
+  bool turn(ke::CoreId core);
+
+  platform::SimSystem m_system;
+  std::unique_ptr<ke::Cores> m_cores;
+  uint32_t m_count;
+  uint16_t m_client_port = 40000;
+};
+
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "tools/fuzz/witness.h"
+#include "uapi/ops.h"
+#include "uapi/request.h"
+#include "uapi/response.h"
+#include "uapi/status.h"
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <fmt/format.h>
+
+namespace httpsys::fuzz {
+
+static constexpr unsigned kTurns = 20'000;                        // of a daemon that runs in yield()
+static constexpr std::chrono::seconds kPatience{5};               // with a real one: longer is a hang
+static constexpr uint64_t kBodyBytes = 3000;
+
+static std::unique_ptr<Link> connect_or_fail(Target &target)
+{
+  auto link = target.connect();
+  if (!link)
+    throw Finding{"died", "the control socket takes no connection"};
+  return link;
+}
+
+template <typename Condition>
+void Witness::wait_for(const char *what, Condition condition)
+{
+  auto until = std::chrono::steady_clock::now() + kPatience;
+  for (unsigned turn = 0; !condition(); turn++) {
+    if (m_client.link().has_ended())
+      throw Finding{"refused others", std::string("the session of a client that keeps to the rules ended, while it waited for ") + what};
+    if (m_target.is_real() ? std::chrono::steady_clock::now() > until : turn > kTurns)
+      throw Finding{"hung", std::string("a client that keeps to the rules waits in vain for ") + what};
+    m_target.yield();
+  }
+}
+
+Witness::Witness(Target &target, Identity identity) : m_target(target), m_identity(std::move(identity)), m_client(connect_or_fail(target))
+{
+  hsys_control_hello hello{};
+  hello.abi_major = HSYS_ABI_MAJOR;
+  hello.minor_max = HSYS_ABI_MINOR;
+  std::memcpy(hello.program, "witness", 7);
+  m_client.send(HSYS_CONTROL_HELLO, hello);
+  auto has_come = [&](uint16_t type) { return std::ranges::count(m_client.take_messages(), type) > 0; };
+  wait_for("WELCOME", [&] { return has_come(HSYS_CONTROL_WELCOME); });
+  m_client.send(HSYS_CONTROL_CHANNEL_OPEN, hsys_control_channel_open{});
+  wait_for("its channel", [&] { return has_come(HSYS_CONTROL_CHANNEL_OPENED); });
+  if (!m_client.is_open())
+    throw Finding{"refused others", "a client that keeps to the rules gets no channel"};
+  uint64_t session = make(HSYS_OP_CREATE_SERVER_SESSION, 0, 0, {});
+  uint64_t group = make(HSYS_OP_CREATE_URL_GROUP, 0, session, {});
+  m_queue = make(HSYS_OP_CREATE_REQUEST_QUEUE, 0, 0, {queue_block(""), {}});
+  make(HSYS_OP_BIND_URL_GROUP, m_queue, group, {});
+  make(HSYS_OP_ADD_URL, 0, group, {url_block(m_identity.prefix()), {}});
+}
+
+uint64_t Witness::make(uint8_t op, uint64_t handle, uint64_t object, const Block &block)
+{
+  Completion done = call(op, handle, object, block);
+  if (done.entry.status != HSYS_STATUS_SUCCESS)
+    throw Finding{"refused others", fmt::format("operation {} of a client that keeps to the rules failed with status {:#x} {}", op,
+                                                done.entry.status, std::string(done.output.begin(), done.output.end()))};
+  return done.entry.object_id;
+}
+
+void Witness::submit(uint8_t op, uint64_t handle, uint64_t object, const Block &block, uint32_t out_length)
+{
+  hsys_sqe entry{};
+  entry.op = op;
+  entry.user_data = ++m_last;
+  entry.irp_id = HSYS_IRP_ID(m_last % 256, m_last / 256);
+  entry.handle = handle;
+  entry.object_id = object;
+  entry.out_length = out_length;
+  Block placed = block;
+  if (block.extent_at > 0) {
+    auto place = m_client.place({reinterpret_cast<const uint8_t *>(block.body.data()), block.body.size()});
+    hsys_extent extent{place.value_or(0), static_cast<uint32_t>(block.body.size())};
+    std::memcpy(placed.bytes.data() + block.extent_at, &extent, sizeof extent);
+  }
+  if (!placed.bytes.empty())
+    entry.in_offset = m_client.place(placed.bytes).value_or(0);
+  entry.in_length = static_cast<uint32_t>(placed.bytes.size());
+  m_client.put(entry);
+  m_client.publish(0, true);
+}
+
+Completion Witness::call(uint8_t op, uint64_t handle, uint64_t object, const Block &block, uint32_t out_length)
+{
+  submit(op, handle, object, block, out_length);
+  std::vector<Completion> done;
+  wait_for("a completion", [&] {
+    m_client.take_messages();
+    done = m_client.reap(1);
+    return !done.empty();
+  });
+  if (done[0].entry.user_data != m_last)
+    throw Finding{"twice", "a client that keeps to the rules got a completion of another operation than its only one"};
+  if (done[0].entry.flags & HSYS_CQE_BLOCK) {
+    m_client.give_back(done[0].entry.block);
+    m_client.publish_returns(0);
+  }
+  m_client.advance();
+  return done[0];
+}
+
+void Witness::check()
+{
+  auto peer = m_target.dial();
+  if (!peer)
+    throw Finding{"refused others", "nobody listens on the port of a URL that is registered"};
+  std::string body;
+  while (body.size() < kBodyBytes)
+    body += m_identity.mark;
+  std::string number = std::to_string(++m_asked);
+  peer->send("POST /" + m_identity.name + "/" + number + " HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(m_identity.port) +
+             "\r\nConnection: close\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+  Completion received = call(HSYS_OP_RECEIVE_REQUEST, m_queue, 0, {}, 65536);
+  hsys_request request{};
+  if (received.entry.status != HSYS_STATUS_SUCCESS || received.output.size() < sizeof request)
+    throw Finding{"refused others", fmt::format("a client that keeps to the rules got status {:#x} for a request", received.entry.status)};
+  std::memcpy(&request, received.output.data(), sizeof request);
+  if (uint64_t{request.raw_url.offset} + request.raw_url.length > received.output.size())
+    throw Finding{"mixed", "a request's URL lies outside of its image"};
+  std::string url(reinterpret_cast<const char *>(received.output.data()) + request.raw_url.offset, request.raw_url.length);
+  if (url != "/" + m_identity.name + "/" + number)
+    throw Finding{"mixed", "a client that keeps to the rules got the request \"" + url + "\", not its own"};
+  std::string answered;
+  std::string answer = m_identity.mark + number;
+  if (make(HSYS_OP_SEND_RESPONSE, m_queue, request.request_id, response_block(answer)) != 0)
+    throw Finding{"mixed", "SEND_RESPONSE returned an id"};
+  wait_for("its own answer at the other end", [&] {
+    answered += peer->receive();
+    return peer->has_ended();
+  });
+  if (!answered.starts_with("HTTP/1.1 200 ") || !answered.ends_with("\r\n\r\n" + answer))
+    throw Finding{"mixed", "the answer of a client that keeps to the rules arrived as \"" + answered.substr(0, 60) + "...\""};
+}
+
+}
