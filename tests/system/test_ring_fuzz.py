@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""httpsys-ring-fuzz: its three faces as a script meets them: exit statuses, last lines, reproducer files, and a daemon that goes on."""
+
+import os
+import re
+import signal
+import threading
+import unittest
+
+import harness
+from application import ApiTest
+
+CLEAN = re.compile(r'ok: (\d+) steps, (\d+) operations admitted, (\d+) refused, (\d+) sessions revoked, (\d+) seeds, (\d+\.\d) s\Z')
+PROGRAM = 'tools/fuzz/httpsys-ring-fuzz'
+
+
+class RingFuzz(ApiTest):
+    exit_status = None  # one test kills it
+
+    def fuzz(self, *arguments, seconds=120):
+        process = self.application(PROGRAM, *arguments)
+        process.status = process.wait(seconds)
+        return process
+
+    def last_lines(self, process, count):
+        return process.stdout.text().splitlines()[-count:]
+
+    def check_clean(self, process):
+        """Nothing was found, and something was done: each of the first four figures is more than zero. Returns the steps."""
+        self.assertEqual(process.status, 0, process.describe())
+        figures = CLEAN.match(self.last_lines(process, 1)[0])
+        self.assertIsNotNone(figures, process.describe())
+        for figure in figures.groups()[:5]:
+            self.assertGreater(int(figure), 0, process.describe())
+        return int(figures[1])
+
+    def test_standing_alone(self):
+        self.check_clean(self.fuzz('--seconds', '10'))
+
+    def test_steps_and_seed(self):
+        process = self.fuzz('--steps', '30000', '--seed', '12')
+        self.assertEqual(process.stdout.text().splitlines()[0], 'seed: 12')
+        self.assertEqual(self.check_clean(process), 30000)
+        again = self.fuzz('--steps', '30000', '--seed', '12')
+        self.assertEqual(re.sub(r'[\d.]+ s$', '', self.last_lines(process, 1)[0]), re.sub(r'[\d.]+ s$', '', self.last_lines(again, 1)[0]),
+                         'the seed decides')
+
+    def test_attached(self):
+        """The daemon goes on serving others, and nothing of the attack stays in it."""
+        port, _application = self.start_http('port')
+        process = self.application(PROGRAM, '--seconds', '8', '--attach', self.daemon.socket)
+        with self.connect(port, plain=True) as connection:
+            while process.popen.poll() is None:
+                self.assertEqual(connection.get('/plain').status, 200)
+        process.status = process.wait(30)
+        self.check_clean(process)
+        self.assertIsNone(self.daemon.process.popen.poll(), 'the daemon lives')
+
+    def test_a_daemon_that_dies(self):
+        report = os.path.join(self.folder, 'found.steps')
+        process = self.application(PROGRAM, '--seconds', '60', '--attach', self.daemon.socket, '--report', report)
+        process.expect('^seed: ')
+        killer = threading.Timer(1, lambda: self.daemon.process.signal(signal.SIGKILL))
+        killer.start()
+        self.assertEqual(process.wait(60), 1, process.describe())
+        killer.join()
+        kind, seed, path = self.last_lines(process, 3)
+        self.assertRegex(kind, r'\Afinding: (died|hung|refused others)\Z')
+        self.assertRegex(seed, r'\Aseed: \d+\Z')
+        self.assertEqual(path, f'reproducer: {report}')
+        with open(report, encoding='utf-8') as file:
+            self.assertRegex(file.read(), r'\A# (died|hung|refused others): .*\ndaemon seed=\d+ cores=\d+\n\d connect\n')
+        # What killed that one was a signal: the steps alone find nothing.
+        replayed = self.fuzz('--replay', report)
+        self.assertEqual(replayed.status, 0, replayed.describe())
+        self.daemon.process.wait(5)
+        self.daemon.start()
+
+    def test_nobody_there(self):
+        process = self.fuzz('--attach', os.path.join(self.folder, 'nobody'))
+        self.assertEqual(process.status, 3, process.describe())
+        self.assertIn('cannot reach httpsysd', process.stderr.text())
+
+    def test_usage(self):
+        path = os.path.join(self.folder, 'no.steps')
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write('daemon seed=1 cores=1\n0 connect\n0 nonsense\n')
+        for arguments in (('--seconds', '0'), ('--unheard',), ('--replay', path), ('--replay', path + '-missing'), ('word',)):
+            process = self.fuzz(*arguments)
+            self.assertEqual(process.status, 2, process.describe())
+            self.assertNotEqual(process.stderr.text(), '')
+
+
+if __name__ == '__main__':
+    unittest.main(verbosity=2)
