@@ -19,6 +19,8 @@ class RingFuzz(ApiTest):
     exit_status = None  # one test kills it
 
     def fuzz(self, *arguments, seconds=120):
+        if '--report' not in arguments:
+            arguments += ('--report', os.path.join(self.folder, 'report.steps'))
         process = self.application(PROGRAM, *arguments)
         process.status = process.wait(seconds)
         return process
@@ -36,7 +38,10 @@ class RingFuzz(ApiTest):
         return int(figures[1])
 
     def test_standing_alone(self):
-        self.check_clean(self.fuzz('--seconds', '10'))
+        """Seeds that are known to find nothing, so that a finding is a change's; and a moment of whatever --seconds runs."""
+        self.assertEqual(self.check_clean(self.fuzz('--seed', '1', '--steps', '200000')), 200000)
+        process = self.fuzz('--seed', '1', '--seconds', '2')
+        self.check_clean(process)
 
     def test_steps_and_seed(self):
         process = self.fuzz('--steps', '30000', '--seed', '12')
@@ -49,11 +54,13 @@ class RingFuzz(ApiTest):
     def test_attached(self):
         """The daemon goes on serving others, and nothing of the attack stays in it."""
         port, _application = self.start_http('port')
-        process = self.application(PROGRAM, '--seconds', '8', '--attach', self.daemon.socket)
         with self.connect(port, plain=True) as connection:
+            self.assertEqual(connection.get('/plain').status, 200)
+            process = self.application(PROGRAM, '--seconds', '8', '--seed', '1', '--attach', self.daemon.socket,
+                                       '--report', os.path.join(self.folder, 'attached.steps'))
             while process.popen.poll() is None:
                 self.assertEqual(connection.get('/plain').status, 200)
-        process.status = process.wait(30)
+            process.status = process.wait(30)
         self.check_clean(process)
         self.assertIsNone(self.daemon.process.popen.poll(), 'the daemon lives')
 

@@ -28,6 +28,8 @@ public:
 
 private:
   std::optional<hsys_control_stats> ask_for_stats();
+  template <typename Choose>
+  std::optional<hsys_control_stats> look(Choose choose);
 
   std::string m_path;
   uint16_t m_port = 0;

@@ -337,6 +337,9 @@ void HostileClient::look_at(const Completion &completion)
   const hsys_cqe &entry = completion.entry;
   if (m_is_foreign(completion.output))
     throw Finding{"mixed", m_identity.name + " was lent a block with another client's bytes"};
+  // Whoever has handed back what he still uses finds there what came later.
+  if (m_is_honest && completion.has_remains)
+    throw Finding{"mixed", "what a block held before is behind its new bytes"};
   if (entry.flags & HSYS_CQE_BLOCK)
     m_blocks.push_back(entry.block);
   auto found = m_owed.find(entry.user_data);

@@ -11,6 +11,7 @@ namespace httpsys::fuzz {
 struct Completion {
   hsys_cqe entry;
   std::vector<uint8_t> output; // of the lent block, or its reason
+  bool has_remains = false;    // behind the output in the block is something else than zeros
 };
 
 class RingClient {

@@ -11,7 +11,7 @@ static constexpr std::string_view kMark = "HSYSmark"; // begins every mark; 8 by
 static constexpr size_t kMarkBytes = 16;
 static constexpr uint64_t kStepsBetweenChecks = 100;
 static constexpr size_t kVisitors = 16;
-static constexpr unsigned kStepsOfGrace = 60; // until a session whose rules are broken must have ended
+static constexpr unsigned kTurnsOfGrace = 60; // until a session that has broken a rule must have ended
 static constexpr unsigned kTurnsToSettle = 5000;
 static constexpr std::chrono::seconds kTimeToSettle{5};
 
@@ -111,15 +111,25 @@ void Run::look_at_visitors()
   }
 }
 
-void Run::demand_ends()
+// Returns whether there is a client that should have been cut off by now, or soon.
+bool Run::demand_ends()
 {
+  bool is_any_due = false;
   for (size_t number = 0; number < kClients; number++) {
     auto &client = m_clients[number];
-    bool is_due = client && client->must_be_cut_off() && !client->has_ended();
-    m_grace[number] = is_due ? m_grace[number] + 1 : 0;
-    if (m_grace[number] > kStepsOfGrace)
+    Grace &grace = m_grace[number];
+    if (!client || !client->must_be_cut_off() || client->has_ended()) {
+      grace = {};
+      continue;
+    }
+    is_any_due = true;
+    if (grace.turns++ == 0)
+      grace.since = std::chrono::steady_clock::now();
+    bool is_over = m_target.is_real() ? std::chrono::steady_clock::now() - grace.since > kTimeToSettle : grace.turns > kTurnsOfGrace;
+    if (is_over)
       throw Finding{"accepted", client->identity().name + " has broken a rule of the ring, and its session goes on"};
   }
+  return is_any_due;
 }
 
 void Run::settle(HostileClient &client)
@@ -139,10 +149,8 @@ void Run::finish()
 {
   m_visitors.clear();
   m_witness->check();
-  for (unsigned turn = 0; turn <= kStepsOfGrace; turn++) {
+  while (demand_ends())
     m_target.yield();
-    demand_ends();
-  }
   for (auto &client : m_clients)
     if (client && !client->has_ended() && client->is_honest())
       settle(*client);

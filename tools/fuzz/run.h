@@ -4,6 +4,7 @@
 #pragma once
 #include "tools/fuzz/hostile_client.h"
 #include "tools/fuzz/witness.h"
+#include <chrono>
 
 namespace httpsys::fuzz {
 
@@ -28,7 +29,7 @@ private:
   void connect(uint8_t client);
   void web(const Step &step);
   void look_at_visitors();
-  void demand_ends();
+  bool demand_ends();
   void settle(HostileClient &client);
 
   Target &m_target;
@@ -40,7 +41,12 @@ private:
   std::array<std::unique_ptr<HostileClient>, kClients> m_clients;
   std::vector<Visitor> m_visitors;
   std::vector<uint64_t> m_known_to_all;
-  std::array<unsigned, kClients> m_grace{}; // steps since each should have been cut off
+  // Of a client that has to be cut off.
+  struct Grace {
+    unsigned turns = 0;
+    std::chrono::steady_clock::time_point since{};
+  };
+  std::array<Grace, kClients> m_grace{};
   uint64_t m_steps = 0;
 };
 

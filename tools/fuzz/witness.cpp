@@ -98,6 +98,8 @@ Completion Witness::call(uint8_t op, uint64_t handle, uint64_t object, const Blo
   });
   if (done[0].entry.user_data != m_last)
     throw Finding{"twice", "a client that keeps to the rules got a completion of another operation than its only one"};
+  if (done[0].has_remains)
+    throw Finding{"mixed", "what a block held before is behind its new bytes"};
   if (done[0].entry.flags & HSYS_CQE_BLOCK) {
     m_client.give_back(done[0].entry.block);
     m_client.publish_returns(0);
