@@ -90,29 +90,38 @@ void parse_server_name(Bytes extension, ClientHello &hello)
   }
 }
 
-void parse_protocols(Bytes extension, ClientHello &hello)
+std::string_view text_of(Bytes bytes)
+{
+  return {reinterpret_cast<const char *>(bytes.data()), bytes.size()};
+}
+
+std::string name_protocols(Reader names)
 {
   constexpr size_t kMostNamed = 4;
-  auto list = Reader(extension).vector(2);
-  Reader names(list.value_or(Bytes()));
   std::vector<std::string> named;
-  bool offers_http1 = false;
   size_t more = 0;
   while (auto name = names.vector(1)) {
-    std::string_view text(reinterpret_cast<const char *>(name->data()), name->size());
-    offers_http1 |= text == "http/1.1" || text == "http/1.0";
     if (named.size() < kMostNamed)
-      named.push_back(quoted(text));
+      named.push_back(quoted(text_of(*name)));
     else
       more++;
   }
-  if (named.empty())
-    return;
   if (more > 0)
     named.push_back(std::to_string(more) + " more");
   std::vector<std::string_view> words(named.begin(), named.end());
-  hello.offers_http1 = offers_http1;
-  hello.protocols = joined(words);
+  return joined(words);
+}
+
+void parse_protocols(Bytes extension, ClientHello &hello)
+{
+  Reader list(Reader(extension).vector(2).value_or(Bytes()));
+  bool is_empty = true, offers_http1 = false;
+  for (Reader names = list; auto name = names.vector(1); is_empty = false)
+    offers_http1 |= text_of(*name) == "http/1.1" || text_of(*name) == "http/1.0";
+  if (is_empty || offers_http1)
+    return;
+  hello.offers_http1 = false;
+  hello.protocols = name_protocols(list);
 }
 
 void parse_extension(uint32_t type, Bytes extension, ClientHello &hello)

@@ -13,8 +13,8 @@ struct ClientHello {
   bool offers_tls13 = false;
   bool offers_tls12 = true; // by legacy_version when there is no supported_versions
   uint16_t best_version = 0;  // the highest that it offers of 0x0300 (SSL 3.0) to 0x0304 (TLS 1.3); 0: none of them
-  std::string protocols;      // the names of its ALPN, quoted and joined; "" without ALPN
   bool offers_http1 = true;   // false: ALPN names neither http/1.1 nor http/1.0
+  std::string protocols;      // what it names then, quoted and joined
   bool has_early_data = false;
   bool names_groups = false;        // has supported_groups
   bool names_group_of_ours = false; // and one of them is compiled in

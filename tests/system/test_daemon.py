@@ -24,18 +24,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../
 import look_inside
 
 NOBODY = 65534
-# Runs the rest of its words with io_uring_setup (425 everywhere) answered by an error.
-WITHOUT_IO_URING = '''
-import ctypes, os, struct, sys
-program = struct.pack('=' + 'HBBI' * 4, 0x20, 0, 0, 0, 0x15, 0, 1, 425, 6, 0, 0, 0x50000 | int(sys.argv[1]), 6, 0, 0, 0x7fff0000)
-code = ctypes.create_string_buffer(program, len(program))
-rules = ctypes.create_string_buffer(struct.pack('@HP', 4, ctypes.addressof(code)))
-libc = ctypes.CDLL(None, use_errno=True)
-for words in ((38, 1, 0, 0, 0), (22, 2, ctypes.c_void_p(ctypes.addressof(rules)), 0, 0)):
-    if libc.prctl(*words) != 0:
-        sys.exit(os.strerror(ctypes.get_errno()))
-os.execv(sys.argv[2], sys.argv[2:])
-'''
+IO_URING_SETUP = '425'   # the same everywhere
 # Runs its words with SIGTERM sent and not delivered yet.
 WITH_SIGTERM_PENDING = '''
 import os, signal, sys
@@ -236,7 +225,7 @@ class Starting(Alone):
         words = [program('kernel/main/httpsysd'), '--socket', f'{self.folder}/s', '--state-dir', f'{self.folder}/state',
                  *harness.own_user()]
         for error, pattern in ((errno.EPERM, 'io_uring.*(seccomp filter|kernel.io_uring_disabled)'), (errno.ENOSYS, 'io_uring')):
-            process = self.run_program(sys.executable, '-c', WITHOUT_IO_URING, error, *words, status=1)
+            process = self.run_program(sys.executable, '-c', harness.WITHOUT_CALL, IO_URING_SETUP, error, *words, status=1)
             self.assertRegex(process.stderr.text(), pattern)
             self.assertEqual(process.stderr.text().count('\n'), 1, process.stderr.text())
             self.assertFalse(os.path.exists(f'{self.folder}/s'))

@@ -26,19 +26,6 @@ ATTEMPTS = [
     'connect by TCP', 'make a packet socket', 'make a raw socket', 'raise a capability', 'become uid 0', 'make memory executable',
     'make another io_uring', 'use another operation of its io_uring', 'load a BPF object', 'make a file system to mount',
     'change the root folder', "make a key in the kernel's keyring"]
-# System call, error, words: runs the words with the call answered by the error.
-WITHOUT_CALL = '''
-import ctypes, os, struct, sys
-call, error = map(int, sys.argv[1:3])
-program = struct.pack('=' + 'HBBI' * 4, 0x20, 0, 0, 0, 0x15, 0, 1, call, 6, 0, 0, 0x50000 | error, 6, 0, 0, 0x7fff0000)
-code = ctypes.create_string_buffer(program, len(program))
-rules = ctypes.create_string_buffer(struct.pack('@HP', 4, ctypes.addressof(code)))
-libc = ctypes.CDLL(None, use_errno=True)
-for words in ((38, 1, 0, 0, 0), (22, 2, ctypes.c_void_p(ctypes.addressof(rules)), 0, 0)):
-    if libc.prctl(*words) != 0:
-        sys.exit(os.strerror(ctypes.get_errno()))
-os.execv(sys.argv[3], sys.argv[3:])
-'''
 LANDLOCK_CREATE_RULESET, ENOSYS = 444, 38   # the number is the same everywhere
 without_sanitizer = unittest.skipUnless(os.environ.get('HTTPSYS_SANITIZE', 'none') == 'none',
                                         'builds with a sanitizer leave seccomp, Landlock and capabilities out')
@@ -102,7 +89,7 @@ class Check(Alone):
     @without_sanitizer
     def test_a_layer_is_missing(self):
         """It is named, by the check and by the daemon, which works; what only this layer refuses can be done, and the check says so."""
-        prefix = [sys.executable, '-c', WITHOUT_CALL, LANDLOCK_CREATE_RULESET, ENOSYS]
+        prefix = [sys.executable, '-c', harness.WITHOUT_CALL, LANDLOCK_CREATE_RULESET, ENOSYS]
         layers, attempts = self.check(*harness.own_user(), status=1, prefix=prefix)
         self.assertEqual(layers['Landlock'], 'off: the kernel has none')
         self.assertEqual(attempts['make a file in /tmp'], 'NOT REFUSED: it was done')

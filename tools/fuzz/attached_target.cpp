@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "tools/fuzz/attached_target.h"
 #include "tools/fuzz/channel_memory.h"
+#include "tools/fuzz/ring_client.h"
 #include <algorithm>
 #include <arpa/inet.h>
 #include <atomic>
@@ -263,22 +264,15 @@ void AttachedTarget::pass(uint64_t milliseconds)
   std::this_thread::sleep_for(std::chrono::milliseconds(std::min(milliseconds, kLongestPass)));
 }
 
-static std::optional<std::vector<uint8_t>> wait_for_packet(Link &link)
+static std::vector<uint8_t> wait_for_message(RingClient &client)
 {
   auto until = Clock::now() + kPatience;
-  while (Clock::now() < until && !link.has_ended()) {
-    if (auto packet = link.receive())
-      return packet;
+  while (Clock::now() < until && !client.link().has_ended()) {
+    if (auto message = client.take_message())
+      return *message;
     std::this_thread::sleep_for(kMoment);
   }
-  return std::nullopt;
-}
-
-template <typename Message>
-static void send_message(Link &link, uint16_t type, Message message)
-{
-  message.head = {HSYS_CONTROL_MAGIC, type, 0, sizeof message, 1, 0, 0};
-  link.send({reinterpret_cast<const uint8_t *>(&message), sizeof message}, 0);
+  throw Finding{"hung", "the daemon has not answered HELLO and STATS for 5 s"};
 }
 
 struct HeadAlone {
@@ -291,18 +285,14 @@ std::optional<hsys_control_stats> AttachedTarget::ask_for_stats()
   auto link = connect();
   if (!link)
     throw Finding{"died", "the control socket takes no connection"};
-  hsys_control_hello hello{};
-  hello.abi_major = HSYS_ABI_MAJOR;
-  hello.minor_max = HSYS_ABI_MINOR;
-  send_message(*link, HSYS_CONTROL_HELLO, hello);
-  send_message(*link, HSYS_CONTROL_STATS, HeadAlone{});
+  RingClient client(std::move(link));
+  client.say_hello("httpsys-ring-fuzz");
+  client.send(HSYS_CONTROL_STATS, HeadAlone{});
   hsys_control_stats stats{};
   for (int answers = 0; answers < 2; answers++) {
-    auto packet = wait_for_packet(*link);
-    if (!packet)
-      throw Finding{"hung", "the daemon has not answered HELLO and STATS for 5 s"};
-    if (packet->size() == sizeof stats)
-      std::memcpy(&stats, packet->data(), sizeof stats);
+    std::vector<uint8_t> message = wait_for_message(client);
+    if (message.size() == sizeof stats)
+      std::memcpy(&stats, message.data(), sizeof stats);
   }
   return stats.head.type == HSYS_CONTROL_STATS_ANSWER && stats.head.status == 0 ? std::optional(stats) : std::nullopt;
 }

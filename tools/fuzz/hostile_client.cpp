@@ -176,27 +176,19 @@ uint64_t HostileClient::resolve(const Step &step, EntryArgument argument, uint64
   }
 }
 
-// Its offset and length in the entry.
-uint32_t HostileClient::parameters(const Step &step, hsys_sqe &entry)
+void HostileClient::parameters(const Step &step, hsys_sqe &entry)
 {
-  if (step.arguments[kShape] == 0)
-    return 0;
-  Block block = well_formed(step.arguments[kOp], m_identity, step.arguments[kFill]);
-  if (block.bytes.empty())
-    return 0;
-  if (block.extent_at > 0) {
-    auto place = m_client.place({reinterpret_cast<const uint8_t *>(block.body.data()), block.body.size()});
-    hsys_extent extent{place.value_or(0), static_cast<uint32_t>(block.body.size())};
-    if (step.arguments[kShape] == 3) // the body begins or ends outside of the arena
-      (step.arguments[kFill] & 1 ? extent.offset : extent.length) += static_cast<uint32_t>(m_client.geometry().tx_bytes) +
-                                                                     static_cast<uint32_t>(step.arguments[kFill] >> 1) % (1u << 24);
-    std::memcpy(block.bytes.data() + block.extent_at, &extent, sizeof extent);
-  }
-  if (step.arguments[kShape] == 2)
-    damage(block.bytes, step.arguments[kFill] + 1);
-  entry.in_offset = m_client.place(block.bytes).value_or(0);
-  entry.in_length = static_cast<uint32_t>(block.bytes.size());
-  return entry.in_length;
+  uint64_t shape = step.arguments[kShape], fill = step.arguments[kFill];
+  if (shape == 0)
+    return;
+  Block block = well_formed(step.arguments[kOp], m_identity, fill);
+  hsys_extent stray{};
+  if (shape == 3) // the body begins or ends outside of the arena
+    (fill & 1 ? stray.offset : stray.length) = static_cast<uint32_t>(m_client.geometry().tx_bytes + (fill >> 1) % (1u << 24));
+  m_client.place_body(block, stray);
+  if (shape == 2 && !block.bytes.empty())
+    damage(block.bytes, fill + 1);
+  m_client.place_parameters(block.bytes, entry);
 }
 
 // False: no slot is free, and the client keeps to the rules.

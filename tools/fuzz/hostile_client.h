@@ -6,6 +6,8 @@
 #include "tools/fuzz/ring_client.h"
 #include "tools/fuzz/shapes.h"
 #include "tools/fuzz/step.h"
+#include <functional>
+#include <map>
 #include <set>
 
 namespace httpsys::fuzz {
@@ -43,7 +45,7 @@ private:
   void look_at(const Completion &completion);
   void learn(uint64_t op, const Completion &completion);
   uint64_t resolve(const Step &step, EntryArgument argument, uint64_t op) const;
-  uint32_t parameters(const Step &step, hsys_sqe &entry);
+  void parameters(const Step &step, hsys_sqe &entry);
   bool take_slot(const Step &step, uint32_t &irp_id);
   void take_messages();
 

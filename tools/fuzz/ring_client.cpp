@@ -27,32 +27,55 @@ static bool is_sound(const hsys_geometry &geometry, const Mapping &mapping)
          geometry.tx_offset + geometry.tx_bytes <= geometry.utok_bytes;
 }
 
-std::vector<uint16_t> RingClient::take_messages()
+bool RingClient::say_hello(const char *program)
 {
-  std::vector<uint16_t> types;
-  while (auto packet = m_link->receive()) {
-    hsys_control head{};
-    if (packet->size() < sizeof head)
-      throw Finding{"mixed", "the daemon sent a control message of " + std::to_string(packet->size()) + " bytes"};
+  hsys_control_hello hello{};
+  hello.abi_major = HSYS_ABI_MAJOR;
+  hello.minor_max = HSYS_ABI_MINOR;
+  std::strncpy(hello.program, program, sizeof hello.program - 1);
+  return send(HSYS_CONTROL_HELLO, hello);
+}
+
+std::optional<std::vector<uint8_t>> RingClient::take_message()
+{
+  auto packet = m_link->receive();
+  if (!packet)
+    return packet;
+  hsys_control head{};
+  if (packet->size() < sizeof head)
+    throw Finding{"mixed", "the daemon sent a control message of " + std::to_string(packet->size()) + " bytes"};
+  std::memcpy(&head, packet->data(), sizeof head);
+  if (head.magic != HSYS_CONTROL_MAGIC || head.size != packet->size())
+    throw Finding{"mixed", "the daemon sent a control message with a wrong head"};
+  if (head.type == HSYS_CONTROL_REVOKED && packet->size() == sizeof(hsys_control_revoked)) {
+    hsys_control_revoked revoked;
+    std::memcpy(&revoked, packet->data(), sizeof revoked);
+    m_revoked = revoked.reason;
+  }
+  if (m_geometry.magic == 0 && m_link->mapping())
+    take_geometry();
+  return packet;
+}
+
+void RingClient::take_geometry()
+{
+  std::memcpy(&m_geometry, m_link->mapping()->ktou, sizeof m_geometry);
+  if (!is_sound(m_geometry, *m_link->mapping()))
+    throw Finding{"mixed", "the geometry of a channel contradicts its memory"};
+  m_sq_tail = m_sq_published = hsys_load_acquire(&kpage().sq_head);
+  m_cq_head = hsys_load_acquire(&kpage().cq_tail);
+  m_ret_tail = m_ret_published = hsys_load_acquire(&kpage().ret_head);
+}
+
+bool RingClient::take_messages(uint16_t type)
+{
+  bool has_come = false;
+  while (auto packet = take_message()) {
+    hsys_control head;
     std::memcpy(&head, packet->data(), sizeof head);
-    if (head.magic != HSYS_CONTROL_MAGIC || head.size != packet->size())
-      throw Finding{"mixed", "the daemon sent a control message with a wrong head"};
-    types.push_back(head.type);
-    if (head.type == HSYS_CONTROL_REVOKED && packet->size() == sizeof(hsys_control_revoked)) {
-      hsys_control_revoked revoked;
-      std::memcpy(&revoked, packet->data(), sizeof revoked);
-      m_revoked = revoked.reason;
-    }
+    has_come |= head.type == type;
   }
-  if (m_geometry.magic == 0 && m_link->mapping()) {
-    std::memcpy(&m_geometry, m_link->mapping()->ktou, sizeof m_geometry);
-    if (!is_sound(m_geometry, *m_link->mapping()))
-      throw Finding{"mixed", "the geometry of a channel contradicts its memory"};
-    m_sq_tail = m_sq_published = hsys_load_acquire(&kpage().sq_head);
-    m_cq_head = hsys_load_acquire(&kpage().cq_tail);
-    m_ret_tail = m_ret_published = hsys_load_acquire(&kpage().ret_head);
-  }
-  return types;
+  return has_come;
 }
 
 bool RingClient::has_room() const
@@ -134,6 +157,23 @@ std::optional<uint32_t> RingClient::place(std::span<const uint8_t> bytes)
   write(m_geometry.tx_offset + offset, bytes);
   m_next_place += (bytes.size() + 7) / 8 * 8;
   return offset;
+}
+
+void RingClient::place_body(Block &block, hsys_extent stray)
+{
+  if (block.extent_at == 0)
+    return;
+  auto body = place({reinterpret_cast<const uint8_t *>(block.body.data()), block.body.size()});
+  hsys_extent extent{body.value_or(0) + stray.offset, static_cast<uint32_t>(block.body.size()) + stray.length};
+  std::memcpy(block.bytes.data() + block.extent_at, &extent, sizeof extent);
+}
+
+void RingClient::place_parameters(std::span<const uint8_t> bytes, hsys_sqe &entry)
+{
+  if (bytes.empty())
+    return;
+  entry.in_offset = place(bytes).value_or(0);
+  entry.in_length = static_cast<uint32_t>(bytes.size());
 }
 
 void RingClient::write(uint64_t offset, std::span<const uint8_t> bytes)

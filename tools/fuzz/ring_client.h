@@ -2,9 +2,9 @@
 // RingClient: the ring's protocol on a Link, with nothing forbidden to it: every index, word and entry can be set. Both the hostile clients
 // and the honest witness are made of it. Whatever it reads from the daemon is checked against the mapping before it is used.
 #pragma once
+#include "tools/fuzz/shapes.h"
 #include "tools/fuzz/target.h"
-#include <functional>
-#include <map>
+#include "uapi/response.h"
 
 namespace httpsys::fuzz {
 
@@ -30,8 +30,12 @@ public:
     fill_head(message.head, type, sizeof message);
     return m_link->send({reinterpret_cast<const uint8_t *>(&message), sizeof message}, 0);
   }
-  // Takes what has come, and the geometry when a channel has been opened. The types of the messages.
-  std::vector<uint16_t> take_messages();
+  // HELLO as the library says it.
+  bool say_hello(const char *program);
+  // The next message, whose head is as it has to be; nullopt: none has come. The geometry is taken when a channel has been opened.
+  std::optional<std::vector<uint8_t>> take_message();
+  // Takes all that have come; whether one of them was of that type.
+  bool take_messages(uint16_t type = 0);
 
   // The entry goes where the next one belongs; not published.
   void put(const hsys_sqe &entry);
@@ -48,10 +52,14 @@ public:
 
   // Copies into the send arena; the offset, or nullopt when it is longer than the arena.
   std::optional<uint32_t> place(std::span<const uint8_t> bytes);
+  // The block's body too, whose extent is written into the block; stray is added to it.
+  void place_body(Block &block, hsys_extent stray = {});
+  void place_parameters(std::span<const uint8_t> bytes, hsys_sqe &entry);
   void write(uint64_t offset, std::span<const uint8_t> bytes); // into utok, cut at its end
   uint32_t &word(unsigned which);                              // of the five of hsys_upage
 
 private:
+  void take_geometry();
   void fill_head(hsys_control &head, uint16_t type, size_t bytes);
   const hsys_kpage &kpage() const { return *reinterpret_cast<const hsys_kpage *>(m_link->mapping()->ktou); }
   hsys_upage &upage() { return *reinterpret_cast<hsys_upage *>(m_link->mapping()->utok); }

@@ -38,15 +38,10 @@ void Witness::wait_for(const char *what, Condition condition)
 
 Witness::Witness(Target &target, Identity identity) : m_target(target), m_identity(std::move(identity)), m_client(connect_or_fail(target))
 {
-  hsys_control_hello hello{};
-  hello.abi_major = HSYS_ABI_MAJOR;
-  hello.minor_max = HSYS_ABI_MINOR;
-  std::memcpy(hello.program, "witness", 7);
-  m_client.send(HSYS_CONTROL_HELLO, hello);
-  auto has_come = [&](uint16_t type) { return std::ranges::count(m_client.take_messages(), type) > 0; };
-  wait_for("WELCOME", [&] { return has_come(HSYS_CONTROL_WELCOME); });
+  m_client.say_hello("witness");
+  wait_for("WELCOME", [&] { return m_client.take_messages(HSYS_CONTROL_WELCOME); });
   m_client.send(HSYS_CONTROL_CHANNEL_OPEN, hsys_control_channel_open{});
-  wait_for("its channel", [&] { return has_come(HSYS_CONTROL_CHANNEL_OPENED); });
+  wait_for("its channel", [&] { return m_client.take_messages(HSYS_CONTROL_CHANNEL_OPENED); });
   if (!m_client.is_open())
     throw Finding{"refused others", "a client that keeps to the rules gets no channel"};
   uint64_t session = make(HSYS_OP_CREATE_SERVER_SESSION, 0, 0, {});
@@ -75,14 +70,8 @@ void Witness::submit(uint8_t op, uint64_t handle, uint64_t object, const Block &
   entry.object_id = object;
   entry.out_length = out_length;
   Block placed = block;
-  if (block.extent_at > 0) {
-    auto place = m_client.place({reinterpret_cast<const uint8_t *>(block.body.data()), block.body.size()});
-    hsys_extent extent{place.value_or(0), static_cast<uint32_t>(block.body.size())};
-    std::memcpy(placed.bytes.data() + block.extent_at, &extent, sizeof extent);
-  }
-  if (!placed.bytes.empty())
-    entry.in_offset = m_client.place(placed.bytes).value_or(0);
-  entry.in_length = static_cast<uint32_t>(placed.bytes.size());
+  m_client.place_body(placed);
+  m_client.place_parameters(placed.bytes, entry);
   m_client.put(entry);
   m_client.publish(0, true);
 }

@@ -101,8 +101,12 @@ void LogWriter::write(LogKind kind, std::string line)
   std::lock_guard lock(m_shared->mutex);
   if (m_shared->stops)
     return;
-  if (!m_shared->limiter.admit(kind, milliseconds_now()))
-    return m_shared->changed.notify_all(); // it has something to tell later
+  bool tells_anyway = m_shared->limiter.note_due().has_value();
+  if (!m_shared->limiter.admit(kind, milliseconds_now())) {
+    if (!tells_anyway)
+      m_shared->changed.notify_all(); // it has something to tell later; who floods costs no more system calls
+    return;
+  }
   m_shared->note_dropped();
   if (m_shared->lines.size() >= limits::kLogLinesWaiting) {
     m_shared->dropped++;

@@ -49,15 +49,6 @@ bool SimSystem::listens(const Endpoint &endpoint) const
   return std::ranges::any_of(m_descriptors, [&](const auto &entry) { return entry.second.listens && *entry.second.listens == endpoint; });
 }
 
-std::vector<Endpoint> SimSystem::listening() const
-{
-  std::vector<Endpoint> found;
-  for (auto &[number, descriptor] : m_descriptors)
-    if (descriptor.listens)
-      found.push_back(*descriptor.listens);
-  return found;
-}
-
 size_t SimSystem::backlog() const
 {
   size_t count = 0;

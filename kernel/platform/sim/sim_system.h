@@ -43,14 +43,12 @@ public:
   // Connects; null when nobody listens there. The connection is accepted when core 0 runs.
   std::shared_ptr<SimSocket> connect(const Endpoint &to, const Endpoint &from);
   bool listens(const Endpoint &endpoint) const;
-  std::vector<Endpoint> listening() const;
   // Connections that nobody has accepted.
   size_t backlog() const;
   // Null when nobody listens for control connections.
   std::shared_ptr<SimControl> connect_control(const PeerCredentials &peer);
   // The next completion of a poll on it.
   void signal(int event);
-  std::shared_ptr<SimEvent> event(int descriptor) const { return m_descriptors.at(descriptor).event; }
   size_t descriptor_count() const { return m_descriptors.size(); }
 
   Milliseconds now() override { return time; }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/base/log.h"
 #include "kernel/platform/linux/process.h"
+#include "tests/unit/temporary_folder.h"
 #include <csignal>
 #include <cstdlib>
 #include <doctest/doctest.h>
@@ -22,13 +23,8 @@ using namespace httpsys::platform;
 namespace {
 
 struct Folder {
-  std::string path, reason;
-  Folder()
-  {
-    char name[] = "/tmp/httpsys-test-XXXXXX";
-    path = mkdtemp(name);
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
+  TemporaryFolder own;
+  std::string path = own.path(), reason;
   bool reason_has(const std::string &text) const { return reason.find(text) != std::string::npos; }
 };
 

@@ -4,6 +4,7 @@
 #include "kernel/platform/linux/sandbox_attempts.h"
 #include "kernel/platform/linux/seccomp.h"
 #include "kernel/platform/shared_memory.h"
+#include "tests/unit/temporary_folder.h"
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
@@ -27,15 +28,13 @@ using namespace httpsys::platform;
 namespace {
 
 struct Folder {
-  std::string path, reason;
+  TemporaryFolder own;
+  std::string path = own.path(), reason;
   Folder()
   {
-    char name[] = "/tmp/httpsys-test-XXXXXX";
-    path = mkdtemp(name);
-    std::filesystem::create_directory(path + "/state");
-    std::filesystem::create_directory(path + "/run");
+    std::filesystem::create_directory(own / "state");
+    std::filesystem::create_directory(own / "run");
   }
-  ~Folder() { std::filesystem::remove_all(path); }
 };
 
 // In a child, whose exit code is the function's; -SIGNAL when one ended it. Only root needs no no_new_privs for the layers.
