@@ -49,11 +49,11 @@ def own_user():
     return ['--user', pwd.getpwuid(0).pw_name] if os.getuid() == 0 else []
 
 
-def free_port():
+def free_port(first=20000, end=32000):
     """A port on which nothing listens, on no address, that no other test program of this machine takes. Below the range that outgoing
     connections use."""
     while True:
-        port = random.randrange(20000, 32000)
+        port = random.randrange(first, end)
         lock = socket.socket(socket.AF_UNIX)
         try:
             lock.bind(f'\0httpsys-test-port-{port}')

@@ -7,7 +7,6 @@ import os
 import pwd
 import re
 import signal
-import socket
 import sys
 import unittest
 
@@ -39,18 +38,6 @@ def threads_of(pid):
         with open(f'/proc/{pid}/task/{thread}/status', encoding='utf-8') as file:
             found.append(dict(line.rstrip('\n').split(':\t', 1) for line in file))
     return found
-
-
-def privileged_port():
-    """One below 1024 on which nothing listens."""
-    for port in range(1023, 600, -1):
-        with socket.socket() as probe:
-            try:
-                probe.bind(('127.0.0.1', port))
-                return port
-            except OSError:
-                pass
-    raise AssertionError('no port below 1024 is free')
 
 
 class Check(Alone):
@@ -194,7 +181,7 @@ class Serving(ApiTest):
 
     @unittest.skipUnless(IS_ROOT, 'needs a port below 1024')
     def test_port_below_1024(self):
-        port = privileged_port()
+        port = harness.free_port(600, 1024)
         self.import_server(f'127.0.0.1:{port}')
         self.start('event', f'https://localhost:{port}/')
         with self.connect(port) as connection:
