@@ -15,8 +15,10 @@ enum class Canary {
   BlockNotChecked,     // T6: a block that is not on loan may be handed back
   SlotNotChecked,      // T6: a slot that is in use may be named again
   WaitsForClient,      // T7: spins until the client has reaped
+  WorkNotBounded,      // T8: takes as many entries and blocks in one turn as there are
   IdsNotChecked,       // T10: a request's id is enough, whoever it was delivered to
   CompletedTwice,      // an operation's completion is published twice
+  ClaimedElsewhere,    // CANCEL takes an operation out of a queue on whatever core it runs
   CompletionLost,      // now and then one is not published
   BlockNotCleared,     // what was in a block before is left behind its new bytes
 };

@@ -112,7 +112,7 @@ uint32_t Channel::Impl::take_returned_blocks()
     return 0;
   }
   uint32_t taken = 0;
-  while (taken < limits::kReturnsPerTurn && returns.available() > 0) {
+  while ((taken < limits::kReturnsPerTurn || is_broken(Canary::WorkNotBounded)) && returns.available() > 0) {
     uint32_t number;
     returns.copy_first({reinterpret_cast<uint8_t *>(&number), sizeof number});
     returns.advance();

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include "kernel/base/canary.h"
 #include "kernel/io/channel_impl.h"
 #include "kernel/io/irp_queue.h"
 #include <algorithm>
@@ -15,6 +16,8 @@ void Channel::Impl::cancel(Irp &irp)
   ke::CoreId core = irp.m_parked_core.load(std::memory_order_seq_cst);
   if (core == Irp::kNotParked)
     return;
+  if (is_broken(Canary::ClaimedElsewhere) && core != address.core)
+    return complete(irp.m_queue->take(irp), NtStatus::Cancelled);
   ke::Cores::instance().run_on(core, [owner = address, id = irp.entry().irp_id] { IrpQueue::cancel_parked(owner, id); });
 }
 

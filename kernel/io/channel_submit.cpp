@@ -26,7 +26,8 @@ uint32_t Channel::Impl::take_entries()
   hsys_sqe entry;
   lacks_credit = false;
   has_walked_slots = false;
-  while (taken < limits::kEntriesPerTurn && !has_walked_slots && submissions.available() > 0 && admit_first(entry)) {
+  auto has_turn = [&] { return (taken < limits::kEntriesPerTurn && !has_walked_slots) || is_broken(Canary::WorkNotBounded); };
+  while (has_turn() && submissions.available() > 0 && admit_first(entry)) {
     taken++;
     start_operation(entry);
   }

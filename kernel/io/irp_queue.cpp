@@ -46,7 +46,7 @@ void IrpQueue::park_first(IrpPtr irp)
 
 IrpPtr IrpQueue::unlink(Irp &irp)
 {
-  VERIFY(irp.m_queue == this);
+  VERIFY(irp.m_queue == this && irp.m_parked_core.load(std::memory_order_relaxed) == current_core());
   m_irps.remove(irp);
   s_parked.here().remove(irp);
   irp.m_queue = nullptr;

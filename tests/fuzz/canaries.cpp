@@ -24,7 +24,7 @@ constexpr Row kRows[] = {
     {"BlockNotChecked", Canary::BlockNotChecked},     {"SlotNotChecked", Canary::SlotNotChecked},
     {"WaitsForClient", Canary::WaitsForClient},       {"IdsNotChecked", Canary::IdsNotChecked},
     {"CompletedTwice", Canary::CompletedTwice},       {"CompletionLost", Canary::CompletionLost},
-    {"BlockNotCleared", Canary::BlockNotCleared},
+    {"BlockNotCleared", Canary::BlockNotCleared},     {"WorkNotBounded", Canary::WorkNotBounded},
 };
 
 }

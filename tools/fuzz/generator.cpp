@@ -35,8 +35,9 @@ const Grammar *find_grammar(uint64_t op)
 
 // How often each is wanted, before the seed's temper.
 constexpr uint32_t kWeight[kVerbs] = {
-  /* Connect */ 4, /* Hello */ 4, /* Open */ 4, /* Control */ 6, /* Entry */ 120, /* Publish */ 60, /* Word */ 8, /* Scribble */ 8,
-  /* Race */ 6, /* Return */ 10, /* Reap */ 60, /* Kick */ 10, /* Seal */ 2, /* Web */ 40, /* Disconnect */ 1, /* Pass */ 10,
+  /* Connect */ 4, /* Hello */ 4, /* Open */ 4, /* Control */ 6, /* Entry */ 120, /* Flood */ 2, /* Publish */ 60, /* Word */ 8,
+  /* Scribble */ 8, /* Race */ 6, /* Return */ 10, /* Reap */ 60, /* Kick */ 10, /* Seal */ 2, /* Web */ 40, /* Disconnect */ 1,
+  /* Pass */ 10,
 };
 
 // What a client needs before there is anything to attack: a session, a channel, and, usually, a URL that is served.
@@ -211,7 +212,7 @@ Step Generator::make(Verb verb, uint8_t client)
     break;
   case Verb::Open:
     // Small rings wrap soon, and small arenas are soon full.
-    arguments = {64, 256, HSYS_ARENA_BYTES_MIN, HSYS_ARENA_BYTES_MIN};
+    arguments = {m_random.chance(1, 4) ? 256u : 64u, 256, HSYS_ARENA_BYTES_MIN, HSYS_ARENA_BYTES_MIN};
     if (breaks())
       arguments = {pick_length(), pick_length(), pick_length(), pick_length()};
     break;
@@ -221,6 +222,7 @@ Step Generator::make(Verb verb, uint8_t client)
       m_race = make(Verb::Race, client);
     fill_entry(step, breaks() || m_operations.empty() ? m_random.below(256) : m_operations[m_random.below(m_operations.size())]);
     break;
+  case Verb::Flood: arguments = {1 + m_random.below(256), 1}; break;
   case Verb::Publish: arguments = {breaks() ? m_random.next() & 0xffffffff : 0, m_random.below(4) != 0}; break;
   case Verb::Word: // mostly those that a client may set as it likes
     arguments = {breaks() ? m_random.below(5) : 2 + 2 * m_random.below(2), m_random.below(2),

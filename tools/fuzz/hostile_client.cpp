@@ -88,7 +88,8 @@ void HostileClient::run(const Step &step)
   if (!m_client.is_open())
     return;
   switch (step.verb) {
-  case Verb::Entry: return entry(step);
+  case Verb::Entry: entry(step); return;
+  case Verb::Flood: return flood(step);
   case Verb::Publish: return publish(step);
   case Verb::Word: return word(step);
   case Verb::Scribble:
@@ -216,11 +217,11 @@ bool HostileClient::take_slot(const Step &step, uint32_t &irp_id)
   return false;
 }
 
-void HostileClient::entry(const Step &step)
+bool HostileClient::entry(const Step &step)
 {
   uint32_t irp_id = 0;
   if (!m_client.has_room() || !take_slot(step, irp_id))
-    return;
+    return false;
   const auto &arguments = step.arguments;
   hsys_sqe made{};
   made.op = static_cast<uint8_t>(arguments[kOp]);
@@ -240,6 +241,18 @@ void HostileClient::entry(const Step &step)
   bool is_malformed = made.flags != 0 || made.reserved2 != 0;
   m_owed[made.user_data] = {irp_id, made.op, is_malformed, arguments[kShape] == 3 && made.in_length > 0};
   m_client.put(made);
+  return true;
+}
+
+// As many as the ring takes.
+void HostileClient::flood(const Step &step)
+{
+  Step nop = step;
+  nop.arguments = {HSYS_OP_NOP};
+  for (uint64_t left = std::min<uint64_t>(step.arguments[0], m_client.geometry().sq_entries); left > 0; left--)
+    entry(nop);
+  nop.arguments = {0, step.arguments[1]};
+  publish(nop);
 }
 
 void HostileClient::publish(const Step &step)
@@ -389,12 +402,13 @@ std::string HostileClient::describe_owed() const
 // Closing a handle ends what waits on it.
 void HostileClient::cancel_all()
 {
-  while (!m_handles.empty() && m_client.has_room()) {
+  while (!m_handles.empty()) {
     Step close{Verb::Entry, 0, 0, {}};
     close.arguments[kOp] = HSYS_OP_CLOSE_HANDLE;
     close.arguments[kHandle] = m_handles.back();
+    if (!entry(close))
+      break; // the next time
     m_handles.pop_back();
-    entry(close);
   }
   publish({});
   m_client.link().kick(1);

@@ -35,7 +35,8 @@ private:
   uint64_t place(const Step &step) const;
   void try_seals(const Step &step);
   void control(const Step &step);
-  void entry(const Step &step);
+  bool entry(const Step &step); // false: there is no room for it
+  void flood(const Step &step);
   void publish(const Step &step);
   void doubt(bool doubts);
   void demand_end();

@@ -1,25 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "tools/fuzz/isolated.h"
+#include "tools/fuzz/child_process.h"
 #include "tools/fuzz/generator.h"
 #include "tools/fuzz/run.h"
 #include "tools/fuzz/simulated_target.h"
 #include <chrono>
-#include <csignal>
 #include <cstring>
-#include <fmt/format.h>
-#include <new>
-#include <poll.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 namespace httpsys::fuzz {
 
 using Clock = std::chrono::steady_clock;
 
-static constexpr std::chrono::seconds kPatience{20}; // without a step; a loaded machine is no hang
-static constexpr int kLookMilliseconds = 1000;
 static constexpr size_t kMostSteps = 100'000; // of one seed or reproducer
 
 namespace {
@@ -61,7 +52,7 @@ void run_one(Left &left, uint64_t seed, uint32_t cores, const std::function<std:
   left.seeds++;
 }
 
-[[noreturn]] void be_child(Left &left, const std::function<void(Left &)> &work)
+void be_child(Left &left, const std::function<void(Left &)> &work)
 {
   try {
     work(left);
@@ -71,58 +62,21 @@ void run_one(Left &left, uint64_t seed, uint32_t cores, const std::function<std:
     left.has_finding = true;
   }
   left.is_done = true;
-  _exit(0);
 }
 
-std::string describe_end(int status)
+Outcome run_apart(const std::function<void(Left &)> &work)
 {
-  if (WIFSIGNALED(status))
-    return fmt::format("the daemon's process was ended by signal {} ({})", WTERMSIG(status), strsignal(WTERMSIG(status)));
-  return fmt::format("the daemon's process exited with {}", WEXITSTATUS(status));
-}
-
-// Its wait status; nullopt: it stood still, and was killed.
-std::optional<int> wait_for(pid_t child, const Left &left)
-{
-  int process = static_cast<int>(syscall(SYS_pidfd_open, child, 0));
-  uint64_t seen = 0;
-  auto since = Clock::now();
-  bool stands_still = false;
-  pollfd ended{process, POLLIN, 0};
-  while (!stands_still && poll(&ended, 1, kLookMilliseconds) == 0) {
-    uint64_t steps = __atomic_load_n(&left.counts.steps, __ATOMIC_RELAXED);
-    if (steps != seen)
-      since = Clock::now();
-    seen = steps;
-    stands_still = Clock::now() - since > kPatience;
-  }
-  close(process);
-  if (stands_still)
-    kill(child, SIGKILL);
-  int status = 0;
-  waitpid(child, &status, 0);
-  return stands_still ? std::nullopt : std::optional(status);
-}
-
-Outcome run_in_child(const std::function<void(Left &)> &work)
-{
-  void *memory = mmap(nullptr, sizeof(Left), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED)
-    throw std::bad_alloc();
-  Left &left = *static_cast<Left *>(memory);
+  SharedBytes memory(sizeof(Left));
+  Left &left = *static_cast<Left *>(memory.data());
+  std::optional<int> status = run_in_child(left.counts.steps, [&] { be_child(left, work); });
   Outcome outcome;
-  pid_t child = fork();
-  if (child == 0)
-    be_child(left, work);
-  std::optional<int> status = wait_for(child, left);
   outcome.counts = left.counts;
   outcome.seeds = left.seeds;
   outcome.has_finding = !left.is_done || left.has_finding;
   outcome.kind = left.has_finding ? left.kind : status ? "died" : "hung";
-  outcome.text = left.has_finding ? left.text : status ? describe_end(*status) : "the daemon's process stood still";
+  outcome.text = left.has_finding ? left.text : "the daemon's process " + describe_end(status);
   if (outcome.has_finding)
     outcome.reproducer = {left.seed, left.cores, Program(left.steps, left.steps + left.step_count)};
-  munmap(memory, sizeof(Left));
   return outcome;
 }
 
@@ -141,7 +95,7 @@ Outcome run_seeds(uint64_t first, uint64_t seconds, uint64_t steps)
   auto is_over = [&] { return (seconds > 0 && Clock::now() >= until) || (steps > 0 && all.counts.steps >= steps); };
   for (uint64_t seed = first; !all.has_finding && !is_over(); seed++) {
     uint64_t most = steps > 0 ? std::min(kStepsOfSeed, steps - all.counts.steps) : kStepsOfSeed;
-    Outcome one = run_in_child([=](Left &left) {
+    Outcome one = run_apart([=](Left &left) {
       Generator generator(seed);
       run_one(left, seed, cores_of(seed), [&](const Run &run) {
         return left.step_count < most ? std::optional(generator.next(run.cut_off())) : std::nullopt;
@@ -156,7 +110,7 @@ Outcome run_seeds(uint64_t first, uint64_t seconds, uint64_t steps)
 
 Outcome run_reproducer(const Reproducer &reproducer)
 {
-  return run_in_child([&](Left &left) {
+  return run_apart([&](Left &left) {
     size_t at = 0;
     run_one(left, reproducer.seed, reproducer.cores, [&](const Run &) -> std::optional<Step> {
       return at < reproducer.program.size() ? std::optional(reproducer.program[at++]) : std::nullopt;

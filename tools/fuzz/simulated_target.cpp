@@ -17,6 +17,8 @@
 #include "kernel/se/access.h"
 #include "tools/fuzz/channel_memory.h"
 #include <cstring>
+#include <fmt/format.h>
+#include <set>
 
 namespace httpsys::fuzz {
 
@@ -30,6 +32,9 @@ static constexpr uint32_t kUid = 1000;
 
 namespace {
 
+class SimulatedLink;
+std::set<SimulatedLink *> s_links;
+
 class SimulatedLink final : public Link {
 public:
   explicit SimulatedLink(std::shared_ptr<SimControl> control) : m_control(std::move(control))
@@ -42,7 +47,11 @@ public:
       m_memory = std::make_unique<ChannelMemory>(memory[0], memory[1]);
       m_utok_number = memory[1];
       m_kick = events[0];
+      const auto &page = *reinterpret_cast<const hsys_kpage *>(m_memory->mapping().ktou);
+      m_sq_head = page.sq_head;
+      m_ret_head = page.ret_head;
     };
+    s_links.insert(this);
   }
   ~SimulatedLink() override;
   bool send(std::span<const uint8_t> bytes, unsigned descriptors) override
@@ -66,6 +75,18 @@ public:
   const char *try_seals(unsigned region, unsigned how, uint64_t value) override { return m_memory->try_seals(region, how, value); }
   void race(uint64_t offset, std::vector<uint8_t> bytes, uint64_t loads) override;
 
+  // What the daemon has taken since the last look, in one turn of a core, is bounded (trust rule T8).
+  void look_at_progress()
+  {
+    if (!m_memory)
+      return;
+    const auto &page = *reinterpret_cast<const hsys_kpage *>(m_memory->mapping().ktou);
+    uint32_t entries = page.sq_head - std::exchange(m_sq_head, page.sq_head);
+    uint32_t returns = page.ret_head - std::exchange(m_ret_head, page.ret_head);
+    if (entries > limits::kEntriesPerTurn || returns > limits::kReturnsPerTurn)
+      throw Finding{"unbounded", fmt::format("in one turn {} entries and {} blocks of one client were taken", entries, returns)};
+  }
+
   // The daemon has read these bytes from a client's half: are they ours, and to be rewritten?
   void rewrite_after_load(int utok_number, uint64_t offset, uint64_t bytes_read)
   {
@@ -87,6 +108,7 @@ private:
   bool m_is_odd = false;
   int m_utok_number = -1; // of the daemon's descriptor
   std::shared_ptr<SimEvent> m_kick;
+  uint32_t m_sq_head = 0, m_ret_head = 0; // at the last look
   uint64_t m_race_offset = 0, m_race_loads = 0;
   std::vector<uint8_t> m_race_bytes;
 };
@@ -96,6 +118,7 @@ SimulatedLink *s_racing;
 
 SimulatedLink::~SimulatedLink()
 {
+  s_links.erase(this);
   if (s_racing == this)
     s_racing = nullptr;
   m_control->take_descriptors = nullptr;
@@ -168,7 +191,10 @@ SimulatedTarget::~SimulatedTarget()
 
 bool SimulatedTarget::turn(ke::CoreId core)
 {
-  return m_cores->core(core).turn(false);
+  bool has_worked = m_cores->core(core).turn(false);
+  for (SimulatedLink *link : s_links)
+    link->look_at_progress();
+  return has_worked;
 }
 
 void SimulatedTarget::yield()

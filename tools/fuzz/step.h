@@ -20,6 +20,7 @@ namespace httpsys::fuzz {
   X(Control, "control", {"type", "bytes", "declared", "magic", "fill", "descriptors"})                                                     \
   X(Entry, "entry", {"op", "slot", "sequence", "handle", "object", "in_offset", "in_length", "out_length", "op_flags",                     \
                      "reserved", "shape", "fill"})                                                                                \
+  X(Flood, "flood", {"entries", "kick"})                                                                                                   \
   X(Publish, "publish", {"ahead", "kick"})                                                                                                 \
   X(Word, "word", {"which", "add", "value"})                                                                                               \
   X(Scribble, "scribble", {"area", "offset", "bytes", "fill"})                                                                             \

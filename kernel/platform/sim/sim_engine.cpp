@@ -64,6 +64,8 @@ uint32_t SimEngine::run_once(Milliseconds)
 bool SimEngine::complete(Flight &flight, IoResult result)
 {
   IoOperation &operation = *flight.operation;
+  if (m_system.on_completion)
+    m_system.on_completion("AORSP"[static_cast<size_t>(flight.kind)], flight.descriptor, result);
   if (!result.more) {
     set_in_flight(operation, false);
     m_system.m_descriptors.at(flight.descriptor).operations--;
@@ -126,6 +128,10 @@ bool SimEngine::complete_receive(Flight &flight, SimSocket &socket)
     return socket.fin_sent && complete(flight, {NtStatus::EndOfFile});
   if (m_system.strikes(&SimFaults::receive_ends))
     return complete(flight, {NtStatus::InsufficientResources});
+  if (m_system.strikes(&SimFaults::receive_fails)) {
+    socket.is_struck = true;
+    return complete(flight, {NtStatus::IoDeviceError});
+  }
   size_t most = m_system.strikes(&SimFaults::receive_is_short) ? 1 + m_system.random.below(kShortBytes) : kReceiveBytes;
   // A copy of exactly that size, so that a sanitizer sees who keeps the span or reads beyond it.
   auto end = socket.to_daemon.begin() + static_cast<ptrdiff_t>(std::min(socket.to_daemon.size(), most));
@@ -138,8 +144,10 @@ bool SimEngine::complete_send(Flight &flight, SimSocket &socket)
 {
   if (socket.reset_sent)
     return complete(flight, {NtStatus::ConnectionAborted});
-  if (m_system.strikes(&SimFaults::send_fails))
+  if (m_system.strikes(&SimFaults::send_fails)) {
+    socket.is_struck = true;
     return complete(flight, {NtStatus::InsufficientResources});
+  }
   if (!holds_sends) {
     auto part = static_cast<size_t>(std::min<uint64_t>(socket.room, flight.bytes.size()));
     if (m_system.strikes(&SimFaults::send_is_short))

@@ -21,6 +21,7 @@ struct SimSocket {
   bool fin_received = false;
   bool reset_received = false;
   bool is_closed = false; // by the daemon
+  bool is_struck = false; // by a fault after which no connection goes on
 
   void send(std::string_view bytes) { to_daemon += bytes; }
   // What has come since the last call.

@@ -17,6 +17,7 @@ struct SimFaults {
   uint32_t accept_fails = 0;    // TooManyOpenedFiles; the connection stays in the backlog
   uint32_t receive_ends = 0;    // InsufficientResources: out of provided buffers
   uint32_t receive_is_short = 0; // 1 to 32 bytes
+  uint32_t receive_fails = 0;   // IoDeviceError (EIO)
   uint32_t send_fails = 0;      // InsufficientResources (ENOBUFS), what has gone out stays out
   uint32_t send_is_short = 0;   // goes on later
   uint32_t call_fails = 0;      // listen_tcp, create_event, create_bell: TooManyOpenedFiles
@@ -36,6 +37,8 @@ public:
   NtStatus accept_failure = NtStatus::Success;
   SimFaults faults;
   bool shuffles = false; // completions of an engine come in any order, else by age
+  // Told of every completion before its handler: for a trace.
+  std::function<void(char kind, int descriptor, const IoResult &result)> on_completion;
   Random random;
 
   bool strikes(uint32_t SimFaults::*fault);

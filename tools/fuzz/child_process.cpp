@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "tools/fuzz/child_process.h"
+#include <chrono>
+#include <csignal>
+#include <cstring>
+#include <fmt/format.h>
+#include <new>
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace httpsys::fuzz {
+
+using Clock = std::chrono::steady_clock;
+
+static constexpr std::chrono::seconds kPatience{20}; // without progress; a loaded machine is no hang
+static constexpr int kLookMilliseconds = 1000;
+
+SharedBytes::SharedBytes(size_t bytes)
+    : m_bytes(bytes), m_data(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0))
+{
+  if (m_data == MAP_FAILED)
+    throw std::bad_alloc();
+}
+
+SharedBytes::~SharedBytes()
+{
+  munmap(m_data, m_bytes);
+}
+
+static std::optional<int> wait_for(pid_t child, const uint64_t &progress)
+{
+  int process = static_cast<int>(syscall(SYS_pidfd_open, child, 0));
+  uint64_t seen = 0;
+  auto since = Clock::now();
+  bool stands_still = false;
+  pollfd ended{process, POLLIN, 0};
+  while (!stands_still && poll(&ended, 1, kLookMilliseconds) == 0) {
+    uint64_t now = __atomic_load_n(&progress, __ATOMIC_RELAXED);
+    if (now != seen)
+      since = Clock::now();
+    seen = now;
+    stands_still = Clock::now() - since > kPatience;
+  }
+  close(process);
+  if (stands_still)
+    kill(child, SIGKILL);
+  int status = 0;
+  waitpid(child, &status, 0);
+  return stands_still ? std::nullopt : std::optional(status);
+}
+
+std::optional<int> run_in_child(const uint64_t &progress, const std::function<void()> &work)
+{
+  pid_t child = fork();
+  if (child == 0) {
+    work();
+    _exit(0);
+  }
+  return wait_for(child, progress);
+}
+
+std::string describe_end(std::optional<int> status)
+{
+  if (!status)
+    return "stood still";
+  if (WIFSIGNALED(*status))
+    return fmt::format("was ended by signal {} ({})", WTERMSIG(*status), strsignal(WTERMSIG(*status)));
+  return fmt::format("exited with {}", WEXITSTATUS(*status));
+}
+
+}
