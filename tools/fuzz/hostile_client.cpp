@@ -51,7 +51,9 @@ void HostileClient::take_messages()
   if (was_revoked || m_client.revoked() == 0)
     return;
   m_counts.revoked++;
-  if (m_expected_reason != 0 && !m_may_be_anything && m_client.revoked() != m_expected_reason)
+  // Messages are a way of their own: a malformed one that was sent later, or earlier, may be what the daemon sees first.
+  bool is_certain = m_expected_reason != 0 && !m_may_be_anything && !m_has_sent_messages;
+  if (is_certain && m_client.revoked() != m_expected_reason)
     throw Finding{"accepted", fmt::format("{} has broken rule {} and was cut off for rule {}, some time later", m_identity.name,
                                           m_expected_reason, m_client.revoked())};
 }
@@ -121,6 +123,7 @@ void HostileClient::control(const Step &step)
 {
   const auto &arguments = step.arguments;
   auto number = [&](size_t argument) { return static_cast<uint32_t>(arguments[argument]); };
+  m_has_sent_messages |= step.verb == Verb::Control || std::exchange(step.verb == Verb::Hello ? m_has_said_hello : m_has_asked, true);
   if (step.verb == Verb::Hello) {
     hsys_control_hello hello{};
     hello.abi_major = number(0);
@@ -301,6 +304,8 @@ void HostileClient::word(const Step &step)
 
 void HostileClient::returned(const Step &step)
 {
+  if (m_must_be_cut_off)
+    return; // the daemon shall see what was wrong first, and name that
   auto block = static_cast<uint32_t>(step.arguments[0]);
   if (step.is_learned(0) && step.arguments[1] == 0) {
     if (m_blocks.empty())

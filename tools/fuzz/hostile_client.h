@@ -58,6 +58,8 @@ private:
   bool m_is_honest = true;
   bool m_uses_slot_twice = false; // in an entry that may not be published yet
   bool m_must_be_cut_off = false;
+  bool m_has_said_hello = false, m_has_asked = false;
+  bool m_has_sent_messages = false; // others than one HELLO and one CHANNEL_OPEN
   uint32_t m_expected_reason = 0; // hsys_revocation of the only rule that it has ever broken
   bool m_may_be_anything = false; // has written over its own words or entries: nothing is certain any more
   bool m_has_ended = false;
