@@ -86,7 +86,7 @@ void Transport::on_received(const platform::IoResult &result)
       is_success(result.status) || result.status == NtStatus::Cancelled || result.status == NtStatus::InsufficientResources;
   if (may_go_on)
     return start_receive();
-  finish(NtStatus::ConnectionAborted, "the client reset the connection");
+  break_off(result.status);
 }
 
 void Transport::on_data(std::span<const uint8_t> bytes)
@@ -278,7 +278,7 @@ void Transport::on_sent(const platform::IoResult &result)
     return close_socket_when_idle();
   ke::Core::current().timers().cancel(*this);
   if (!is_success(result.status))
-    return finish(NtStatus::ConnectionAborted, "the client reset the connection");
+    return break_off(result.status);
   m_sent += m_slice;
   if (m_state == State::Open && m_was_full && backlog() < limits::kOutputBacklogBytes) {
     m_was_full = false;
@@ -350,6 +350,17 @@ void Transport::abort(NtStatus status, const std::string &reason)
     return;
   platform::system().set_reset_on_close(m_socket);
   finish(status, reason);
+}
+
+// With a reset, also when the client did not send one: a response without a length that is cut short must not look whole.
+void Transport::break_off(NtStatus status)
+{
+  if (status == NtStatus::ConnectionAborted)
+    return abort(status, "the client reset the connection");
+  std::string reason = fmt::format("the system broke the connection off ({})", status_name(status));
+  log(LogKind::Connection, "{}: reset, {}", label(), reason);
+  m_end_logged = true;
+  abort(NtStatus::ConnectionAborted, reason);
 }
 
 void Transport::end(const std::string &reason)

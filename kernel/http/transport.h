@@ -104,6 +104,7 @@ private:
   void note_sending(bool is_sending);
   void drain_output();
   void begin_lingering();
+  void break_off(NtStatus status);
   void finish(NtStatus status, const std::string &reason);
   void tell_owner(NtStatus status, const std::string &reason);
   void close_socket_when_idle();

@@ -54,6 +54,30 @@ TEST_CASE("pipelined requests come one after the other, each with its own id and
   service.answer(third.entry.object_id);
 }
 
+TEST_CASE("what the system breaks off in the middle of a response ends in a reset, so that it does not look whole")
+{
+  using platform::SimFaults;
+  for (auto fault : {&SimFaults::send_fails, &SimFaults::receive_fails}) {
+    Service service;
+    auto client = service.connect();
+    service.get(*client);
+    uint64_t request = service.receive_id();
+    // Without a length: the connection's end is the response's.
+    service.answer(request, "the beginning", HSYS_SEND_MORE_DATA);
+    CHECK(client->take().ends_with("\r\n\r\nthe beginning"));
+    service.world.system.faults.*fault = 65536; // every time
+    client->send("more");
+    uint32_t irp = service.worker.send_body(service.queue, request, "the rest");
+    service.world.run();
+    service.worker.take(irp);
+    service.world.system.faults = {};
+    CHECK(client->is_closed);
+    CHECK(client->reset_received);
+    CHECK_FALSE(client->fin_received);
+    CHECK(service.world.has_logged("reset, the system broke the connection off ("));
+  }
+}
+
 TEST_CASE("a client that pipelines without a pause does not make the buffer grow")
 {
   Service service;
