@@ -60,12 +60,13 @@ TlsStream::AskAnswer TlsStream::ask_renegotiation()
     return {Ask::CannotAsk, "the client speaks TLS 1.2 and did not offer renegotiation_info"};
   prepare_question();
   httpsys_wolfssl_forget_hello_answers(m_session);
+  m_has_begun_renegotiating = false;
   m_exchange = Exchange::Renegotiation; // before the first call: the callbacks ask for it
   m_has_new_input = true;               // whatever lies in the input has not been looked at by a renegotiation
   if (wolfSSL_pending(m_session) > 0)
     return {Ask::Started, ""}; // read() begins when these bytes are out: wolfSSL would put the next ones in their place
   m_output_mark = m_output.size();
-  int result = wolfSSL_Rehandshake(m_session); // sends HelloRequest and waits
+  int result = go_on_renegotiating(); // sends HelloRequest and waits
   int code = result == WOLFSSL_SUCCESS ? 0 : wolfSSL_get_error(m_session, result);
   if (code != 0 && code != WOLFSSL_ERROR_WANT_READ && code != WC_NO_ERR_TRACE(APP_DATA_READY)) {
     fail_with_library(code);
@@ -73,6 +74,12 @@ TlsStream::AskAnswer TlsStream::ask_renegotiation()
     return {Ask::CannotAsk, m_failure.reason};
   }
   return {Ask::Started, ""};
+}
+
+// wolfSSL_Rehandshake forgets with each call that the client has proved its key: a Finished that came later than the proof would fail.
+int TlsStream::go_on_renegotiating()
+{
+  return std::exchange(m_has_begun_renegotiating, true) ? wolfSSL_negotiate(m_session) : wolfSSL_Rehandshake(m_session);
 }
 
 // Never called in a loop without new bytes: a library that has given up would begin anew with every call.
@@ -87,7 +94,7 @@ size_t TlsStream::read_while_renegotiating(std::span<uint8_t> buffer)
     return 0;
   m_has_new_input = false;
   m_output_mark = m_output.size();
-  int result = wolfSSL_Rehandshake(m_session);
+  int result = go_on_renegotiating();
   int code = result == WOLFSSL_SUCCESS ? 0 : wolfSSL_get_error(m_session, result);
   WOLFSSL_ALERT_HISTORY history{};
   wolfSSL_get_alert_history(m_session, &history);

@@ -164,6 +164,7 @@ private:
   void peer_closed(bool truncated);
 
   size_t read_while_renegotiating(std::span<uint8_t> buffer);
+  int go_on_renegotiating(); // as wolfSSL_Rehandshake
   AskAnswer ask_post_handshake();
   AskAnswer ask_renegotiation();
   void prepare_question();
@@ -207,7 +208,8 @@ private:
   bool m_writes_while_asking = false;
   bool m_muted = false;           // a fatal alert has gone out: nothing may follow
   bool m_certificate_absent = false;
-  bool m_has_new_input = false;   // since the last call of wolfSSL_Rehandshake
+  bool m_has_new_input = false;   // since the renegotiation went on
+  bool m_has_begun_renegotiating = false;
   int m_questions = 0;            // post-handshake requests so far
   std::string m_certificate_absent_reason;
   std::string m_certificate_fault; // why the verify callback stopped the exchange

@@ -138,6 +138,34 @@ TEST_CASE("asking on demand")
   }
 }
 
+// Certificate, proof of the key and Finished are records of their own: any of them may come alone.
+TEST_CASE("a client's answer may come byte by byte")
+{
+  initialize_library();
+  for (bool tls13 : {false, true}) {
+    for (const char *certificate : {"good", static_cast<const char *>(nullptr)}) {
+      CAPTURE(tls13);
+      CAPTURE(certificate);
+      Pair pair(tls13, make_context(), certificate);
+      REQUIRE(pair.connect());
+      std::string got;
+      pair.tamper = [&](std::vector<uint8_t> &bytes) {
+        for (uint8_t one : std::exchange(bytes, {})) {
+          pair.stream.receive({&one, 1});
+          got += pair.server_read();
+        }
+      };
+      REQUIRE(pair.stream.ask_certificate().ask == TlsStream::Ask::Started);
+      pair.end_exchange();
+      CHECK(pair.stream.state() == TlsStream::State::Open);
+      CHECK_FALSE(pair.stream.is_asking());
+      CHECK((pair.stream.client_certificate() != nullptr) == (certificate != nullptr));
+      pair.client_write("still here");
+      CHECK(got == "still here");
+    }
+  }
+}
+
 // wolfSSL keeps the rest of a record; a renegotiation that goes on would put the next record in its place.
 TEST_CASE("asking while a record has been read in part loses no byte")
 {
