@@ -187,13 +187,12 @@ void Transport::fail_tls()
   tell_owner(NtStatus::ConnectionInvalid, reason);
 }
 
-// The client ended its side instead of answering: a failed exchange ends the connection.
+// The client ended its side instead of answering: a failed exchange ends the connection. Without close_notify: a response that this cuts
+// short must not look whole.
 void Transport::fail_exchange(const std::string &reason)
 {
   log(LogKind::Certificate, "{}: no client certificate: {}", label(), reason);
   m_end_logged = true;
-  m_tls->shutdown();
-  take_tls_output();
   drain_output();
   tell_owner(NtStatus::ConnectionInvalid, reason);
 }

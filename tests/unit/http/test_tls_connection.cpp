@@ -477,6 +477,30 @@ TEST_CASE("so many calls wait for one answer and no more, and all of them get it
   CHECK(service.ask_now() == NtStatus::Success);
 }
 
+TEST_CASE("a response that a failed exchange cuts short does not end with close_notify")
+{
+  for (bool is_cut : {true, false}) {
+    CAPTURE(is_cut);
+    TlsService service;
+    service.get();
+    service.receive();
+    // Without a length: the connection's end is the response's.
+    uint32_t begun = service.worker.respond(service.queue, service.request, "the beginning", HSYS_SEND_MORE_DATA);
+    service.world.run();
+    CHECK(service.worker.take(begun).status() == NtStatus::Success);
+    uint32_t call = is_cut ? service.ask() : 0;
+    service.client->shutdown();
+    uint32_t rest = service.worker.send_body(service.queue, service.request, "the rest");
+    service.world.run();
+    CHECK(service.worker.take(rest).status() == (is_cut ? NtStatus::ConnectionInvalid : NtStatus::Success));
+    if (is_cut)
+      CHECK(service.worker.take(call).status() == NtStatus::ConnectionInvalid);
+    CHECK(service.read().ends_with(is_cut ? "the beginning" : "the beginningthe rest"));
+    CHECK(service.client->socket().fin_received);
+    CHECK(service.client->has_close_notify() == !is_cut);
+  }
+}
+
 TEST_CASE("close_notify is a half-close: what was asked is answered, the disconnect is told")
 {
   for (bool tls13 : {true, false}) {

@@ -25,6 +25,8 @@ public:
   std::string read();
   // close_notify, without FIN.
   void shutdown();
+  // read() has met the daemon's.
+  bool has_close_notify() const { return wolfSSL_get_shutdown(m_session.get()) & WOLFSSL_RECEIVED_SHUTDOWN; }
   SimSocket &socket() { return *m_socket; }
 
 private:
