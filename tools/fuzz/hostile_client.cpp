@@ -271,6 +271,7 @@ void HostileClient::publish(const Step &step)
     m_expected_reason = was_honest ? HSYS_REVOKED_SQ_INDEX : 0;
     demand_end();
   }
+  m_is_due_when_taken = m_uses_slot_twice && !m_must_be_cut_off;
   if (m_uses_slot_twice)
     demand_end();
   // Whoever does not ring when the daemon sleeps is not answered; the next kick does.

@@ -26,8 +26,8 @@ public:
   bool is_honest() const { return m_is_honest && m_client.is_open() && m_client.revoked() == 0; }
   void cancel_all();
   void collect();
-  // Has broken a rule for which the daemon must cut it off.
-  bool must_be_cut_off() const { return m_must_be_cut_off; }
+  // Has broken a rule for which the daemon must cut it off, and not behind entries that wait because this client takes no completions.
+  bool must_be_cut_off() const { return m_must_be_cut_off && (!m_is_due_when_taken || m_client.has_been_taken()); }
   size_t owed() const { return m_owed.size(); }
   std::string describe_owed() const; // " RECEIVE_REQUEST NOP"
 
@@ -58,6 +58,7 @@ private:
   bool m_is_honest = true;
   bool m_uses_slot_twice = false; // in an entry that may not be published yet
   bool m_must_be_cut_off = false;
+  bool m_is_due_when_taken = false; // by an entry
   bool m_has_said_hello = false, m_has_asked = false;
   bool m_has_sent_messages = false; // others than one HELLO and one CHANNEL_OPEN
   uint32_t m_expected_reason = 0; // hsys_revocation of the only rule that it has ever broken

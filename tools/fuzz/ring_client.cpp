@@ -83,6 +83,11 @@ bool RingClient::has_room() const
   return m_sq_tail - hsys_load_acquire(&kpage().sq_head) < m_geometry.sq_entries;
 }
 
+bool RingClient::has_been_taken() const
+{
+  return hsys_load_acquire(&kpage().sq_head) == m_sq_published;
+}
+
 uint64_t RingClient::last_entry() const
 {
   return m_geometry.sq_offset + (m_sq_tail - 1) % m_geometry.sq_entries * sizeof(hsys_sqe);

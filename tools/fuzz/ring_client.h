@@ -42,6 +42,7 @@ public:
   // Stores the tail, `ahead` further than it is; kicks when asked and the daemon wants it, or in any case with force.
   void publish(uint32_t ahead, bool kicks);
   bool has_room() const;
+  bool has_been_taken() const; // all that is published
   uint64_t last_entry() const; // where the last one was put, in utok
   // Completions that have not been looked at, at most so many. They stay unreceived until advance().
   std::vector<Completion> reap(size_t most);

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstring>
 #include <fmt/format.h>
+#include <utility>
 
 namespace httpsys::fuzz {
 
@@ -122,7 +123,9 @@ bool Run::demand_ends()
       grace = {};
       continue;
     }
-    is_any_due = true;
+    // A client whose kicks are not listened to is looked at now and then.
+    if (!std::exchange(is_any_due, true) && !m_target.is_real())
+      m_target.pass(1);
     if (grace.turns++ == 0)
       grace.since = std::chrono::steady_clock::now();
     bool is_over = m_target.is_real() ? std::chrono::steady_clock::now() - grace.since > kTimeToSettle : grace.turns > kTurnsOfGrace;
