@@ -10,6 +10,7 @@ namespace httpsys::fuzz {
 
 static constexpr std::string_view kMark = "HSYSmark"; // begins every mark; 8 bytes that differ follow
 static constexpr size_t kMarkBytes = 16;
+static constexpr uint32_t kFarApart = 0x9e3779b1;
 static constexpr uint64_t kStepsBetweenChecks = 100;
 static constexpr size_t kVisitors = 16;
 static constexpr unsigned kTurnsOfGrace = 60; // until a session that has broken a rule must have ended
@@ -24,7 +25,8 @@ Run::Run(Target &target, std::string name, Counts &counts) : m_target(target), m
 
 Identity Run::new_identity(const std::string &who)
 {
-  std::string mark = fmt::format("{}{:08x}", kMark, static_cast<uint32_t>(++m_identities));
+  // Far from one another, so that a damaged one is nobody else's; an odd factor gives each number another one.
+  std::string mark = fmt::format("{}{:08x}", kMark, static_cast<uint32_t>(++m_identities) * kFarApart);
   m_marks.insert(mark);
   return {fmt::format("{}-{}-{}", m_name, who, m_identities), mark, m_target.port()};
 }
