@@ -5,6 +5,7 @@
 #include "kernel/http/counters.h"
 #include "kernel/http/id_tables.h"
 #include "kernel/http/settings.h"
+#include "kernel/http/tls_bindings.h"
 #include "kernel/io/irp_queue.h"
 #include "kernel/io/session.h"
 #include "kernel/limits.h"
@@ -195,6 +196,12 @@ bool SimulatedTarget::turn(ke::CoreId core)
   for (SimulatedLink *link : s_links)
     link->look_at_progress();
   return has_worked;
+}
+
+void SimulatedTarget::set_tls_bindings(RefPtr<tls::BindingTable> table)
+{
+  m_cores->run_on(0, [table = std::move(table)]() mutable { http::publish_tls_bindings(std::move(table), [] {}); });
+  run();
 }
 
 void SimulatedTarget::yield()

@@ -4,6 +4,7 @@
 #pragma once
 #include "kernel/ke/core.h"
 #include "kernel/platform/sim/sim_engine.h"
+#include "kernel/tls/binding_table.h"
 #include "tools/fuzz/finding.h"
 #include "tools/fuzz/target.h"
 
@@ -21,14 +22,17 @@ public:
   void pass(uint64_t milliseconds) override;
   bool is_real() const override { return false; }
 
+  platform::SimSystem &system() { return m_system; }
+  // One turn of a core's loop; whether it did something. Throws "unbounded".
+  bool turn(ke::CoreId core);
+  // Of all cores.
+  void set_tls_bindings(RefPtr<tls::BindingTable> table);
   // Until nothing happens any more. Throws "hung" when that does not come.
   void run();
   // Ends the daemon; throws "leaked" for what is left of it. No Link or Peer may be left.
   void end();
 
 private:
-  bool turn(ke::CoreId core);
-
   platform::SimSystem m_system;
   std::unique_ptr<ke::Cores> m_cores;
   uint32_t m_count;

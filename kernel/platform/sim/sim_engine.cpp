@@ -109,6 +109,8 @@ bool SimEngine::complete_accept(Flight &flight, std::list<int> &waiting, bool mo
     return false;
   auto socket = static_cast<uint32_t>(waiting.front());
   waiting.pop_front();
+  if (auto &accepted = m_system.m_descriptors.at(static_cast<int>(socket)).socket)
+    accepted->is_accepted = !flight.is_cancelled;
   return complete(flight, {NtStatus::Success, socket, more});
 }
 
