@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "tests/sim/exchange.h"
+#include <algorithm>
+
+namespace httpsys::sim {
+
+static constexpr const char *kNames[] = {"GET", "HEAD", "POST", "chunked POST", "HTTP/1.0 GET"};
+static constexpr uint64_t kUnit = 16; // bytes: what repeats in a body, with its place
+
+bool Visit::has_reason_to_end() const
+{
+  return reason() || std::ranges::any_of(exchanges, [](const Exchange *exchange) {
+    return !exchange->is_answered && !exchange->has_response && exchange->may_be_refused();
+  });
+}
+
+std::string Exchange::describe() const
+{
+  return fmt::format("{} r{} of v{} to {}", kNames[static_cast<size_t>(method)], number, visit->number,
+                     site ? site->path() : std::string("nowhere"));
+}
+
+std::string body_bytes(uint32_t exchange, char direction, uint64_t offset, uint64_t length)
+{
+  std::string text;
+  uint64_t first = offset / kUnit;
+  for (uint64_t unit = first; text.size() < length + offset % kUnit; unit++)
+    text += fmt::format("{}{:07}{:07}\n", direction, exchange % 10'000'000, unit % 10'000'000);
+  return text.substr(offset % kUnit, length);
+}
+
+bool is_body(std::string_view bytes, uint32_t exchange, char direction, uint64_t offset)
+{
+  return bytes == body_bytes(exchange, direction, offset, bytes.size());
+}
+
+Site &Model::add_site(bool is_tls, uint64_t step)
+{
+  Site &site = m_sites.emplace_back();
+  site.number = static_cast<uint32_t>(m_sites.size());
+  site.is_tls = is_tls;
+  site.disturbed_step = step;
+  return site;
+}
+
+Visit &Model::add_visit(bool is_tls, std::shared_ptr<platform::SimSocket> socket)
+{
+  Visit &visit = m_visits.emplace_back();
+  visit.number = static_cast<uint32_t>(m_visits.size());
+  visit.is_tls = is_tls;
+  visit.socket = std::move(socket);
+  return visit;
+}
+
+Exchange &Model::add_exchange(Visit &visit, Site *site, uint64_t step)
+{
+  Exchange &exchange = m_exchanges.emplace_back();
+  exchange.number = static_cast<uint32_t>(m_exchanges.size());
+  exchange.visit = &visit;
+  exchange.site = site;
+  exchange.begun_step = step;
+  visit.exchanges.push_back(&exchange);
+  return exchange;
+}
+
+Exchange *Model::find_exchange(uint32_t number)
+{
+  return number == 0 || number > m_exchanges.size() ? nullptr : &m_exchanges[number - 1];
+}
+
+}

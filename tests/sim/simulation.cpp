@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "tests/sim/simulation.h"
+#include "kernel/base/log.h"
+#include "kernel/tls/wolfssl_library.h"
+#include "tests/sim/tls_material.h"
+#include "tests/sim/visitor.h"
+#include "tests/sim/worker.h"
+#include "tools/fuzz/generator.h"
+#include "tools/fuzz/run.h"
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace httpsys::sim {
+
+using fuzz::Finding;
+
+static constexpr uint64_t kCalmMilliseconds = 100;
+static constexpr unsigned kCalmRounds = 200; // 20 s, less than any time of the daemon's
+static constexpr unsigned kTurnsOfMillisecond = 4;
+static constexpr unsigned kTurnsOfCalmRound = 60;
+
+static Trace *s_trace; // the log's
+
+static Profile profile_of(ProfileName name, uint32_t cores, uint64_t seed)
+{
+  Random random(seed * 2 + 1);
+  return make_profile(name, cores, random);
+}
+
+Simulation::Simulation(uint64_t seed, ProfileName name, uint32_t cores, Trace &where)
+    : random(seed), trace(where), profile(profile_of(name, cores, seed)), m_seed(seed), m_name(name)
+{
+  seed_randomness(seed);
+  tls::initialize_library();
+  m_target = new fuzz::SimulatedTarget(seed, profile.cores);
+  s_trace = &where;
+  set_log_sink([](LogKind, std::string line) { s_trace->note("log: {}", line); });
+  platform::SimSystem &system = m_target->system();
+  system.on_completion = [this](char kind, int descriptor, const platform::IoResult &result) {
+    trace_completion(kind, descriptor, result);
+  };
+  if (profile.has_tls)
+    serve_tls();
+  system.faults = profile.faults;
+}
+
+Simulation::~Simulation()
+{
+  m_target->system().on_completion = nullptr;
+}
+
+void Simulation::trace_completion(char kind, int descriptor, const platform::IoResult &result)
+{
+  static constexpr std::string_view kKinds = "AORSP";
+  static constexpr const char *kNames[] = {"accept", "accept", "receive", "send", "event"};
+  trace.note("  {} on {}: {:#x}, {}", kNames[kKinds.find(kind)], descriptor, static_cast<uint32_t>(result.status), result.value);
+}
+
+void Simulation::serve_tls()
+{
+  tls::ContextSettings settings;
+  settings.certificate_chain_pem = kServerCertificate;
+  settings.private_key_pem = kServerKey;
+  settings.authorities_pem = kAuthority;
+  settings.identity = "0.0.0.0:8443";
+  std::string reason;
+  auto context = tls::TlsContext::create(settings, reason);
+  if (context.is_error())
+    throw Finding{"refused others", "the simulation's own certificate: " + reason};
+  m_target->set_tls_bindings(tls::BindingTable::create({{{IpAddress::any(false), 8443}, context.value()}}, {}));
+}
+
+Site *Simulation::pick_site()
+{
+  auto &sites = model.sites();
+  // Old ones have no owner any more; a request now and then for one of them is enough.
+  size_t recent = std::min<size_t>(sites.size(), random.chance(1, 20) ? 12 : 4);
+  return recent == 0 ? nullptr : &sites[sites.size() - 1 - random.below(recent)];
+}
+
+void Simulation::turn()
+{
+  m_target->turn(static_cast<ke::CoreId>(random.below(profile.cores)));
+}
+
+void Simulation::wait_a_turn(unsigned turns)
+{
+  turn();
+  if (turns % kTurnsOfMillisecond == 0)
+    m_target->system().time++;
+}
+
+void Simulation::start_worker()
+{
+  auto link = m_target->connect();
+  if (!link)
+    throw Finding{"died", "the control socket takes no connection"};
+  auto worker = std::make_unique<Worker>(*this, static_cast<uint32_t>(step), std::move(link));
+  if (worker->attach(profile.has_tls && random.chance(2, 3)))
+    m_workers.push_back(std::move(worker));
+}
+
+void Simulation::start_visitor()
+{
+  bool is_tls = profile.has_tls && random.chance(1, 2);
+  Endpoint to{*IpAddress::parse("127.0.0.1"), static_cast<uint16_t>(is_tls ? 8443 : 8080)};
+  auto socket = m_target->system().connect(to, {*IpAddress::parse("127.0.0.1"), ++m_port});
+  if (!socket)
+    return; // nobody listens
+  Visit &visit = model.add_visit(is_tls, socket);
+  TlsPeerOptions options{random.chance(1, 2), random.chance(1, 2), true};
+  visit.has_certificate = is_tls && options.has_certificate;
+  auto wire = is_tls ? tls_wire(std::move(socket), options) : plain_wire(std::move(socket));
+  m_visitors.push_back(std::make_unique<Visitor>(*this, visit, std::move(wire)));
+  trace.note("v{} connects from {}{}", visit.number, m_port, is_tls ? " with TLS" : "");
+}
+
+// One step of the first phase.
+void Simulation::act()
+{
+  uint64_t what = random.below(100);
+  if (what < profile.core_turns)
+    return turn();
+  what -= profile.core_turns;
+  if (what < profile.worker_acts) {
+    if (m_workers.size() < profile.workers && random.chance(1, 10))
+      return start_worker();
+    if (m_workers.empty())
+      return;
+    size_t chosen = random.below(m_workers.size());
+    if (random.chance(profile.weights.crash, 2000))
+      m_workers.erase(m_workers.begin() + static_cast<ptrdiff_t>(chosen));
+    else
+      m_workers[chosen]->act();
+    return;
+  }
+  what -= profile.worker_acts;
+  if (what < profile.visitor_acts) {
+    if (m_visitors.size() < profile.visitors && random.chance(1, 6))
+      return start_visitor();
+    if (m_visitors.empty())
+      return;
+    size_t chosen = random.below(m_visitors.size());
+    m_visitors[chosen]->act();
+    if (m_visitors[chosen]->has_ended())
+      m_visitors.erase(m_visitors.begin() + static_cast<ptrdiff_t>(chosen));
+    return;
+  }
+  bool is_long = profile.has_long_times && random.chance(1, 6);
+  uint64_t milliseconds = is_long ? random.below(130'000) : random.below(200);
+  trace.note("{} ms pass", milliseconds);
+  m_target->system().time += milliseconds;
+  for (auto &visitor : m_visitors)
+    visitor->note_time();
+}
+
+// The hostile profile is the ring's fuzz harness, on a platform that delays everything.
+void Simulation::be_hostile(uint64_t steps, const std::function<void(uint64_t)> &on_step)
+{
+  fuzz::Counts counts;
+  fuzz::Generator generator(m_seed);
+  fuzz::Run run(*m_target, "sim", counts);
+  for (step = 1; step <= steps; step++) {
+    trace.begin_step(step);
+    on_step(step);
+    fuzz::Step next = generator.next(run.cut_off());
+    trace.note("{}", fuzz::to_text(next));
+    run.step(next);
+  }
+  m_target->system().faults = {};
+  run.finish();
+  m_target->end();
+}
+
+bool Simulation::is_calm() const
+{
+  return std::ranges::all_of(m_visitors, [](const auto &visitor) { return visitor->is_done() || visitor->has_ended(); }) &&
+         std::ranges::all_of(m_workers, [](const auto &worker) { return worker->is_calm(); });
+}
+
+// The second phase: no faults, everybody does what is due, and everything that was begun ends.
+void Simulation::calm_down()
+{
+  is_faulty = false;
+  m_target->system().faults = {};
+  trace.note("no more faults");
+  for (unsigned round = 0; !is_calm(); round++) {
+    if (round == kCalmRounds) {
+      std::string who;
+      for (auto &visitor : m_visitors)
+        who += visitor->is_done() || visitor->has_ended() ? "" : ' ' + visitor->describe();
+      for (auto &worker : m_workers)
+        who += worker->is_calm() ? "" : ' ' + worker->describe();
+      throw Finding{"hung", "without faults it does not come to an end:" + who};
+    }
+    for (auto &visitor : m_visitors)
+      visitor->calm();
+    for (auto &worker : m_workers)
+      worker->calm();
+    for (unsigned turns = 0; turns < kTurnsOfCalmRound; turns++)
+      turn();
+    m_target->system().time += kCalmMilliseconds;
+  }
+}
+
+void Simulation::leave()
+{
+  m_visitors.clear();
+  m_target->run();
+  m_workers.clear();
+  m_target->run();
+  m_target->end();
+}
+
+void Simulation::run(uint64_t steps, const std::function<void(uint64_t)> &on_step)
+{
+  if (m_name == ProfileName::Hostile)
+    return be_hostile(steps, on_step);
+  for (step = 1; step <= steps; step++) {
+    trace.begin_step(step);
+    on_step(step);
+    act();
+  }
+  calm_down();
+  leave();
+}
+
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Simulation: the whole daemon on the simulated platform, workers that keep to the ring's rules, visitors that speak HTTP, and the model
+// that knows what may happen. First a phase with faults, then one without, in which everything must end; then all leave and nothing may be
+// left. What is wrong is thrown as a Finding. One at a time in a process; a seed does the same each time.
+#pragma once
+#include "kernel/base/random.h"
+#include "tests/sim/exchange.h"
+#include "tests/sim/profile.h"
+#include "tests/sim/trace.h"
+#include "tools/fuzz/simulated_target.h"
+#include <functional>
+#include <memory>
+#include <vector>
+
+namespace httpsys::sim {
+
+class Worker;
+class Visitor;
+
+class Simulation {
+public:
+  Simulation(uint64_t seed, ProfileName name, uint32_t cores, Trace &trace);
+  ~Simulation();
+
+  // All of it. on_step is told of each step before it is done.
+  void run(uint64_t steps, const std::function<void(uint64_t)> &on_step);
+
+  // For workers and visitors.
+  Model model;
+  Random random;
+  Trace &trace;
+  const Profile profile;
+  uint64_t step = 0;
+  bool is_faulty = true; // the first phase: what the system refuses may be a fault's doing
+  fuzz::SimulatedTarget &target() { return *m_target; }
+  uint64_t now() { return m_target->system().time; }
+  // Sites whose queue other workers may open.
+  Site *pick_site();
+  void turn();
+  // The same for who waits: time passes now and then.
+  void wait_a_turn(unsigned turns);
+
+private:
+  void act();
+  void be_hostile(uint64_t steps, const std::function<void(uint64_t)> &on_step);
+  void calm_down();
+  bool is_calm() const;
+  void leave();
+  void start_worker();
+  void start_visitor();
+  void serve_tls();
+  void trace_completion(char kind, int descriptor, const platform::IoResult &result);
+  uint64_t m_seed;
+  ProfileName m_name;
+  fuzz::SimulatedTarget *m_target; // not destroyed behind a finding: what its end would check is no longer true
+  std::vector<std::unique_ptr<Worker>> m_workers;
+  std::vector<std::unique_ptr<Visitor>> m_visitors;
+  uint16_t m_port = 20000;
+};
+
+}
