@@ -25,13 +25,14 @@ import random
 import shutil
 import signal
 import socket
+import struct
 import tempfile
 import unittest
 
 import browser
 import certificates
 import peers
-from processes import Failure, Process, eventually
+from processes import PATIENCE, Failure, Process, eventually
 
 APPID = '{4dc3e181-e14b-4a21-b022-59fc669b0914}'
 
@@ -91,6 +92,12 @@ os.execv(sys.argv[3], sys.argv[3:])
 '''
 
 
+CONTROL_MAGIC = 0x6c746373
+STATISTICS = ('sessions', 'channels', 'irps_pending', 'irps_total', 'blocks_lent', 'handles', 'connections', 'connections_total',
+              'requests_queued', 'requests_delivered', 'requests_total', 'request_queues', 'url_groups', 'urls', 'descriptors',
+              'resident_bytes')
+
+
 class Daemon:
     """httpsysd in a folder. A second start() after stop() or kill() finds the same state and socket."""
 
@@ -144,6 +151,20 @@ class Daemon:
 
     def expect_log(self, pattern, seconds=10):
         return self.process.expect(pattern, seconds, 'stderr')
+
+    def statistics(self, seconds=10):
+        """STATS of the control socket (uapi/control.h) by name, for who may administrate; the session is one of those counted."""
+        head = struct.Struct('=IHHIIII')   # magic, type, 0, size, sequence, status, 0
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as control:
+            control.settimeout(seconds * PATIENCE)
+            control.connect(self.socket)
+            control.send(head.pack(CONTROL_MAGIC, 1, 0, 88, 1, 0, 0) + struct.pack('=IIIIQQ32s', 1, 0, 0, 0, 0, 0, b'tests'))
+            control.recv(1024)
+            control.send(head.pack(CONTROL_MAGIC, 11, 0, head.size, 2, 0, 0))
+            answer = control.recv(1024)
+        if head.unpack_from(answer)[1] != 12 or head.unpack_from(answer)[5] != 0:
+            raise Failure(f'STATS is not answered: {answer.hex()}')
+        return dict(zip(STATISTICS, struct.unpack_from(f'={len(STATISTICS)}Q', answer, head.size)))
 
     def ctl(self, *words, seconds=20):
         """Runs httpsysctl; the ended Process with .status."""

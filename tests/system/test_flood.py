@@ -1,0 +1,170 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Attacks from the network (tools/bench/flood_attacker.c), each for a moment: the daemon's memory and connections stay bounded, STATS
+counts what came, the log names the attackers and is bounded too, an honest client is served meanwhile, and afterwards everything is as
+before. tools/bench/flood measures the same attacks at full size, beside nginx."""
+
+import json
+import os
+import re
+import subprocess
+import threading
+import time
+from typing import NamedTuple
+
+import harness
+from harness import Failure
+from processes import PATIENCE, eventually
+
+SANITIZED = os.environ.get('HTTPSYS_SANITIZE', 'none') != 'none'
+MIB = 1 << 20
+EACH_IDLE = 48 << 10      # bytes of a connection that says little: TLS' state, and the buffers up to kIdleBufferBytes
+EACH_UNREAD = 640 << 10   # of one whose client reads nothing: kOutputBacklogBytes, kTlsOutputBytes, and what a piece is over them
+OTHERS = 12 * MIB         # whatever else: the heap of a daemon that has just started grows
+LOG_BURST, LOG_A_SECOND = 100, 10   # kernel/limits.h, for each kind of line
+
+
+class Attack(NamedTuple):
+    name: str
+    line: str             # of the log, about one of the attackers; '' where there is nothing to tell
+    connections: int = 0  # at a time; 0: one for each thread
+    each: int = EACH_IDLE
+    port: str = 'tls'
+    seconds: float = 0.7
+    is_ended: bool = False   # the daemon closes connections of it meanwhile
+
+
+ATTACKS = [
+    Attack('slow-head', 'closed, the time for the request head is over', 60, is_ended=True),
+    Attack('slow-body', 'closed, the time for the request body is over', 40, is_ended=True),
+    Attack('slow-read', '', 30, EACH_UNREAD),
+    Attack('pipeline', '', 10, EACH_UNREAD),
+    Attack('idle', '', 400, port='plain', is_ended=True),
+    Attack('idle-tls', '', 60, is_ended=True),
+    Attack('half-open', 'closed, the time for the TLS handshake is over', 300, seconds=1.4, is_ended=True),
+    Attack('handshakes', ''),
+    Attack('renegotiation', 'began a renegotiation', is_ended=True),
+    Attack('key-update', ''),
+    Attack('key-update-unread', ''),
+    Attack('certificates', 'TLS failed|certificate', port='asks'),
+    Attack('tickets', ''),
+    Attack('headers', ': (400|414|431) ', is_ended=True),
+    Attack('chunk-extensions', 'the chunk extensions are too long', is_ended=True),
+]
+
+
+class Flood(harness.SystemTest):
+    config = {'timeouts': {'Handshake': 1, 'IdleConnection': 0.4, 'HeaderWait': 0.4, 'EntityBody': 0.4, 'DrainEntityBody': 0.4}}
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.ports = {name: harness.free_port() for name in ('plain', 'tls', 'asks')}
+        cls.lists = cls.make_lists()
+
+    @classmethod
+    def make_lists(cls):
+        """Certificate bombs: as long as a list may be, longer, and with more certificates than a list may have."""
+        paths = []
+        clients = cls.certificates.clients
+        for name, times in (('large', 0), ('huge', 0), ('good', 30)):
+            paths.append(os.path.join(cls.folder, f'{name}.pem'))
+            with open(paths[-1], 'w', encoding='ascii') as file:
+                for part in (clients[name].certificate, *[cls.certificates.ca] * times, clients[name].key):
+                    with open(part, encoding='ascii') as source:
+                        file.write(source.read())
+        return paths
+
+    def setUp(self):
+        self.import_server(f'127.0.0.1:{self.ports["tls"]}')
+        self.import_server(f'127.0.0.1:{self.ports["asks"]}', 'clientcertnegotiation=enable')
+        application = self.application('tools/bench/bench-app', '--port', self.ports['plain'], '--tls-port', self.ports['tls'],
+                                       '--tls-port', self.ports['asks'])
+        eventually(lambda: self.visit('honest', 0.05)['good'] or not application.is_running(), 10, 'bench-app')
+
+    def start_attacker(self, *words):
+        return subprocess.Popen([os.path.join(harness.build_folder(), 'tools/bench/flood-attacker'), *map(str, words)],
+                                stdout=subprocess.PIPE, text=True)
+
+    @staticmethod
+    def result(process):
+        output, _nothing = process.communicate(timeout=60 * PATIENCE)
+        if process.returncode != 0:
+            raise Failure(f'flood-attacker ended with {process.returncode}')
+        return json.loads(output)
+
+    def visit(self, name, seconds, port='tls'):
+        return self.result(self.start_attacker(name, self.ports[port], seconds))
+
+    def attack(self, attack):
+        """What attacker and honest client say, and the largest STATS meanwhile."""
+        words = [word for path in self.lists for word in ('--list', path)] if attack.name == 'certificates' else []
+        if attack.connections:
+            words += ['--connections', attack.connections]
+        honest = self.start_attacker('honest', self.ports['tls'], attack.seconds)
+        attacker = self.start_attacker(attack.name, self.ports[attack.port], attack.seconds, *words)
+        ended, peak = threading.Event(), {'connections': 0, 'resident_bytes': 0}
+
+        def watch():
+            while not ended.wait(0.05):
+                now = self.daemon.statistics()
+                for key in peak:
+                    peak[key] = max(peak[key], now[key])
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            return self.result(attacker), self.result(honest), peak
+        finally:
+            ended.set()
+            watcher.join()
+
+    def check(self, attack):
+        before, logged, begin = self.daemon.statistics(), len(self.daemon.log()), time.monotonic()
+        tried, honest, peak = self.attack(attack)
+        # Served meanwhile.
+        self.assertGreater(honest['good'], 0)
+        self.assertLessEqual(honest['bad'], honest['good'] // 10, honest)
+        # Afterwards nothing is left of it: connections, requests, descriptors.
+        eventually(lambda: self.left_of(before) == [], 10, f'the state before {attack.name}')
+        after = self.daemon.statistics()
+        # Counted.
+        self.assertGreaterEqual(tried['attempts'], 4)
+        self.assertGreaterEqual(after['connections_total'] - before['connections_total'],
+                                tried.get('connected', 0) + honest['good'])
+        # Bounded.
+        self.assertLessEqual(peak['connections'], before['connections'] + (attack.connections or 4) * 2 + 4 + (
+            tried['attempts'] if attack.name == 'handshakes' else 0))
+        if not SANITIZED:
+            self.assertLessEqual(peak['resident_bytes'] - before['resident_bytes'], attack.connections * attack.each + OTHERS)
+        # Ended, and no forged ticket was taken.
+        if attack.is_ended:
+            self.assertGreater(tried['closed'], 0)
+        self.assertEqual(tried.get('resumed', 0), 0)
+        # Logged, and that is bounded.
+        lines = self.lines(logged)
+        if attack.line:
+            self.assertTrue(any(re.search(attack.line, line) for line in lines), lines[:5])
+        else:
+            self.assertEqual(lines, [])
+        if attack.line and tried['closed'] > 2 * LOG_BURST:
+            self.daemon.expect_log(r'and \d+ more like it were not written')
+        self.assertLessEqual(len(lines), 3 * (LOG_BURST + LOG_A_SECOND * (time.monotonic() - begin + 1)))
+        self.assertLessEqual(max(map(len, lines), default=0), 2000)
+
+    def lines(self, position):
+        """About the attackers."""
+        return re.findall(r'^.*\b127\.1\.\d+\.\d+\b.*$', self.daemon.log()[position:], re.M)
+
+    def left_of(self, before):
+        now = self.daemon.statistics()
+        return [key for key in ('connections', 'requests_delivered', 'requests_queued', 'descriptors', 'blocks_lent')
+                if now[key] > before[key]]
+
+    def test_attacks(self):
+        for attack in ATTACKS:
+            with self.subTest(attack.name):
+                self.check(attack)
+
+
+if __name__ == '__main__':
+    harness.main()
