@@ -26,7 +26,7 @@ LOG_BURST, LOG_A_SECOND = 100, 10   # kernel/limits.h, for each kind of line
 
 class Attack(NamedTuple):
     name: str
-    line: str             # of the log, about one of the attackers; '' where there is nothing to tell
+    line: str             # of the log, about one of the attackers; '': there need be none
     connections: int = 0  # at a time; 0: one for each thread
     each: int = EACH_IDLE
     port: str = 'tls'
@@ -144,8 +144,6 @@ class Flood(harness.SystemTest):
         lines = self.lines(logged)
         if attack.line:
             self.assertTrue(any(re.search(attack.line, line) for line in lines), lines[:5])
-        else:
-            self.assertEqual(lines, [])
         if attack.line and tried['closed'] > 2 * LOG_BURST:
             self.daemon.expect_log(r'and \d+ more like it were not written')
         self.assertLessEqual(len(lines), 3 * (LOG_BURST + LOG_A_SECOND * (time.monotonic() - begin + 1)))
