@@ -110,8 +110,8 @@ NtStatus ResponseSender::encode_head(const io::Irp &irp, std::string &reason)
 
 void ResponseSender::begin(io::Irp &irp)
 {
-  Current &current = m_current.emplace();
-  current.irp = &irp;
+  m_current = Current{&irp, {}};
+  Current &current = *m_current;
   bool continues;
   // Both blocks were checked when the operation was accepted; they are the daemon's own copies.
   if (irp.operation() == HSYS_OP_SEND_RESPONSE) {

@@ -4,6 +4,10 @@
 #ifndef HTTPSYS_WOLFSSL_USER_SETTINGS_H
 #define HTTPSYS_WOLFSSL_USER_SETTINGS_H
 
+#ifndef __ASSEMBLER__
+#include <sys/time.h> /* gettimeofday in src/tls13.c: clang takes no function that is not declared */
+#endif
+
 /* protocol */
 #define WOLFSSL_TLS13
 #define NO_OLD_TLS
