@@ -14,6 +14,8 @@
 #define TOML_HEADER_ONLY 1
 #define TOML_EXCEPTIONS 0
 #define TOML_ENABLE_FORMATTERS 0
+// Its parser asserts some things before it refuses them with a message; a slip in a file must not end the process.
+#define TOML_ASSERT(expression) static_assert(true)
 #include <toml++/toml.h>
 
 namespace httpsys::main {
@@ -196,14 +198,33 @@ void read_table(const std::string &table_name, const toml::table &table, const s
   }
 }
 
+// At some letters of other scripts toml++ 3.3 looks for blanks in undefined ways. Nothing that the file can say needs them but comments.
+std::optional<Slip> find_foreign_letter(std::string_view text)
+{
+  if (text.starts_with("\xef\xbb\xbf")) // the byte order mark that the library skips too
+    text.remove_prefix(3);
+  for (toml::source_index number = 1; !text.empty(); number++) {
+    std::string_view line = text.substr(0, text.find('\n')), said = line.substr(0, line.find('#'));
+    auto foreign = std::find_if(said.begin(), said.end(), [](char letter) { return static_cast<unsigned char>(letter) >= 0x80; });
+    auto column = static_cast<toml::source_index>(foreign - said.begin() + 1);
+    if (foreign != said.end())
+      return Slip{{number, column}, "a character that is not ASCII, outside of a comment"};
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+  }
+  return std::nullopt;
+}
+
 }
 
 Result<LoadedConfig> parse_config(std::string_view text, const std::string &file_name, std::string &reason)
 {
   std::vector<Slip> slips;
   LoadedConfig loaded;
-  toml::parse_result parsed = toml::parse(text, file_name);
-  if (!parsed) {
+  auto foreign = find_foreign_letter(text);
+  toml::parse_result parsed = toml::parse(foreign ? std::string_view() : text, file_name);
+  if (foreign) {
+    slips.push_back(*std::move(foreign));
+  } else if (!parsed) {
     slips.push_back({parsed.error().source().begin, std::string(parsed.error().description())});
   } else {
     for (const auto &[name, node] : parsed.table()) {

@@ -136,6 +136,11 @@ TEST_CASE("a slip is named with its place and the nearest key")
            Row{"[limits]\nmaxrequestline = 1\n",
                R"(t.toml:2:1: unknown key "maxrequestline" in [limits] (did you mean "MaxRequestLine"?))"},
            Row{"[limits]\n  Handshake = 1\n", R"(t.toml:2:3: "Handshake" belongs under [timeouts])"},
+           // These toml++ 3.3 asserts, before it refuses them.
+           Row{"\n [^limits]\n",
+               "t.toml:2:3: Error while parsing key: expected bare key starting character or string delimiter, saw '^'"},
+           Row{"[compat]\nAcceptBareLF = ,\n", "t.toml:2:16: Error while parsing key-value pair: expected value, saw ','"},
+           Row{"# \xe2\x82\xac\nTE \xef\xbb\xb7", "t.toml:2:4: a character that is not ASCII, outside of a comment"},
            Row{"\n\n[timeout]\n", R"(t.toml:3:2: unknown table ["timeout"] (did you mean [timeouts]?))"},
            Row{"MaxRequestLine = 1\n", R"(t.toml:1:1: "MaxRequestLine" belongs under [limits])"},
            Row{"handshak = 1\n", R"(t.toml:1:1: unknown key "handshak" (did you mean "Handshake"?))"},
