@@ -149,7 +149,7 @@ void HostileClient::control(const Step &step)
   head.magic = arguments[3] == 0 ? HSYS_CONTROL_MAGIC : number(3);
   head.type = static_cast<uint16_t>(arguments[0]);
   head.size = number(2);
-  std::memcpy(bytes.data(), &head, std::min(bytes.size(), sizeof head));
+  std::copy_n(reinterpret_cast<const uint8_t *>(&head), std::min(bytes.size(), sizeof head), bytes.begin());
   m_has_ended |= !m_client.link().send(bytes, static_cast<unsigned>(arguments[5] & 3));
 }
 

@@ -92,7 +92,7 @@ public:
   void rewrite_after_load(int utok_number, uint64_t offset, uint64_t bytes_read)
   {
     bool is_hit = offset < m_race_offset + m_race_bytes.size() && m_race_offset < offset + bytes_read;
-    if (m_race_loads == 0 || utok_number != m_utok_number || !is_hit)
+    if (m_race_loads == 0 || m_race_bytes.empty() || utok_number != m_utok_number || !is_hit)
       return;
     m_race_loads--;
     const Mapping &mapping = m_memory->mapping();
