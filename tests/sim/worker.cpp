@@ -390,7 +390,10 @@ void Worker::change_queues()
   Random &random = m_simulation.random;
   if (random.chance(2, 3) && m_handles.size() < 4) {
     Site *site = m_simulation.pick_site();
-    if (!site || site == m_site)
+    // With a second handle to a queue the process keeps its requests when it closes the first, which the model does not follow.
+    bool has_it = std::ranges::any_of(m_handles, [&](const auto &handle) { return handle->site == site; }) ||
+                  std::ranges::any_of(m_operations, [&](const auto &entry) { return entry.second.site == site; });
+    if (!site || has_it)
       return;
     submit(HSYS_OP_CREATE_REQUEST_QUEUE, nullptr, 0, fuzz::queue_block(site->queue_name()), HSYS_QUEUE_OPEN_EXISTING).site = site;
     return;
