@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A main for the fuzz targets without libFuzzer: runs inputs, then for some seconds others made of them. It knows nothing of coverage;
+// it is there so that a compiler without libFuzzer, and every test run, sees that the targets hold.
+// Usage: fuzz-NAME [--seconds N] [--seed S] FILE_OR_FOLDER...
+// A file NAME.pack holds many inputs (corpus.py makes it), any other is one.
+#include "kernel/base/random.h"
+#include "tests/fuzz/fuzz_target.h"
+#include <chrono>
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <unistd.h>
+#include <vector>
+
+using Bytes = std::vector<uint8_t>;
+
+static Bytes s_now; // for whoever looks at the core file
+static const char *s_name;
+
+static void run(const Bytes &bytes)
+{
+  s_now = bytes;
+  LLVMFuzzerTestOneInput(s_now.data(), s_now.size());
+}
+
+static Bytes read_file(const std::filesystem::path &path)
+{
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+// Each input with two bytes of its length in front, little-endian.
+static void unpack(const Bytes &pack, std::vector<Bytes> &corpus)
+{
+  for (size_t at = 0; at + 2 <= pack.size();) {
+    size_t end = std::min(pack.size(), at + 2 + pack[at] + pack[at + 1] * size_t{256});
+    corpus.emplace_back(pack.begin() + static_cast<ptrdiff_t>(at + 2), pack.begin() + static_cast<ptrdiff_t>(end));
+    at = end;
+  }
+}
+
+static std::vector<Bytes> read_corpus(const std::vector<std::filesystem::path> &places)
+{
+  std::vector<std::filesystem::path> files;
+  for (auto &place : places) {
+    if (!std::filesystem::is_directory(place))
+      files.push_back(place);
+    else
+      for (auto &entry : std::filesystem::directory_iterator(place))
+        files.push_back(entry.path());
+  }
+  std::ranges::sort(files);
+  std::vector<Bytes> corpus;
+  for (auto &path : files) {
+    if (path.extension() == ".pack")
+      unpack(read_file(path), corpus);
+    else
+      corpus.push_back(read_file(path));
+  }
+  return corpus;
+}
+
+static Bytes mutate(const std::vector<Bytes> &corpus, httpsys::Random &random)
+{
+  Bytes bytes = corpus[random.below(corpus.size())];
+  for (uint64_t times = 1 + random.below(6); times > 0; times--) {
+    size_t at = random.below(bytes.size() + 1);
+    auto place = bytes.begin() + static_cast<ptrdiff_t>(at);
+    switch (random.below(5)) {
+    case 0: bytes.insert(place, static_cast<uint8_t>(random.next())); break;
+    case 1: bytes.erase(place, bytes.begin() + static_cast<ptrdiff_t>(std::min(bytes.size(), at + random.below(8)))); break;
+    case 2: {
+      const Bytes &other = corpus[random.below(corpus.size())];
+      bytes.erase(place, bytes.end());
+      bytes.insert(bytes.end(), other.begin() + static_cast<ptrdiff_t>(random.below(other.size() + 1)), other.end());
+      break;
+    }
+    default:
+      if (at < bytes.size())
+        bytes[at] = static_cast<uint8_t>(random.chance(1, 2) ? random.next() : bytes[at] ^ 1u << random.below(8));
+    }
+  }
+  bytes.resize(std::min<size_t>(bytes.size(), 8192));
+  return bytes;
+}
+
+// What ended the process, so that it can be run again.
+static void leave_input(int)
+{
+  std::string path = std::string(s_name) + ".crash";
+  if (FILE *file = std::fopen(path.c_str(), "wb")) {
+    std::fwrite(s_now.data(), 1, s_now.size(), file);
+    std::fclose(file);
+    std::fprintf(stderr, "the input is in %s\n", path.c_str());
+  }
+  _exit(1);
+}
+
+int main(int argc, char **argv)
+{
+  s_name = argv[0];
+  uint64_t seconds = 0, seed = static_cast<uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
+  std::vector<std::filesystem::path> places;
+  for (int at = 1; at < argc; at++) {
+    bool is_number = (std::strcmp(argv[at], "--seconds") == 0 || std::strcmp(argv[at], "--seed") == 0) && at + 1 < argc;
+    if (is_number)
+      (argv[at][4] == 'c' ? seconds : seed) = std::strtoull(argv[at + 1], nullptr, 10);
+    else
+      places.emplace_back(argv[at]);
+    at += is_number ? 1 : 0;
+  }
+  std::vector<Bytes> corpus = read_corpus(places);
+  if (corpus.empty()) {
+    std::fprintf(stderr, "usage: %s [--seconds N] [--seed S] FILE_OR_FOLDER...\n", argv[0]);
+    return 2;
+  }
+  signal(SIGABRT, leave_input);
+  for (const Bytes &bytes : corpus)
+    run(bytes);
+  httpsys::Random random(seed);
+  uint64_t made = 0;
+  auto until = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
+  for (; std::chrono::steady_clock::now() < until; made++)
+    run(mutate(corpus, random));
+  std::printf("%zu files, %llu inputs made of them with seed %llu\n", corpus.size(), static_cast<unsigned long long>(made),
+              static_cast<unsigned long long>(seed));
+  return 0;
+}
