@@ -1,0 +1,195 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""kill -9 of workers under load, at any moment: a request that a killed worker had not received is answered by another one, one that it had
+received ends its connection and no other, nobody else notices, and nothing of the dead stays in the daemon. HTTPSYS_CRASH_SECONDS makes it
+longer than ten seconds for each kind of worker."""
+
+import collections
+import os
+import random
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import harness
+from application import MODES, ApiTest
+from processes import PATIENCE, Failure, eventually
+
+SECONDS = int(os.environ.get('HTTPSYS_CRASH_SECONDS', '10'))
+WORKERS = 3
+THREADS = 2        # of a worker: as many requests as it can have received and not answered
+CLIENTS = 8
+HANG_SECONDS = 10
+
+
+class Client(threading.Thread):
+    """Asks again and again on one connection, on a new one when it has ended, and counts what becomes of its requests."""
+
+    def __init__(self, port, path, stop):
+        super().__init__()
+        self.port, self.path, self.stop = port, path, stop
+        self.counts = collections.Counter()
+        self.wrong = []
+
+    def run(self):
+        connection = None
+        while not self.stop.is_set() and not self.wrong:
+            try:
+                connection = connection or self.connect()
+                outcome = self.ask(connection)
+            except TimeoutError:
+                self.wrong.append(f'no answer in {HANG_SECONDS} s')
+                return
+            except OSError:
+                outcome = 'ended'
+            self.counts[outcome] += 1
+            if outcome != 'answered':
+                connection.close()
+                connection = None
+        if connection:
+            connection.close()
+
+    def connect(self):
+        return socket.create_connection(('127.0.0.1', self.port), HANG_SECONDS * PATIENCE)
+
+    def ask(self, connection):
+        connection.sendall(f'GET {self.path} HTTP/1.1\r\nHost: localhost\r\n\r\n'.encode())
+        text = b''
+        while b'\r\n\r\n' not in text:
+            part = connection.recv(4096)
+            if not part:
+                return 'ended' if not text else self.wrong.append(f'half an answer: {text!r}')
+            text += part
+        head, _, body = text.partition(b'\r\n\r\n')
+        length = int(head.lower().partition(b'content-length: ')[2].split(b'\r\n')[0])
+        while len(body) < length:
+            part = connection.recv(4096)
+            if not part:
+                return self.wrong.append(f'half a body: {body!r}')
+            body += part
+        if not head.startswith(b'HTTP/1.1 200 '):
+            return self.wrong.append(head.split(b'\r\n')[0].decode())
+        return 'answered'
+
+
+class Killer:
+    """Workers of a queue that are started and killed at random moments, before and after they serve."""
+
+    def __init__(self, socket_path, queue, mode, seed):
+        self.words = [os.path.join(harness.build_folder(), 'tests/system/api_server'), mode, str(THREADS), queue, 'open']
+        self.environment = {**os.environ, 'HTTPSYS_SOCKET': socket_path}
+        self.random = random.Random(seed)
+        self.kills = 0
+
+    def run(self, seconds):
+        until = time.monotonic() + seconds
+        workers = []   # (when it dies, process)
+        while time.monotonic() < until:
+            while len(workers) < WORKERS:
+                process = subprocess.Popen(self.words, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                workers.append((time.monotonic() + self.random.choice([0.02, 0.1, 0.4]) * self.random.random(), process))
+            workers.sort(key=lambda worker: worker[0])
+            due, process = workers.pop(0)
+            time.sleep(max(0, due - time.monotonic()))
+            self.kill(process)
+        for _, process in workers:
+            self.kill(process)
+
+    def kill(self, process):
+        process.kill()
+        process.wait()
+        self.kills += 1
+
+
+class Crash(ApiTest):
+    def start_clients(self, port, count, path='/plain'):
+        stop = threading.Event()
+        clients = [Client(port, path, stop) for _ in range(count)]
+        for client in clients:
+            client.start()
+        self.addCleanup(stop.set)
+        return stop, clients
+
+    @staticmethod
+    def sum_of(clients):
+        return sum((client.counts for client in clients), collections.Counter())
+
+    def test_workers_killed_under_load(self):
+        for mode in MODES:
+            with self.subTest(mode=mode):
+                self.check_kills(mode)
+
+    def check_kills(self, mode):
+        port, other_port = harness.free_port(), harness.free_port()
+        name = f'queue-{port}'
+        creator = self.start(mode, f'http://localhost:{port}/', queue=name, threads=THREADS)
+        other = self.start(mode, f'http://localhost:{other_port}/', threads=THREADS)
+        before = self.settled()
+        seed = random.randrange(1 << 32)
+        stop, clients = self.start_clients(port, CLIENTS)
+        stop_others, others = self.start_clients(other_port, 1)
+        killer = Killer(self.daemon.socket, name, mode, seed)
+        killer.run(SECONDS)
+        stop.set()
+        stop_others.set()
+        for client in clients + others:
+            client.join()
+        counts, other_counts = self.sum_of(clients), self.sum_of(others)
+        print(f'{mode}: seed {seed}, {killer.kills} kills, {counts["answered"]} requests answered, {counts["ended"]} connections ended; '
+              f'the other application: {other_counts["answered"]} answered, {other_counts["ended"]} ended', flush=True)
+        self.assertEqual([text for client in clients + others for text in client.wrong], [])
+        self.assertGreater(killer.kills, SECONDS)
+        self.assertGreater(counts['answered'], 100)
+        # Each can have taken with it only what it had received.
+        self.assertLessEqual(counts['ended'], killer.kills * THREADS)
+        self.assertEqual(other_counts['ended'], 0)
+        try:
+            eventually(lambda: not self.leftovers(before), 10, 'the dead to leave nothing')
+        except Failure as failure:
+            raise Failure(f'{failure}: {self.leftovers(before)}') from failure
+        creator.kill()
+        other.kill()
+
+    def test_a_stopped_worker(self):
+        """Requests wait for it, others do not notice, and it goes on where it was."""
+        port, other_port = harness.free_port(), harness.free_port()
+        stopped = self.start('event', f'http://localhost:{port}/', threads=THREADS)
+        self.start('event', f'http://localhost:{other_port}/', threads=THREADS)
+        stopped.signal(signal.SIGSTOP)
+        stop, waiting = self.start_clients(port, CLIENTS)
+        stop_others, others = self.start_clients(other_port, 1)
+        time.sleep(SECONDS / 3)
+        stop_others.set()
+        others[0].join()
+        stop.set()
+        self.assertEqual((others[0].wrong, others[0].counts['ended']), ([], 0))
+        self.assertGreater(others[0].counts['answered'], 100)
+        self.assertLessEqual(self.sum_of(waiting)['answered'], THREADS)
+        stopped.signal(signal.SIGCONT)
+        for client in waiting:
+            client.join()
+        self.assertEqual([(client.wrong, client.counts['ended']) for client in waiting], [([], 0)] * CLIENTS)
+        self.assertGreaterEqual(self.sum_of(waiting)['answered'], CLIENTS)
+
+    def settled(self):
+        """Statistics when no connection of earlier tests is left and the two applications wait with all their threads."""
+        def is_settled():
+            now = self.daemon.statistics()
+            return now if now['connections'] == 0 and now['irps_pending'] == 2 * THREADS else None
+        return eventually(is_settled, 10, 'the applications to wait for requests')
+
+    def leftovers(self, before):
+        now = self.daemon.statistics()
+        names = ('sessions', 'channels', 'irps_pending', 'blocks_lent', 'handles', 'connections', 'requests_queued', 'requests_delivered',
+                 'request_queues', 'url_groups', 'urls', 'descriptors')
+        left = {name: (before[name], now[name]) for name in names if now[name] > before[name]}
+        # The allocator keeps some; a leak of one request or channel for each kill would be more.
+        if now['resident_bytes'] > before['resident_bytes'] + (32 << 20):
+            left['resident_bytes'] = (before['resident_bytes'], now['resident_bytes'])
+        return left
+
+
+if __name__ == '__main__':
+    harness.main()

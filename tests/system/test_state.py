@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The state folder at bad moments: the daemon killed in the middle of changes, files cut in half beside it, the disk full. What was
+acknowledged stays, what was not is whole or not there, and the last good configuration goes on serving."""
+
+import os
+import random
+import subprocess
+import threading
+import time
+import unittest
+
+import harness
+
+SECONDS = int(os.environ.get('HTTPSYS_CRASH_SECONDS', '10'))
+
+
+def ports_of(text):
+    """The addresses that `show sslcert` names."""
+    return {line.partition(' : ')[2].strip() for line in text.splitlines() if line.strip().startswith('IP:port')}
+
+
+class State(harness.SystemTest):
+    exit_status = None
+
+    def serves(self, port):
+        """Whether a handshake succeeds there."""
+        with self.connect(port) as connection:
+            return connection.get('/').status == 200
+
+    def show(self):
+        return ports_of(self.ctl('show', 'sslcert'))
+
+    def test_killed_in_the_middle_of_changes(self):
+        thumbprint = self.import_certificate(self.certificates.server)
+        seed = random.randrange(1 << 32)
+        chooser = random.Random(seed)
+        known, kills, number, until = self.show(), 0, 0, time.monotonic() + SECONDS
+        while time.monotonic() < until:
+            killer = threading.Timer(chooser.random() * 0.05, self.daemon.kill)
+            killer.start()
+            doubtful = set()
+            while self.daemon.process.is_running():
+                number += 1
+                deletes = len(known) > 20
+                address = chooser.choice(sorted(known)) if deletes else f'127.0.{number // 200 % 200}.{number % 200 + 1}:443'
+                more = [] if deletes else [f'certhash={thumbprint}', f'appid={harness.APPID}']
+                if self.daemon.ctl('delete' if deletes else 'add', 'sslcert', f'ipport={address}', *more).status != 0:
+                    doubtful.add(address)
+                elif deletes:
+                    known.discard(address)
+                else:
+                    known.add(address)
+            killer.join()
+            kills += 1
+            self.daemon.start()
+            shown = self.show()
+            self.assertLessEqual(known - doubtful, shown, f'seed {seed}: acknowledged and lost')
+            self.assertLessEqual(shown, known | doubtful, f'seed {seed}: never asked for, or deleted and back')
+            self.assertNotRegex(self.daemon.log(), 'is not used', f'seed {seed}')
+            known = shown
+        print(f'seed {seed}: {kills} kills, {number} changes', flush=True)
+        self.assertGreater(kills, 3)
+
+    def test_files_cut_and_changed(self):
+        ports = [harness.free_port() for _ in range(2)]
+        for port in ports:
+            self.import_server(f'127.0.0.1:{port}')
+        application = self.application('tests/system/api_server', 'event', 2, '-', 'create',
+                                       *(f'https://localhost:{port}/' for port in ports))
+        application.expect('^ready$')
+        folder = os.path.join(self.daemon.state, 'sslcert')
+        path = os.path.join(folder, f'127.0.0.1:{ports[1]}')
+        with open(path, 'rb') as file:
+            contents = file.read()
+        with open(path, 'r+b') as file:
+            file.truncate(len(contents) // 2)
+        # What runs is what was loaded.
+        self.assertTrue(all(self.serves(port) for port in ports))
+        self.daemon.kill()
+        application.wait(5)
+        self.daemon.start()
+        self.daemon.expect_log(f'127.0.0.1:{ports[1]}')
+        self.assertIn(f'127.0.0.1:{ports[0]}', self.show())
+        self.assertNotIn(f'127.0.0.1:{ports[1]}', self.show())
+        with open(path, 'rb') as file:
+            self.assertEqual(file.read(), contents[:len(contents) // 2], 'a damaged file stays for somebody to look at')
+        again = self.application('tests/system/api_server', 'event', 2, '-', 'create', f'https://localhost:{ports[0]}/')
+        again.expect('^ready$')
+        self.assertTrue(self.serves(ports[0]))
+        os.unlink(path)
+
+
+@unittest.skipUnless(os.getuid() == 0, 'a disk that fills up: for root, who may mount one')
+class DiskFull(harness.SystemTest):
+    """The state folder is a file system of 256 KiB that only the daemon sees."""
+
+    @classmethod
+    def setUpClass(cls):
+        tried = subprocess.run(['unshare', '--mount', 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt'], capture_output=True, text=True, check=False)
+        if tried.returncode:
+            raise unittest.SkipTest(f'no mount namespace here: {tried.stderr.strip()}')
+        script = 'mkdir -p "$0" && mount -t tmpfs -o size=256k,mode=0700 tmpfs "$0" && exec "$@"'
+        original = harness.Daemon.__init__
+
+        def with_disk(daemon, folder, *arguments):
+            original(daemon, folder, *arguments)
+            daemon.prefix = ('unshare', '--mount', 'sh', '-c', script, daemon.state)
+        harness.Daemon.__init__ = with_disk
+        try:
+            super().setUpClass()
+        finally:
+            harness.Daemon.__init__ = original
+
+    def test_disk_full(self):
+        port, other = harness.free_port(), harness.free_port()
+        self.import_server(f'127.0.0.1:{port}')
+        application = self.application('tests/system/api_server', 'event', 2, '-', 'create', f'https://localhost:{port}/')
+        application.expect('^ready$')
+        filler = f'/proc/{self.daemon.process.popen.pid}/root{self.daemon.state}/filler'
+        with open(filler, 'wb', buffering=0) as file:
+            try:
+                while True:
+                    file.write(bytes(4096))
+            except OSError:
+                pass
+        thumbprint = self.ctl('show', 'cert').split('Certificate Hash')[1].split(':')[1].split()[0]
+        words = ['add', 'sslcert', f'ipport=127.0.0.1:{other}', f'certhash={thumbprint}', f'appid={harness.APPID}']
+        said = self.ctl(*words, status=1)
+        self.assertRegex(said, '(?i)no space|disk|full')
+        with self.connect(port) as connection:
+            self.assertEqual(connection.get('/plain').status, 200)
+        self.assertEqual(ports_of(self.ctl('show', 'sslcert')), {f'127.0.0.1:{port}'})
+        os.unlink(filler)
+        self.ctl(*words)
+        self.assertEqual(ports_of(self.ctl('show', 'sslcert')), {f'127.0.0.1:{port}', f'127.0.0.1:{other}'})
+
+
+if __name__ == '__main__':
+    harness.main()
