@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A worker that test_received.py kills: writes the path of each request to stdout as soon as it has received it, then answers with its
+// process id. The time between is drawn, so that a signal finds requests that were received and not answered.
+//   crash_worker THREADS MICROSECONDS QUEUE-NAME [URL]
+// With a URL it makes the queue, without one it opens it.
+#include <http.h>
+#include <httpsys.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static HANDLE queue;
+static unsigned longest;
+
+static void check(const char *what, ULONG code)
+{
+  if (code == NO_ERROR)
+    return;
+  fprintf(stderr, "crash_worker: %s failed with %u: %s\n", what, (unsigned)code, httpsys_last_error_text());
+  _exit(1);
+}
+
+static void widen(WCHAR *wide, size_t size, const char *text)
+{
+  size_t i = 0;
+  for (; text[i] && i + 1 < size; i++)
+    wide[i] = (WCHAR)(unsigned char)text[i];
+  wide[i] = 0;
+}
+
+static void answer(HTTP_REQUEST_ID id)
+{
+  char body[16];
+  HTTP_RESPONSE response = {0};
+  HTTP_DATA_CHUNK chunk = {0};
+  ULONG bytes;
+  chunk.DataChunkType = HttpDataChunkFromMemory;
+  chunk.FromMemory.pBuffer = body;
+  chunk.FromMemory.BufferLength = (ULONG)snprintf(body, sizeof body, "%d", (int)getpid());
+  response.StatusCode = 200;
+  response.pReason = "OK";
+  response.ReasonLength = 2;
+  response.EntityChunkCount = 1;
+  response.pEntityChunks = &chunk;
+  HttpSendHttpResponse(queue, id, 0, &response, NULL, &bytes, NULL, 0, NULL, NULL);   // the client may have gone
+}
+
+static void *serve(void *seed)
+{
+  _Alignas(8) unsigned char buffer[16384];
+  unsigned state = *(unsigned *)seed;
+  for (;;) {
+    HTTP_REQUEST *request = (HTTP_REQUEST *)buffer;
+    ULONG bytes;
+    check("HttpReceiveHttpRequest", HttpReceiveHttpRequest(queue, HTTP_NULL_ID, 0, request, sizeof buffer, &bytes, NULL));
+    char line[64];
+    int length = snprintf(line, sizeof line, "got %.*s\n", (int)request->RawUrlLength, request->pRawUrl);
+    if (write(1, line, (size_t)length) != length)
+      _exit(1);
+    usleep((unsigned)rand_r(&state) % longest);
+    answer(request->RequestId);
+  }
+}
+
+int main(int argc, char **argv)
+{
+  if (argc < 4)
+    return fprintf(stderr, "usage: crash_worker THREADS MICROSECONDS QUEUE-NAME [URL]\n"), 2;
+  HTTPAPI_VERSION version = HTTPAPI_VERSION_2;
+  WCHAR name[256], url[256];
+  int threads = atoi(argv[1]);
+  longest = (unsigned)atoi(argv[2]) + 1;
+  widen(name, 256, argv[3]);
+  check("HttpInitialize", HttpInitialize(version, HTTP_INITIALIZE_SERVER, NULL));
+  check("HttpCreateRequestQueue",
+        HttpCreateRequestQueue(version, name, NULL, argc > 4 ? 0 : HTTP_CREATE_REQUEST_QUEUE_FLAG_OPEN_EXISTING, &queue));
+  if (argc > 4) {
+    HTTP_SERVER_SESSION_ID session;
+    HTTP_URL_GROUP_ID group;
+    HTTP_BINDING_INFO binding = {{.Present = 1}, queue};
+    check("HttpCreateServerSession", HttpCreateServerSession(version, &session, 0));
+    check("HttpCreateUrlGroup", HttpCreateUrlGroup(session, &group, 0));
+    check("HttpSetUrlGroupProperty", HttpSetUrlGroupProperty(group, HttpServerBindingProperty, &binding, sizeof binding));
+    widen(url, 256, argv[4]);
+    check("HttpAddUrlToUrlGroup", HttpAddUrlToUrlGroup(group, url, 0, 0));
+  }
+  if (write(1, "ready\n", 6) != 6)
+    return 1;
+  for (int i = 0; i < threads; i++) {
+    pthread_t thread;
+    unsigned *seed = malloc(sizeof *seed);
+    if (!seed)
+      return 1;
+    *seed = (unsigned)getpid() * 31 + (unsigned)i;
+    if (pthread_create(&thread, NULL, serve, seed) != 0)
+      return 1;
+  }
+  for (;;)
+    pause();
+}

@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Workers that note each request as they receive it are killed under load. By their notes: what a killed worker had not received another
+one answers, what it had received ends with its connection, nothing is received twice, and memory does not grow. (test_crash.py kills in
+every mode and at every step of a worker's life, and counts only.) HTTPSYS_CRASH_SEED draws the same moments again, HTTPSYS_CRASH_SECONDS
+makes the run longer."""
+
+import collections
+import os
+import random
+import threading
+import time
+
+import harness
+from application import ApiTest
+from processes import PATIENCE, eventually
+
+SEED = int(os.environ.get('HTTPSYS_CRASH_SEED', random.randrange(1 << 32)))
+SECONDS = float(os.environ.get('HTTPSYS_CRASH_SECONDS', 6))
+# What is the same before and after. Memory is looked at apart.
+KEPT = ('sessions', 'channels', 'irps_pending', 'blocks_lent', 'handles', 'connections', 'requests_queued', 'request_queues', 'url_groups',
+        'urls', 'descriptors')
+MEMORY = 4 << 20   # what the heap of a daemon under load may differ by
+
+
+class Visitor(threading.Thread):
+    """Asks one thing after the other on kept connections, each path once, and notes how each ended: (path, the body or None)."""
+
+    def __init__(self, test, port, name):
+        super().__init__(daemon=True)
+        self.test, self.port, self.name = test, port, name
+        self.outcomes, self.error, self.is_over = [], None, threading.Event()
+
+    def run(self):
+        try:
+            connection, number = None, 0
+            while not self.is_over.is_set():
+                connection = connection or self.test.connect(self.port, plain=True)
+                number += 1
+                path = f'/plain?{self.name}-{number}'
+                body = self.ask(connection, path)
+                self.outcomes.append((path, body))
+                if body is None:
+                    connection.close()
+                    connection = None
+            if connection:
+                connection.close()
+        except Exception as error:   # to be shown by the test's own thread
+            self.error = error
+
+    @staticmethod
+    def ask(connection, path):
+        try:
+            response = connection.get(path)
+        except (ConnectionResetError, BrokenPipeError, EOFError):
+            return None
+        if response.status != 200:
+            raise AssertionError(f'{path}: {response}')
+        return response.body.decode()
+
+    def end(self):
+        self.is_over.set()
+        self.join(60 * PATIENCE)
+        if self.error:
+            raise self.error
+        if self.is_alive():
+            raise AssertionError(f'{self.name}: the request after {self.outcomes[-1:]} is not answered')
+
+
+class WorkersDie(ApiTest):
+    def setUp(self):
+        self.random = random.Random(SEED)
+        self.port, self.other_port = harness.free_port(), harness.free_port()
+        self.queue = f'crash-{self.port}'
+        self.creator = self.worker(f'http://localhost:{self.port}/')
+        self.creator.expect('^ready$')
+        self.start('event', f'http://localhost:{self.other_port}/', threads=2)
+        self.workers, self.kills, self.dead = [], 0, {}   # dead: by pid the paths that it had received
+
+    def worker(self, *url):
+        return self.application('tests/system/crash_worker', 2, 3000, self.queue, *url)
+
+    def bury(self, worker):
+        """Kills it; what it had received until then."""
+        worker.kill()
+        self.end_application(worker)
+        self.dead[str(worker.pid)] = [line[4:] for line in worker.stdout.text().split('\n')[:-1] if line.startswith('got ')]
+
+    def load(self, seconds, name):
+        """Kills for so long; the outcomes of the visitors to the shared queue and to the other application."""
+        visitors = [Visitor(self, self.port, f'{name}-{i}') for i in range(8)]
+        others = [Visitor(self, self.other_port, f'{name}-other-{i}') for i in range(2)]
+        for visitor in visitors + others:
+            visitor.start()
+        self.workers = [self.worker() for _ in range(3)]
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            time.sleep(self.random.uniform(0, 0.06))
+            at = self.random.randrange(len(self.workers))
+            self.bury(self.workers[at])
+            self.kills += 1
+            self.workers[at] = self.worker()
+        for visitor in visitors + others:
+            visitor.end()
+        for worker in self.workers:
+            self.bury(worker)
+        return [pair for visitor in visitors for pair in visitor.outcomes], [pair for visitor in others for pair in visitor.outcomes]
+
+    def look(self):
+        """The statistics, after a while in which the session of the last look is gone."""
+        time.sleep(0.2)
+        return self.daemon.statistics()
+
+    def at_rest(self):
+        """The statistics when each of the four threads that stay waits for a request, and twice the same."""
+        def rests():
+            first, second = self.look(), self.look()
+            return second if second['irps_pending'] == 4 and all(first[key] == second[key] for key in KEPT) else None
+        return eventually(rests, 10, 'the receives')
+
+    def settled(self, before):
+        """The statistics, once what is counted is as it was before."""
+        def is_settled():
+            now = self.look()
+            return now if all(now[key] == before[key] for key in KEPT) else None
+        try:
+            return eventually(is_settled, 10, 'the statistics of before')
+        except AssertionError:
+            now = self.look()
+            self.fail(f'not as before: { {key: (before[key], now[key]) for key in KEPT if before[key] != now[key]} }')
+
+    def test_kills(self):
+        before = self.at_rest()
+        warm = self.load(SECONDS / 4, 'warm')
+        first = self.settled(before)
+        kills = self.kills
+        then = self.load(SECONDS * 3 / 4, 'then')
+        last = self.settled(before)
+        mine, others = warm[0] + then[0], warm[1] + then[1]
+        self.bury(self.creator)
+        receivers = collections.defaultdict(list)
+        for pid, paths in self.dead.items():
+            for path in paths:
+                receivers[path].append(pid)
+        ended = [path for path, body in mine if body is None]
+        unseen = [path for path in ended if not receivers[path]]
+        print(f'seed {SEED}: {self.kills} kills, {len(mine)} requests, {len(ended)} received by a worker that was killed, {len(unseen)} of '
+              f'them before it could say so, 0 lost; {len(others)} of another application, all answered; resident '
+              f'{before["resident_bytes"] >> 10} KiB, {first["resident_bytes"] >> 10} after {kills} kills, '
+              f'{last["resident_bytes"] >> 10} at the end; {last["descriptors"]} descriptors as before', flush=True)
+        self.assertEqual([path for path, body in others if body is None], [], 'of another application')
+        self.assertEqual([path for path, pids in receivers.items() if len(pids) > 1], [], 'received twice')
+        self.assertEqual([path for path, body in mine if body is not None and receivers[path] != [body]], [], 'answered by another')
+        self.assertEqual([path for path in ended if receivers[path] == [str(self.creator.pid)]], [], 'its worker lived')
+        self.assertGreater(self.kills, SECONDS / PATIENCE)
+        self.assertGreater(len(ended), self.kills / 20, 'the kills come when nothing is received')
+        # Between the library's word that it has received and the worker's own there are a few instructions.
+        self.assertLessEqual(len(unseen), 3 + len(ended) / 20, 'ended without having been received')
+        if PATIENCE == 1:   # a sanitizer keeps what was freed
+            self.assertLess(last['resident_bytes'], first['resident_bytes'] + MEMORY)
+
+
+if __name__ == '__main__':
+    harness.main()
