@@ -46,7 +46,8 @@ class Client(threading.Thread):
                 outcome = 'ended'
             self.counts[outcome] += 1
             if outcome != 'answered':
-                connection.close()
+                if connection:
+                    connection.close()
                 connection = None
         if connection:
             connection.close()
@@ -103,7 +104,7 @@ class Killer:
         self.kills += 1
 
 
-class Crash(ApiTest):
+class LoadTest(ApiTest):
     def start_clients(self, port, count, path='/plain'):
         stop = threading.Event()
         clients = [Client(port, path, stop) for _ in range(count)]
@@ -116,6 +117,8 @@ class Crash(ApiTest):
     def sum_of(clients):
         return sum((client.counts for client in clients), collections.Counter())
 
+
+class Crash(LoadTest):
     def test_workers_killed_under_load(self):
         for mode in MODES:
             with self.subTest(mode=mode):
@@ -189,6 +192,42 @@ class Crash(ApiTest):
         if now['resident_bytes'] > before['resident_bytes'] + (32 << 20):
             left['resident_bytes'] = (before['resident_bytes'], now['resident_bytes'])
         return left
+
+
+class DaemonCrash(LoadTest):
+    """kill -9 of the daemon under load, again and again."""
+    exit_status = None
+
+    def test_daemon_killed_under_load(self):
+        """Every thread of every application gets an error within a second, and a restart has the same ports at once."""
+        seed = random.randrange(1 << 32)
+        chooser = random.Random(seed)
+        ports, slowest, starts, answered = [harness.free_port() for _ in MODES], 0, 0, 0
+        for kills in range(1, 6):
+            applications = [self.start(mode, f'http://localhost:{port}/', threads=THREADS) for mode, port in zip(MODES, ports)]
+            loads = [self.start_clients(port, 2) for port in ports]
+            time.sleep(chooser.uniform(0.1, 0.4))
+            begin = time.monotonic()
+            self.daemon.kill()
+            for application in applications:
+                application.wait(5)   # each thread ends with its receive
+            slowest = max(slowest, time.monotonic() - begin)
+            for stop, clients in loads:
+                stop.set()
+                for client in clients:
+                    client.join()
+                    self.assertEqual([text for text in client.wrong if not text.startswith('half ')], [], f'seed {seed}')
+                self.assertGreater(self.sum_of(clients)['answered'], 0, f'seed {seed}')
+                answered += self.sum_of(clients)['answered']
+            for application in applications:
+                self.assertEqual(application.popen.returncode, 0, application.describe())
+                self.assertEqual(application.stdout.text().count('receive ended '), THREADS, application.describe())
+            begin = time.monotonic()
+            self.daemon.start()
+            starts = max(starts, time.monotonic() - begin)
+        print(f'seed {seed}: the daemon killed {kills} times, {answered} requests answered; all calls ended within {slowest:.3f} s, '
+              f'ready again within {starts:.3f} s', flush=True)
+        self.assertLess(slowest, 1 * PATIENCE)
 
 
 if __name__ == '__main__':
