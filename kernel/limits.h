@@ -30,6 +30,11 @@ inline constexpr uint32_t kControlMessagesUnread = 1024;  // of an ended session
 inline constexpr uint32_t kControlCloseMilliseconds = 1;  // then a wait that a client's descriptors impose on their close is interrupted
 inline constexpr size_t kSocketPathMax = 107;            // bytes of the control socket's path: sockaddr_un without the final NUL
 
+// Private keys in use, all of them; a piece is locked at a time, and no key is larger. A thousand records with RSA keys of 4096 bits
+// have 4 MiB; contexts that were replaced live on with their connections.
+inline constexpr size_t kKeyMemoryBytes = 16 << 20;
+inline constexpr size_t kKeyMemoryPiece = 65536;
+
 // ke
 inline constexpr uint32_t kCores = 256;       // core threads: an id has 8 bits for its core
 inline constexpr uint32_t kStopRounds = 1000; // turns of an ending core at most: some tasks send the next

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/tls/wolfssl_library.h"
 #include "kernel/base/verify.h"
+#include "kernel/platform/key_memory.h"
+#include <httpsys_wolfssl.h>
 #include <wolfssl/wolfcrypt/aes.h>
 #include <wolfssl/wolfcrypt/chacha20_poly1305.h>
 #include <wolfssl/wolfcrypt/hash.h>
@@ -27,6 +29,10 @@ static void use_each_algorithm_once()
 
 static int initialize()
 {
+  const auto range = platform::key_memory_range();
+  const httpsys_key_memory keys = {range.begin, range.end, platform::allocate_key_memory, platform::free_key_memory,
+                                   platform::key_memory_size};
+  httpsys_wolfssl_set_key_memory(&keys);
   if (int result = wolfSSL_Init(); result != WOLFSSL_SUCCESS)
     return result;
   use_each_algorithm_once();

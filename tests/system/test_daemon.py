@@ -5,6 +5,7 @@
 import contextlib
 import errno
 import os
+import re
 import shutil
 import signal
 import socket
@@ -410,8 +411,12 @@ class Ending(ApiTest):
 class KeyTest(ApiTest):
     def traces(self, credential):
         """The bytes by which a private key is recognised: the scalar, and the PEM text."""
+        return look_inside.private_scalar(credential.key), self.text_of(credential)
+
+    @staticmethod
+    def text_of(credential):
         with open(credential.key, 'rb') as file:
-            return look_inside.private_scalar(credential.key), file.read().split(b'\n')[2]
+            return file.read().split(b'\n')[2]
 
 
 class Keys(KeyTest):
@@ -447,27 +452,81 @@ class Keys(KeyTest):
 
 
 class KeysInMemory(KeyTest):
+    def mappings(self, heap=False):
+        """(bytes, flags) of each readable mapping of the daemon; heap: of those alone that malloc has."""
+        pid = self.daemon.process.pid
+        with open(f'/proc/{pid}/smaps', encoding='utf-8') as smaps, open(f'/proc/{pid}/mem', 'rb', 0) as memory:
+            for line in smaps:
+                if re.match('[0-9a-f]+-[0-9a-f]+ ', line):
+                    begin, end = (int(part, 16) for part in line.split()[0].split('-'))
+                    is_heap = '[heap]' in line or begin % (64 << 20) == 0   # a thread's own: malloc aligns it so
+                elif line.startswith('VmFlags:'):
+                    flags = line.split()[1:]
+                    if 'rd' in flags and (is_heap or not heap):
+                        with contextlib.suppress(OSError, ValueError, OverflowError):
+                            memory.seek(begin)
+                            yield memory.read(end - begin), flags
+
     @unittest.skipUnless(os.environ.get('HTTPSYS_SANITIZE', 'none') == 'none', "a sanitizer's shadow memory has terabytes")
     @unittest.skipUnless(os.getuid() == 0, "nobody else may look into the daemon's memory")
     def test_memory_of_the_daemon(self):
-        """A key is there once while a record uses it, and leaves nothing behind: no text, no number in either order of bytes."""
-        scalar, text = self.traces(self.certificates.server)
-        traces = {'scalar': scalar, 'reversed': scalar[::-1], 'text': text}
+        """A key is there once while a record uses it, in memory that is locked and in no core file, and leaves nothing behind: no text, no
+        number in either order of bytes."""
+        for credential in (self.certificates.server, self.certificates.server_rsa):
+            with self.subTest(credential.name):
+                self.check_memory(credential)
+
+    def check_memory(self, credential):
+        numbers, text = look_inside.private_numbers(credential.key), self.text_of(credential)
+        traces = {'text': text}
+        for name, number in numbers.items():
+            traces.update({name: number, f'{name} reversed': number[::-1]})
 
         def found():
-            parts = list(look_inside.memory(self.daemon.process.pid))
-            return {name: sum(part.count(trace) for part in parts) for name, trace in traces.items()}
+            """How often each is there, and the flags of where."""
+            counts, flags = dict.fromkeys(traces, 0), []
+            for part, here in self.mappings():
+                for name, trace in traces.items():
+                    if times := part.count(trace):
+                        counts[name] += times
+                        flags.append((name, here))
+            return counts, flags
 
-        port, application = self.start_https('event')
+        port = harness.free_port()
+        self.import_server(f'127.0.0.1:{port}', credential=credential)
+        application = self.start('event', f'https://localhost:{port}/')
         for version in ('1.2', '1.3'):
             with self.connect(port, version=version) as connection:
                 self.assertEqual(self.ask(connection, '/request')['tls'], 1)
         self.ctl('update', 'sslcert', f'ipport=127.0.0.1:{port}', 'disabletls13=enable')
         self.import_authority()
         application.kill()
-        eventually(lambda: found() == {'scalar': 1, 'reversed': 0, 'text': 0}, 5, 'one key alone')
+        wanted = {name: int(name in numbers) for name in traces}
+        eventually(lambda: found()[0] == wanted, 5, f'one key alone, {found()[0]}')
+        for name, flags in found()[1]:
+            self.assertLessEqual({'lo', 'dd', 'dc'}, set(flags), name)
         self.ctl('delete', 'sslcert', f'ipport=127.0.0.1:{port}')
-        eventually(lambda: not any(found().values()), 5, 'no key at all')
+        eventually(lambda: not any(found()[0].values()), 5, 'no key at all')
+
+    @unittest.skipUnless(os.environ.get('HTTPSYS_SANITIZE', 'none') == 'none', "a sanitizer's shadow memory has terabytes")
+    @unittest.skipUnless(os.getuid() == 0, "nobody else may look into the daemon's memory")
+    def test_keys_while_they_sign(self):
+        """Nor is any of it on the heap while handshakes go on, which parse it each time."""
+        numbers = look_inside.private_numbers(self.certificates.server_rsa.key)
+        traces = [trace for number in numbers.values() for trace in (number, number[::-1])]
+        port = harness.free_port()
+        self.import_server(f'127.0.0.1:{port}', credential=self.certificates.server_rsa)
+        attacker = subprocess.Popen([program('tools/bench/flood-attacker'), 'handshakes', str(port), '1.5'], stdout=subprocess.PIPE)
+        self.addCleanup(attacker.wait)
+        self.addCleanup(attacker.stdout.close)
+        looks = 0
+        while attacker.poll() is None:
+            for part, _flags in self.mappings(heap=True):
+                self.assertFalse(any(trace in part for trace in traces), 'a key is on the heap')
+                looks += 1
+        self.assertGreater(looks, 4)
+        self.ctl('delete', 'sslcert', f'ipport=127.0.0.1:{port}')
+
 
 
 if __name__ == '__main__':

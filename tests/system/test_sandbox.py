@@ -60,7 +60,8 @@ class Check(Alone):
         for layer, pattern in [
                 ('user', 'off: it stays uid 0: |on, uid ' if IS_ROOT else f'on, uid {os.getuid()}, as it was started'),
                 ('capabilities', 'on, (CAP_NET_BIND_SERVICE alone|none)'), ('no_new_privs', 'on$'), ('non-dumpable', 'on$'),
-                ('Landlock', r'on, ABI \d+: files|off: '), ('io_uring', 'on, 5 operations allowed$'), ('locked keys', 'partly: '),
+                ('Landlock', r'on, ABI \d+: files|off: '), ('io_uring', 'on, 5 operations allowed$'),
+                ('locked keys', 'on, private keys in use are in locked memory'),
                 ('seccomp', r'on, \d+ system calls allowed$')]:
             self.assertRegex(layers[layer], f'^(?:{pattern})')
         if not IS_ROOT:

@@ -40,10 +40,15 @@ def memory(pid):
                 continue
 
 
-def private_scalar(key_file):
+def private_numbers(key_file):
+    """By name: the scalar of an elliptic curve's key, or exponent and primes of an RSA key."""
     text = subprocess.run(["openssl", "pkey", "-in", key_file, "-noout", "-text"], check=True, capture_output=True, text=True).stdout
-    digits = re.search(r"priv:\s*((?:[0-9a-f]{2}[:\s]*)+)", text).group(1)
-    return bytes.fromhex(re.sub(r"[^0-9a-f]", "", digits)).lstrip(b"\0")
+    found = re.findall(r"(priv|privateExponent|prime1|prime2):\s*((?:[0-9a-f]{2}[:\s]*)+)", text)
+    return {name: bytes.fromhex(re.sub(r"[^0-9a-f]", "", digits)).lstrip(b"\0") for name, digits in found}
+
+
+def private_scalar(key_file):
+    return private_numbers(key_file)["priv"]
 
 
 def main():

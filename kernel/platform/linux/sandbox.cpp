@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/platform/linux/sandbox.h"
 #include "kernel/base/text.h"
+#include "kernel/platform/key_memory.h"
 #include "kernel/platform/linux/capabilities.h"
 #include "kernel/platform/linux/landlock.h"
 #include "kernel/platform/linux/linux_system.h"
@@ -134,14 +135,10 @@ void Sandbox::add_ring()
 
 void Sandbox::add_secret_memory()
 {
-  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  void *memory = mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  const bool locks = memory != MAP_FAILED && mlock(memory, page) == 0;
-  const int error = errno;
-  if (memory != MAP_FAILED)
-    munmap(memory, page);
-  if (locks)
-    add("locked keys", State::Partly, "locked and wiped on their way in; a key in use is wiped after it, and may be swapped out till then");
+  const int error = prepare_key_memory();
+  if (error == 0)
+    add("locked keys", State::On,
+      "private keys in use are in locked memory and wiped after it; while one is loaded its text is on the heap, wiped");
   else
     add("locked keys", State::Absent, fmt::format("no memory can be locked (RLIMIT_MEMLOCK): {}", std::strerror(error)));
 }
@@ -177,7 +174,7 @@ std::string describe_layer(const SandboxLayer &layer)
 {
   if (layer.state == State::On)
     return layer.name + ": on" + (layer.detail.empty() ? "" : ", ") + layer.detail;
-  return layer.name + (layer.state == State::Partly ? ": partly: " : ": off: ") + layer.detail;
+  return layer.name + ": off: " + layer.detail;
 }
 
 }

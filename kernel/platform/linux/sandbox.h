@@ -19,7 +19,6 @@ struct SandboxPlan {
 struct SandboxLayer {
   enum class State {
     On,
-    Partly, // as far as the daemon goes
     Absent, // the kernel, or what surrounds the process, has none of it
     Chosen, // off by how the daemon was started
     LeftOut // off by how it was built

@@ -1,7 +1,51 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <stdlib.h>
+#include <string.h>
 #include <wolfssl/wolfcrypt/settings.h>
 #include <wolfssl/internal.h>
 #include "httpsys_wolfssl.h"
+
+static httpsys_key_memory keys;
+
+void httpsys_wolfssl_set_key_memory(const httpsys_key_memory *memory)
+{
+    keys = *memory;
+}
+
+/* Without the setting the range is empty. */
+static int is_key(const void *memory)
+{
+    return (const char *)memory >= keys.begin && (const char *)memory < keys.end;
+}
+
+void *httpsys_wolfssl_malloc(size_t size, int type)
+{
+    return type == DYNAMIC_TYPE_KEY && keys.allocate != NULL ? keys.allocate(size) : malloc(size);
+}
+
+void httpsys_wolfssl_free(void *memory)
+{
+    if (is_key(memory))
+        keys.release(memory);
+    else
+        free(memory);
+}
+
+void *httpsys_wolfssl_realloc(void *memory, size_t size, int type)
+{
+    void *larger;
+    if (memory == NULL)
+        return httpsys_wolfssl_malloc(size, type);
+    if (!is_key(memory))
+        return realloc(memory, size);
+    if (size <= keys.usable(memory))
+        return memory;
+    if ((larger = keys.allocate(size)) != NULL) {
+        memcpy(larger, memory, keys.usable(memory));
+        keys.release(memory);
+    }
+    return larger;
+}
 
 void httpsys_wolfssl_forget_hello_answers(WOLFSSL *ssl)
 {

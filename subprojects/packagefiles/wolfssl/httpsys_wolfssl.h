@@ -5,6 +5,15 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+/* Where private keys are kept: what a context has of one (DYNAMIC_TYPE_KEY), and the parsed key while a handshake signs with it, which
+ * route_keys.py gives the same type. Set once, before any other use of the library; without it they are on the heap. */
+typedef struct httpsys_key_memory {
+    const char *begin, *end;
+    void *(*allocate)(size_t size);   /* NULL: there is no more, and what needs the key fails */
+    void (*release)(void *memory);
+    size_t (*usable)(const void *memory);
+} httpsys_key_memory;
+void httpsys_wolfssl_set_key_memory(const httpsys_key_memory *memory);
 /* Before a TLS 1.2 renegotiation: its server flight must not repeat the first handshake's answers to ALPN and status_request. */
 void httpsys_wolfssl_forget_hello_answers(WOLFSSL *ssl);
 /* Ask for a client's certificate, prove the possession of its key, and leave the judgement of the list to the callback's caller: the

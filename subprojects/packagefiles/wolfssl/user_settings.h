@@ -100,6 +100,24 @@
 #define WOLFSSL_SP_X86_64_ASM
 #endif
 
+/* memory: what a private key is kept in is not the heap, see httpsys_wolfssl.h */
+#ifndef __ASSEMBLER__
+#include <stddef.h>
+#ifdef __cplusplus
+extern "C" {
+#endif
+void *httpsys_wolfssl_malloc(size_t size, int type);
+void *httpsys_wolfssl_realloc(void *memory, size_t size, int type);
+void httpsys_wolfssl_free(void *memory);
+#ifdef __cplusplus
+}
+#endif
+#endif
+#define XMALLOC_OVERRIDE
+#define XMALLOC(s, h, t) ((void)(h), httpsys_wolfssl_malloc((size_t)(s), (t)))
+#define XREALLOC(p, n, h, t) ((void)(h), httpsys_wolfssl_realloc((p), (size_t)(n), (t)))
+#define XFREE(p, h, t) ((void)(h), (void)(t), httpsys_wolfssl_free((void *)(p)))
+
 /* platform */
 #define HAVE_GETRANDOM 1
 #define WOLFSSL_HAVE_ATOMIC_H

@@ -230,7 +230,6 @@ TEST_CASE_FIXTURE(Folder, "layers are listed in order, with what they are")
   using State = SandboxLayer::State;
   CHECK(describe_layer({"a", State::On, ""}) == "a: on");
   CHECK(describe_layer({"a", State::On, "5 things"}) == "a: on, 5 things");
-  CHECK(describe_layer({"a", State::Partly, "some"}) == "a: partly: some");
   for (State state : {State::Absent, State::Chosen, State::LeftOut})
     CHECK(describe_layer({"a", state, "why"}) == "a: off: why");
 }

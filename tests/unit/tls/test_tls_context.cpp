@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/limits.h"
+#include "kernel/platform/key_memory.h"
 #include "kernel/tls/ticket_keys.h"
 #include "kernel/tls/wolfssl_library.h"
 #include "tests/unit/tls/pki.h"
@@ -107,6 +108,23 @@ TEST_CASE("tickets are sealed with a key that changes")
   CHECK(!opens(third));
   CHECK(opens(seal()));
   wc_SetTimeCb(nullptr);
+}
+
+TEST_CASE("a key for which there is no memory is refused with a reason")
+{
+  std::vector<void *> taken;
+  for (size_t bytes = limits::kKeyMemoryPiece; bytes >= 512; bytes /= 2) // until nothing of any size is left
+    while (void *memory = platform::allocate_key_memory(bytes))
+      taken.push_back(memory);
+  for (const char *server : {"server", "server_rsa", "server_ed25519"}) {
+    CAPTURE(server);
+    std::string reason;
+    CHECK(TlsContext::create(pki_settings(server), reason).is_error());
+    CHECK(reason != "");
+  }
+  for (void *memory : taken)
+    platform::free_key_memory(memory);
+  CHECK(make_context(pki_settings("server_rsa")));
 }
 
 TEST_CASE("settings that cannot be served")
