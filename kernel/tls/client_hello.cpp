@@ -97,12 +97,12 @@ std::string_view text_of(Bytes bytes)
 
 std::string name_protocols(Reader names)
 {
-  constexpr size_t kMostNamed = 4;
+  constexpr size_t kMostNamed = 4, kMostBytes = 32; // of a name: registered ones are shorter, and quoting makes six of a byte
   std::vector<std::string> named;
   size_t more = 0;
   while (auto name = names.vector(1)) {
     if (named.size() < kMostNamed)
-      named.push_back(quoted(text_of(*name)));
+      named.push_back(quoted(text_of(*name).substr(0, kMostBytes)) + (name->size() > kMostBytes ? "..." : ""));
     else
       more++;
   }

@@ -2,6 +2,7 @@
 #include "kernel/tls/client_hello.h"
 #include "tests/unit/tls/hello_builder.h"
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 using namespace httpsys::tls;
 using namespace httpsys::tls::test;
@@ -62,6 +63,10 @@ TEST_CASE("the versions and protocols that a hello offers")
   CHECK_FALSE(parse(alpn({"h2"})).offers_http1);
   CHECK(parse(alpn({"h2"})).protocols == "\"h2\"");
   CHECK(parse(alpn({"h2", "x\x01", "c", "d", "e", "f"})).protocols == "\"h2\", \"x\\u0001\", \"c\", \"d\" and 2 more");
+  const std::string long_name(33, 'a');
+  CHECK(parse(alpn({long_name.c_str()})).protocols == fmt::format("\"{}\"...", long_name.substr(1)));
+  const std::string longest(255, '\x01');
+  CHECK(parse(alpn({longest.c_str(), longest.c_str(), longest.c_str(), longest.c_str(), longest.c_str()})).protocols.size() < 1000);
 }
 
 TEST_CASE("faults")
