@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "lib/error_sentence.h"
 #include "lib/include/winerror.h"
+#include <cstring>
 
 namespace httpsys::lib {
 
@@ -69,8 +70,12 @@ ErrorText error_sentence(const char *function, uint32_t code, std::string_view w
 {
   if (why.empty())
     why = usual_reason(code);
-  ErrorText text;
-  text.format("%s: %.*s (%s %u)", function, static_cast<int>(why.size()), why.data(), name_of(code), code);
+  ErrorText text, tail;
+  tail.format(" (%s %u)", name_of(code), code); // a reason that is too long is cut, never this
+  const size_t room = ErrorText::kCapacity - 1 - std::strlen(tail.c_str());
+  text.format("%.*s: ", static_cast<int>(room / 2), function);
+  text.append(why.substr(0, room - std::strlen(text.c_str())));
+  text.append(tail.c_str());
   return text;
 }
 
