@@ -10,10 +10,11 @@
 #include <ctime>
 #include <deque>
 #include <mutex>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <thread>
 #include <unistd.h>
+#include <utility>
 
 namespace httpsys::platform {
 
@@ -63,9 +64,22 @@ struct ControlCloser::Shared {
   std::deque<int> sockets; // the first is being closed
   bool stops = false;
   bool has_thread = false;
+  bool has_complained = false;
 
   void run();
 };
+
+// Whether it could be started: not while the process has as many threads as it may, or no memory for a stack.
+static bool start_thread(void *(*run)(void *), void *argument)
+{
+  pthread_t thread;
+  if (int error = pthread_create(&thread, nullptr, run, argument); error != 0) {
+    errno = error;
+    return false;
+  }
+  pthread_detach(thread);
+  return true;
+}
 
 // Closing with messages unread would make the client's next receive fail with ECONNRESET before it sees ours.
 static void drop_messages(int socket)
@@ -121,8 +135,18 @@ void ControlCloser::close(int socket)
 {
   std::lock_guard lock(m_shared->mutex);
   m_shared->sockets.push_back(socket);
-  if (!std::exchange(m_shared->has_thread, true))
-    std::thread([shared = m_shared] { shared->run(); }).detach();
+  if (!m_shared->has_thread) {
+    auto owned = std::make_unique<std::shared_ptr<Shared>>(m_shared);
+    auto run = [](void *argument) -> void * {
+      std::unique_ptr<std::shared_ptr<Shared>>(static_cast<std::shared_ptr<Shared> *>(argument))->get()->run();
+      return nullptr;
+    };
+    m_shared->has_thread = start_thread(run, owned.get());
+    if (m_shared->has_thread)
+      static_cast<void>(owned.release()); // the thread's
+    else if (!std::exchange(m_shared->has_complained, true))
+      log("control sockets stay open until a thread to close them can be started: {}", std::strerror(errno));
+  }
   m_shared->changed.notify_all();
 }
 

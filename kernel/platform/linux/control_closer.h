@@ -14,7 +14,8 @@ public:
   // What waits is left to the end of the process, which lingers for nobody.
   ~ControlCloser();
 
-  // Takes the socket over, whose connection has been shut down. Never waits.
+  // Takes the socket over, whose connection has been shut down. Never waits. When no thread can be started the socket waits for the
+  // next call, which tries again.
   void close(int socket);
   // Sockets that have not been closed yet.
   size_t waiting() const;

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "kernel/platform/linux/control_closer.h"
+#include <chrono>
+#include <doctest/doctest.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <thread>
+#include <unistd.h>
+
+using namespace httpsys::platform;
+
+// The stack of threads that are made from now on.
+static void set_stack_size(size_t size)
+{
+  pthread_attr_t attributes;
+  REQUIRE(pthread_attr_init(&attributes) == 0);
+  REQUIRE(pthread_attr_setstacksize(&attributes, size) == 0);
+  REQUIRE(pthread_setattr_default_np(&attributes) == 0);
+  pthread_attr_destroy(&attributes);
+}
+
+TEST_CASE("Without memory for its thread the closer keeps the sockets until there is some")
+{
+  pthread_attr_t before;
+  size_t size = 0;
+  REQUIRE(pthread_getattr_default_np(&before) == 0);
+  REQUIRE(pthread_attr_getstacksize(&before, &size) == 0);
+  pthread_attr_destroy(&before);
+  int first[2], second[2];
+  REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, first) == 0);
+  REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, second) == 0);
+  ControlCloser closer;
+  set_stack_size(size_t{1} << 47); // more than a process can have
+  closer.close(first[0]);
+  CHECK(closer.waiting() == 1);
+  set_stack_size(size);
+  closer.close(second[0]);
+  for (int i = 0; i < 5000 && closer.waiting(); i++)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  CHECK(closer.waiting() == 0);
+  char byte;
+  CHECK(read(first[1], &byte, 1) == 0);
+  CHECK(read(second[1], &byte, 1) == 0);
+  close(first[1]);
+  close(second[1]);
+}
