@@ -10,6 +10,7 @@
 #include "uapi/response.h"
 #include "uapi/status.h"
 #include <cstddef>
+#include <cstring>
 #include <string>
 
 using namespace httpsys;
@@ -19,6 +20,7 @@ namespace {
 
 constexpr unsigned kTurns = 2000;
 constexpr unsigned kMostSends = 8;
+constexpr unsigned kOwnFields = 3; // of the daemon's: Server, Date, Content-Length; Connection when it closes
 
 // An application that serves one URL.
 class Service {
@@ -72,6 +74,23 @@ private:
   uint32_t m_last = 0;
 };
 
+uint32_t word_at(std::span<const uint8_t> block, size_t at)
+{
+  uint32_t word;
+  std::memcpy(&word, block.data() + at, sizeof word);
+  return word;
+}
+
+// Bytes of a body that a block, which was found good, names.
+uint64_t body_of(std::span<const uint8_t> block, bool is_response)
+{
+  size_t count_at = is_response ? offsetof(hsys_response, extent_count) : offsetof(hsys_send_body, extent_count);
+  uint64_t bytes = 0;
+  for (uint32_t count = word_at(block, count_at), at = word_at(block, count_at + 4); count > 0; count--, at += sizeof(hsys_extent))
+    bytes += word_at(block, at + offsetof(hsys_extent, length));
+  return bytes;
+}
+
 void exchange(SimulatedTarget &target, Service &service, Input &input)
 {
   uint8_t selector = input.byte();
@@ -83,11 +102,16 @@ void exchange(SimulatedTarget &target, Service &service, Input &input)
   require(received.status == HSYS_STATUS_SUCCESS, "the request is received");
   uint8_t op = HSYS_OP_SEND_RESPONSE;
   bool is_final = false;
+  uint32_t fields = 0; // of the application's
+  uint64_t body_bytes = 0;
   for (unsigned sends = 0; sends < kMostSends && !input.is_empty(); sends++) {
     uint32_t flags = input.byte() & 15;
     auto block = input.piece();
     if (service.call(op, service.queue(), received.object_id, block, flags).status != HSYS_STATUS_SUCCESS)
       continue;
+    if (op == HSYS_OP_SEND_RESPONSE)
+      fields = word_at(block, offsetof(hsys_response, header_count));
+    body_bytes += body_of(block, op == HSYS_OP_SEND_RESPONSE);
     size_t flags_at = op == HSYS_OP_SEND_RESPONSE ? offsetof(hsys_response, flags) : offsetof(hsys_send_body, flags);
     is_final = (flags & HSYS_SEND_MORE_DATA) == 0 && (block[flags_at] & HSYS_SEND_CONTINUES) == 0;
     op = HSYS_OP_SEND_BODY;
@@ -105,6 +129,10 @@ void exchange(SimulatedTarget &target, Service &service, Input &input)
   require(what_is_wrong.empty() || is_its_own, what_is_wrong.c_str());
   if (is_its_own)
     return;
+  if (answer) {
+    require(answer->fields <= uint64_t{fields} + kOwnFields + answer->closes, "no field has another one in its value");
+    require(answer->body.size() <= body_bytes, "no field ends the head");
+  }
   // An application may send more than its Content-Length says (DESIGN.md): no other response may come behind that.
   require(!reader.has_bytes() || has_ended || !is_final, "nothing comes behind the response");
 }

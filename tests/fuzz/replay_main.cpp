@@ -2,28 +2,50 @@
 // A main for the fuzz targets without libFuzzer: runs inputs, then for some seconds others made of them. It knows nothing of coverage;
 // it is there so that a compiler without libFuzzer, and every test run, sees that the targets hold.
 // Usage: fuzz-NAME [--seconds N] [--seed S] FILE_OR_FOLDER...
-// A file NAME.pack holds many inputs (corpus.py makes it), any other is one.
+// A file NAME.pack holds many inputs (corpus.py makes it), any other is one. Whatever ends the process leaves the input that it was at in
+// fuzz-NAME.last, which is an input, too.
 #include "kernel/base/random.h"
 #include "tests/fuzz/fuzz_target.h"
 #include <chrono>
-#include <csignal>
 #include <cstring>
+#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 using Bytes = std::vector<uint8_t>;
 
-static Bytes s_now; // for whoever looks at the core file
-static const char *s_name;
+static constexpr size_t kMostBytes = 8192; // of an input that is made
 
-static void run(const Bytes &bytes)
+// A file that always has the current input, whoever ends the process: a sanitizer asks nobody.
+class LastInput {
+public:
+  explicit LastInput(std::string path) : m_path(std::move(path)), m_file(open(m_path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600))
+  {
+  }
+  void put(const Bytes &bytes)
+  {
+    bool is_kept = m_file >= 0 && pwrite(m_file, bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size()) &&
+                   ftruncate(m_file, static_cast<off_t>(bytes.size())) == 0;
+    if (!is_kept && !std::exchange(m_is_said, true))
+      std::fprintf(stderr, "%s cannot be written: a finding will have no input\n", m_path.c_str());
+  }
+  void remove() { unlink(m_path.c_str()); }
+
+private:
+  std::string m_path;
+  int m_file;
+  bool m_is_said = false;
+};
+
+static void run(const Bytes &bytes, LastInput &last)
 {
-  s_now = bytes;
-  LLVMFuzzerTestOneInput(s_now.data(), s_now.size());
+  last.put(bytes);
+  LLVMFuzzerTestOneInput(bytes.data(), bytes.size());
 }
 
 static Bytes read_file(const std::filesystem::path &path)
@@ -83,25 +105,12 @@ static Bytes mutate(const std::vector<Bytes> &corpus, httpsys::Random &random)
         bytes[at] = static_cast<uint8_t>(random.chance(1, 2) ? random.next() : bytes[at] ^ 1u << random.below(8));
     }
   }
-  bytes.resize(std::min<size_t>(bytes.size(), 8192));
+  bytes.resize(std::min(bytes.size(), kMostBytes));
   return bytes;
-}
-
-// What ended the process, so that it can be run again.
-static void leave_input(int)
-{
-  std::string path = std::string(s_name) + ".crash";
-  if (FILE *file = std::fopen(path.c_str(), "wb")) {
-    std::fwrite(s_now.data(), 1, s_now.size(), file);
-    std::fclose(file);
-    std::fprintf(stderr, "the input is in %s\n", path.c_str());
-  }
-  _exit(1);
 }
 
 int main(int argc, char **argv)
 {
-  s_name = argv[0];
   uint64_t seconds = 0, seed = static_cast<uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
   std::vector<std::filesystem::path> places;
   for (int at = 1; at < argc; at++) {
@@ -117,14 +126,17 @@ int main(int argc, char **argv)
     std::fprintf(stderr, "usage: %s [--seconds N] [--seed S] FILE_OR_FOLDER...\n", argv[0]);
     return 2;
   }
-  signal(SIGABRT, leave_input);
+  std::printf("seed %llu; at the end of the process the last input is in %s.last\n", static_cast<unsigned long long>(seed), argv[0]);
+  std::fflush(stdout);
+  LastInput last(std::string(argv[0]) + ".last");
   for (const Bytes &bytes : corpus)
-    run(bytes);
+    run(bytes, last);
   httpsys::Random random(seed);
   uint64_t made = 0;
   auto until = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
   for (; std::chrono::steady_clock::now() < until; made++)
-    run(mutate(corpus, random));
+    run(mutate(corpus, random), last);
+  last.remove();
   std::printf("%zu files, %llu inputs made of them with seed %llu\n", corpus.size(), static_cast<unsigned long long>(made),
               static_cast<unsigned long long>(seed));
   return 0;

@@ -43,6 +43,7 @@ bool HttpReader::read_head(HttpAnswer &answer, size_t end, bool is_head, std::st
       what_is_wrong = "no field: " + std::string(line);
       return false;
     }
+    answer.fields++;
     std::string name = lower(line.substr(0, colon)), value = lower(line.substr(colon + 2));
     if (name == "content-length") {
       if (m_length || !(m_length = number(value, 10)))

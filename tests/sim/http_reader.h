@@ -9,6 +9,7 @@ namespace httpsys::sim {
 
 struct HttpAnswer {
   uint16_t status = 0;
+  size_t fields = 0; // header lines
   std::string body;
   bool closes = false;         // Connection: close, or no other end than the connection's
   bool ends_with_connection = false;
