@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """kill -9 of workers under load, at any moment: a request that a killed worker had not received is answered by another one, one that it had
 received ends its connection and no other, nobody else notices, and nothing of the dead stays in the daemon. HTTPSYS_CRASH_SECONDS makes it
-longer than ten seconds for each kind of worker."""
+longer than seven seconds for each kind of worker."""
 
 import collections
 import os
@@ -17,7 +17,7 @@ import harness
 from application import MODES, ApiTest
 from processes import PATIENCE, Failure, eventually
 
-SECONDS = int(os.environ.get('HTTPSYS_CRASH_SECONDS', '10'))
+SECONDS = int(os.environ.get('HTTPSYS_CRASH_SECONDS', '7'))
 WORKERS = 3
 THREADS = 2        # of a worker: as many requests as it can have received and not answered
 CLIENTS = 8
