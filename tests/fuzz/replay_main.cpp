@@ -114,12 +114,11 @@ int main(int argc, char **argv)
   uint64_t seconds = 0, seed = static_cast<uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
   std::vector<std::filesystem::path> places;
   for (int at = 1; at < argc; at++) {
-    bool is_number = (std::strcmp(argv[at], "--seconds") == 0 || std::strcmp(argv[at], "--seed") == 0) && at + 1 < argc;
-    if (is_number)
-      (argv[at][4] == 'c' ? seconds : seed) = std::strtoull(argv[at + 1], nullptr, 10);
-    else
+    uint64_t *number = std::strcmp(argv[at], "--seconds") == 0 ? &seconds : std::strcmp(argv[at], "--seed") == 0 ? &seed : nullptr;
+    if (!number)
       places.emplace_back(argv[at]);
-    at += is_number ? 1 : 0;
+    else if (++at < argc)
+      *number = std::strtoull(argv[at], nullptr, 10);
   }
   std::vector<Bytes> corpus = read_corpus(places);
   if (corpus.empty()) {

@@ -34,7 +34,6 @@ struct Visit {
   bool has_certificate = false;
   const char *end_reason = nullptr; // why the connection may end before all is answered; null: it must not
   bool has_ended = false;           // seen by the visitor
-  uint64_t connection_id = 0;       // as the workers know it; 0 not yet
 
   std::vector<const Exchange *> exchanges;
   std::shared_ptr<platform::SimSocket> socket;
@@ -61,7 +60,6 @@ struct Exchange {
   uint64_t begun_step = 0;
   bool is_sent = false; // the visitor has given all of it to the network
 
-  uint64_t request_id = 0;
   bool is_with_worker = false;      // received by a session that lives
   const char *end_reason = nullptr; // why operations on it may fail, and its answer may be missing
   bool has_response = false;        // a worker has submitted one
@@ -94,7 +92,6 @@ public:
   // Null when there is none of that number.
   Exchange *find_exchange(uint32_t number);
   std::deque<Site> &sites() { return m_sites; }
-  std::deque<Exchange> &exchanges() { return m_exchanges; }
 
 private:
   std::deque<Site> m_sites; // references stay

@@ -1,19 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "tests/sim/http_reader.h"
-#include <algorithm>
-#include <cctype>
+#include "kernel/base/text.h"
 #include <charconv>
 #include <string_view>
 
 namespace httpsys::sim {
-
-static std::string lower(std::string_view text)
-{
-  std::string result(text);
-  for (char &letter : result)
-    letter = static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
-  return result;
-}
 
 static std::optional<uint64_t> number(std::string_view text, int base)
 {
@@ -44,7 +35,7 @@ bool HttpReader::read_head(HttpAnswer &answer, size_t end, bool is_head, std::st
       return false;
     }
     answer.fields++;
-    std::string name = lower(line.substr(0, colon)), value = lower(line.substr(colon + 2));
+    std::string name = lower_ascii(line.substr(0, colon)), value = lower_ascii(line.substr(colon + 2));
     if (name == "content-length") {
       if (m_length || !(m_length = number(value, 10)))
         what_is_wrong = "Content-Length: " + value;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// HttpReader: reads the responses of one connection, written from RFC 9112 and with nothing of the daemon's in it. Pure.
+// HttpReader: reads the responses of one connection, written from RFC 9112 and with none of the daemon's HTTP in it. Pure.
 #pragma once
 #include <cstdint>
 #include <optional>

@@ -13,9 +13,9 @@ enum class ProfileName : uint8_t { Swarm, Hostile, Cores, Tls, Crash };
 inline constexpr const char *kProfileNames[] = {"swarm", "hostile", "cores", "tls", "crash"};
 std::optional<ProfileName> profile_named(std::string_view name);
 
-// Weights against one another, of what comes next.
+// How often what a worker does with requests comes, against one another; taking completions and asking for requests is always as likely.
 struct WorkerWeights {
-  uint32_t reap = 30, give_back = 10, publish = 10, receive = 20, read_body = 12, respond = 20, send_more = 12;
+  uint32_t read_body = 12, respond = 20, send_more = 12;
   uint32_t wait_disconnect = 2, certificate = 2, cancel = 3, cancel_request = 1, urls = 1, queues = 1, nop = 1;
   uint32_t crash = 1;
 };

@@ -151,7 +151,6 @@ Worker::Operation &Worker::submit(hsys_op op, Handle *handle, uint64_t object, s
     entry.in_length = static_cast<uint32_t>(parameters.size());
   }
   m_client.put(entry);
-  m_is_published = false;
   m_simulation.trace.note("w{} begins {} {}", m_number, m_last, fuzz::operation_name(op));
   Operation operation{op, slot, handle, object, nullptr, out_length, flags};
   return m_operations.emplace(m_last, operation).first->second;
@@ -170,7 +169,6 @@ Worker::Operation &Worker::submit_for(Held &held, hsys_op op, std::span<const ui
 void Worker::publish()
 {
   m_client.publish(0, true);
-  m_is_published = true;
 }
 
 Worker::Handle *Worker::pick_handle()
@@ -224,18 +222,19 @@ uint64_t Worker::body_room() const
   return m_has_big_body ? kCellBytes - kParameterBytes : kBigBytes;
 }
 
-// Places the next so many bytes of the response's body and writes the extent.
-void Worker::put_body(Exchange &exchange, uint32_t slot, std::vector<uint8_t> &block, size_t extent_at, uint64_t bytes,
-                      Operation &operation)
+// Places the next so many bytes of the response's body, for the operation that comes next, and writes the extent. Whether they took the
+// one big place.
+bool Worker::put_body(Exchange &exchange, std::vector<uint8_t> &block, size_t extent_at, uint64_t bytes)
 {
   bool is_big = bytes > kCellBytes - kParameterBytes;
-  uint32_t offset = is_big ? kBigOffset : cell(slot) + kParameterBytes;
-  m_has_big_body |= operation.has_big_body = is_big;
+  uint32_t offset = is_big ? kBigOffset : cell(m_free_slots.back()) + kParameterBytes;
+  m_has_big_body |= is_big;
   std::string body = body_bytes(exchange.number, 'a', exchange.response_bytes, bytes);
   m_client.write(m_client.geometry().tx_offset + offset, {reinterpret_cast<const uint8_t *>(body.data()), body.size()});
   hsys_extent extent{offset, static_cast<uint32_t>(bytes)};
   std::memcpy(block.data() + extent_at, &extent, sizeof extent);
   exchange.response_bytes += bytes;
+  return is_big;
 }
 
 static uint64_t pick_bytes(Random &random)
@@ -293,10 +292,8 @@ void Worker::respond(Held &held, bool all)
   uint32_t flags = (is_more ? HSYS_SEND_MORE_DATA : 0) | (disconnects ? HSYS_SEND_DISCONNECT : 0);
   held.is_begun = exchange.has_response = true;
   exchange.status = head.status_code;
-  uint32_t slot = m_free_slots.back();
-  Operation about{};
-  put_body(exchange, slot, block, sizeof head, first, about);
-  submit_for(held, HSYS_OP_SEND_RESPONSE, block, flags).has_big_body = about.has_big_body;
+  bool is_big = put_body(exchange, block, sizeof head, first);
+  submit_for(held, HSYS_OP_SEND_RESPONSE, block, flags).has_big_body = is_big;
   m_simulation.trace.note("  {}, {} of {} bytes{}{}", head.status_code, first, bytes, exchange.declared_bytes ? ", declared" : "",
                           is_more ? ", more comes" : "");
   held.response_left = bytes - first;
@@ -315,10 +312,8 @@ void Worker::send_more(Held &held, bool all)
   if (!is_last)
     bytes = all ? bytes : random.below(bytes + 1);
   auto block = block_of(hsys_send_body{}, {});
-  uint32_t slot = m_free_slots.back();
-  Operation about{};
-  put_body(exchange, slot, block, sizeof(hsys_send_body), bytes, about);
-  submit_for(held, HSYS_OP_SEND_BODY, block, is_last ? 0 : HSYS_SEND_MORE_DATA).has_big_body = about.has_big_body;
+  bool is_big = put_body(exchange, block, sizeof(hsys_send_body), bytes);
+  submit_for(held, HSYS_OP_SEND_BODY, block, is_last ? 0 : HSYS_SEND_MORE_DATA).has_big_body = is_big;
   m_simulation.trace.note("  {} bytes{}", bytes, is_last ? "" : ", more comes");
   held.response_left -= bytes;
   exchange.is_final = is_last;

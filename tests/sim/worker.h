@@ -84,7 +84,7 @@ private:
   void read_body(Held &held);
   void respond(Held &held, bool all);
   void send_more(Held &held, bool all);
-  void put_body(Exchange &exchange, uint32_t slot, std::vector<uint8_t> &block, size_t extent_at, uint64_t bytes, Operation &operation);
+  bool put_body(Exchange &exchange, std::vector<uint8_t> &block, size_t extent_at, uint64_t bytes);
   uint64_t body_room() const;
   void certificate(Held &held);
   void cancel();
@@ -125,7 +125,6 @@ private:
   std::vector<uint32_t> m_blocks;          // lent
   uint64_t m_last = 0;
   bool m_has_big_body = false; // the one place for it is taken
-  bool m_is_published = true;
   std::optional<std::pair<uint32_t, uint64_t>> m_called; // status and id of what call() waits for
 };
 

@@ -182,8 +182,6 @@ void Worker::request_came(const Operation &operation, const Completion &completi
   if (body.size() > exchange->request_bytes || (is_body_over && body.size() != exchange->request_bytes))
     complain("mixed", operation, completion, "its body has another length than what was sent");
   exchange->is_with_worker = true;
-  exchange->request_id = entry.object_id;
-  exchange->visit->connection_id = head.connection_id;
   m_held.insert_or_assign(entry.object_id, Held{exchange, entry.object_id, head.connection_id, operation.handle});
   Held &now = m_held.at(entry.object_id);
   now.is_body_over = is_body_over;

@@ -1,33 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/platform/key_memory.h"
 #include "kernel/limits.h"
+#include "tests/unit/platform/mapping_flags.h"
 #include <algorithm>
 #include <cstring>
 #include <doctest/doctest.h>
-#include <fstream>
-#include <sstream>
 #include <string>
 #include <vector>
 
 using namespace httpsys;
 using namespace httpsys::platform;
-
-// The flags of the mapping that holds address, from /proc/self/smaps.
-static std::string flags_of(const void *address)
-{
-  std::ifstream file("/proc/self/smaps");
-  bool inside = false;
-  for (std::string line; std::getline(file, line);) {
-    unsigned long from = 0, to = 0;
-    char dash = 0;
-    std::istringstream head(line);
-    if (head >> std::hex >> from >> dash >> to && dash == '-')
-      inside = from <= reinterpret_cast<unsigned long>(address) && reinterpret_cast<unsigned long>(address) < to;
-    else if (inside && line.starts_with("VmFlags:"))
-      return line + " ";
-  }
-  return "";
-}
+using httpsys::test::flags_of;
 
 TEST_CASE("a key's memory is locked, left out of core files and children, and between pages that nobody may touch")
 {
