@@ -136,8 +136,12 @@ Result<void> Daemon::prepare(std::string &reason)
   return {};
 }
 
-Result<void> Daemon::start_cores(std::string &reason)
+Result<void> Daemon::start_threads(platform::LinuxSystem &system, std::string &reason)
 {
+  if (auto closer = system.start_closer(); closer.is_error()) {
+    reason = fmt::format("the thread that closes control sockets cannot be started ({})", status_name(closer.error()));
+    return closer;
+  }
   uint32_t count = m_options.cores;
   if (count == 0)
     count = platform::usable_cpus();
@@ -168,7 +172,7 @@ int Daemon::run(std::string &reason)
   io::register_admin([](std::vector<std::string> words, std::vector<io::AdminFile> files, io::AdminAnswer answer) {
     s_daemon->administrate(std::move(words), std::move(files), std::move(answer));
   });
-  if (prepare(reason).is_error() || start_cores(reason).is_error()) {
+  if (prepare(reason).is_error() || start_threads(system, reason).is_error()) {
     if (m_has_lock)
       platform::remove_control_socket(m_options.socket_path);
     return 1;

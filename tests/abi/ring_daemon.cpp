@@ -334,6 +334,7 @@ int main(int count, char **words)
   Options options = parse(count, words);
   static platform::LinuxSystem system;
   platform::set_system(system);
+  MUST(system.start_closer());
   std::string reason;
   int signals = MUST(platform::make_signal_descriptor(reason));
   MUST(mm::SharedRegion::self_test());

@@ -166,7 +166,7 @@ class Serving(ApiTest):
         with self.connect(port) as connection:
             self.assertEqual(self.ask(connection, '/request')['tls'], 1)
         threads = threads_of(self.daemon.process.pid)
-        self.assertGreaterEqual(len(threads), 3 + harness.cores())
+        self.assertGreaterEqual(len(threads), 4 + harness.cores())
         for thread in threads:
             self.assertEqual((thread['NoNewPrivs'], thread['Seccomp']), ('1', '2'), thread['Name'])
             self.assertEqual(thread['Uid'].split(), [str(self.uid())] * 4)

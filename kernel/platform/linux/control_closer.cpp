@@ -2,6 +2,7 @@
 #include "kernel/platform/linux/control_closer.h"
 #include "kernel/base/log.h"
 #include "kernel/limits.h"
+#include "kernel/platform/linux/errno_map.h"
 #include "kernel/platform/platform.h"
 #include <cerrno>
 #include <condition_variable>
@@ -14,7 +15,6 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include <utility>
 
 namespace httpsys::platform {
 
@@ -59,27 +59,14 @@ private:
 };
 
 struct ControlCloser::Shared {
+  bool has_thread = false; // set before others know of it
   mutable std::mutex mutex; // of the following
   std::condition_variable changed;
   std::deque<int> sockets; // the first is being closed
   bool stops = false;
-  bool has_thread = false;
-  bool has_complained = false;
 
   void run();
 };
-
-// Whether it could be started: not while the process has as many threads as it may, or no memory for a stack.
-static bool start_thread(void *(*run)(void *), void *argument)
-{
-  pthread_t thread;
-  if (int error = pthread_create(&thread, nullptr, run, argument); error != 0) {
-    errno = error;
-    return false;
-  }
-  pthread_detach(thread);
-  return true;
-}
 
 // Closing with messages unread would make the client's next receive fail with ECONNRESET before it sees ours.
 static void drop_messages(int socket)
@@ -131,22 +118,29 @@ ControlCloser::~ControlCloser()
   m_shared->changed.notify_all();
 }
 
+Result<void> ControlCloser::start()
+{
+  if (m_shared->has_thread)
+    return {};
+  auto owned = std::make_unique<std::shared_ptr<Shared>>(m_shared);
+  auto run = [](void *argument) -> void * {
+    std::unique_ptr<std::shared_ptr<Shared>>(static_cast<std::shared_ptr<Shared> *>(argument))->get()->run();
+    return nullptr;
+  };
+  pthread_t thread;
+  if (int error = pthread_create(&thread, nullptr, run, owned.get()); error != 0)
+    return status_from_errno(error);
+  static_cast<void>(owned.release()); // the thread's
+  pthread_detach(thread);
+  m_shared->has_thread = true;
+  return {};
+}
+
 void ControlCloser::close(int socket)
 {
+  VERIFY(m_shared->has_thread);
   std::lock_guard lock(m_shared->mutex);
   m_shared->sockets.push_back(socket);
-  if (!m_shared->has_thread) {
-    auto owned = std::make_unique<std::shared_ptr<Shared>>(m_shared);
-    auto run = [](void *argument) -> void * {
-      std::unique_ptr<std::shared_ptr<Shared>>(static_cast<std::shared_ptr<Shared> *>(argument))->get()->run();
-      return nullptr;
-    };
-    m_shared->has_thread = start_thread(run, owned.get());
-    if (m_shared->has_thread)
-      static_cast<void>(owned.release()); // the thread's
-    else if (!std::exchange(m_shared->has_complained, true))
-      log("control sockets stay open until a thread to close them can be started: {}", std::strerror(errno));
-  }
   m_shared->changed.notify_all();
 }
 

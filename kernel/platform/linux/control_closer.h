@@ -2,6 +2,7 @@
 // ControlCloser: the thread that closes control sockets. On kernels before Linux 6.16 clients can leave descriptors in them, and whoever
 // drops the last reference to some files is made to wait (SO_LINGER): that must be no core. Any thread; lives as long as its System.
 #pragma once
+#include "kernel/base/result.h"
 #include <cstddef>
 #include <memory>
 
@@ -14,8 +15,10 @@ public:
   // What waits is left to the end of the process, which lingers for nobody.
   ~ControlCloser();
 
-  // Takes the socket over, whose connection has been shut down. Never waits. When no thread can be started the socket waits for the
-  // next call, which tries again.
+  // Starts the thread unless it runs. Before the first close: then none has to be started when threads or memory are short.
+  // InsufficientResources and the like.
+  Result<void> start();
+  // Takes the socket over, whose connection has been shut down. Never waits.
   void close(int socket);
   // Sockets that have not been closed yet.
   size_t waiting() const;

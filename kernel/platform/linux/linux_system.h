@@ -10,6 +10,8 @@ namespace httpsys::platform {
 class LinuxSystem : public System {
 public:
   LinuxSystem();
+  // The thread of close_control: to be called before it.
+  Result<void> start_closer() { return m_closer.start(); }
   Milliseconds now() override;
   int64_t wall_clock_seconds() override;
   void fill_random(std::span<uint8_t> bytes) override;

@@ -31,6 +31,7 @@ public:
   {
     static platform::LinuxSystem system;
     platform::set_system(system);
+    REQUIRE(system.start_closer());
     set_log_sink([](LogKind, std::string) {});
     REQUIRE(m_cores.start(make_engine));
     m_address.sun_family = AF_UNIX;

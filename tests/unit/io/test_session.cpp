@@ -42,6 +42,7 @@ public:
   Rig()
   {
     platform::set_system(the_system());
+    REQUIRE(the_system().start_closer());
     set_log_sink([](LogKind, std::string) {});
     std::string reason;
     std::vector<std::unique_ptr<platform::IoEngine>> engines;

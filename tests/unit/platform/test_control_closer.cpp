@@ -7,6 +7,7 @@
 #include <thread>
 #include <unistd.h>
 
+using namespace httpsys;
 using namespace httpsys::platform;
 
 // The stack of threads that are made from now on.
@@ -19,7 +20,7 @@ static void set_stack_size(size_t size)
   pthread_attr_destroy(&attributes);
 }
 
-TEST_CASE("Without memory for its thread the closer keeps the sockets until there is some")
+TEST_CASE("whether the closer's thread can be started is known before the first close, and later closes need none")
 {
   pthread_attr_t before;
   size_t size = 0;
@@ -31,13 +32,17 @@ TEST_CASE("Without memory for its thread the closer keeps the sockets until ther
   REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, second) == 0);
   ControlCloser closer;
   set_stack_size(size_t{1} << 47); // more than a process can have
-  closer.close(first[0]);
-  CHECK(closer.waiting() == 1);
+  CHECK(closer.start().error() == NtStatus::InsufficientResources);
   set_stack_size(size);
+  REQUIRE(closer.start());
+  set_stack_size(size_t{1} << 47);
+  CHECK(closer.start()); // it runs
+  closer.close(first[0]);
   closer.close(second[0]);
   for (int i = 0; i < 5000 && closer.waiting(); i++)
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   CHECK(closer.waiting() == 0);
+  set_stack_size(size);
   char byte;
   CHECK(read(first[1], &byte, 1) == 0);
   CHECK(read(second[1], &byte, 1) == 0);
