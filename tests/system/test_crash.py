@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """kill -9 of workers under load, at any moment: a request that a killed worker had not received is answered by another one, one that it had
 received ends its connection and no other, nobody else notices, and nothing of the dead stays in the daemon. HTTPSYS_CRASH_SECONDS makes it
-longer than seven seconds for each kind of worker."""
+longer than seven seconds for each kind of worker, HTTPSYS_RESTARTS kills the daemon more than five times below workers that reconnect."""
 
 import collections
 import os
@@ -18,6 +18,7 @@ from application import MODES, ApiTest
 from processes import PATIENCE, Failure, eventually
 
 SECONDS = int(os.environ.get('HTTPSYS_CRASH_SECONDS', '7'))
+RESTARTS = int(os.environ.get('HTTPSYS_RESTARTS', '5'))
 WORKERS = 3
 THREADS = 2        # of a worker: as many requests as it can have received and not answered
 CLIENTS = 8
@@ -27,9 +28,9 @@ HANG_SECONDS = 10
 class Client(threading.Thread):
     """Asks again and again on one connection, on a new one when it has ended, and counts what becomes of its requests."""
 
-    def __init__(self, port, path, stop):
+    def __init__(self, port, path, stop, daemon_dies=False):
         super().__init__()
-        self.port, self.path, self.stop = port, path, stop
+        self.port, self.path, self.stop, self.daemon_dies = port, path, stop, daemon_dies
         self.counts = collections.Counter()
         self.wrong = []
 
@@ -49,6 +50,8 @@ class Client(threading.Thread):
                 if connection:
                     connection.close()
                 connection = None
+                if self.daemon_dies:
+                    time.sleep(0.002)   # until there is one again
         if connection:
             connection.close()
 
@@ -61,18 +64,21 @@ class Client(threading.Thread):
         while b'\r\n\r\n' not in text:
             part = connection.recv(4096)
             if not part:
-                return 'ended' if not text else self.wrong.append(f'half an answer: {text!r}')
+                return 'ended' if not text else self.half(f'half an answer: {text!r}')
             text += part
         head, _, body = text.partition(b'\r\n\r\n')
         length = int(head.lower().partition(b'content-length: ')[2].split(b'\r\n')[0])
         while len(body) < length:
             part = connection.recv(4096)
             if not part:
-                return self.wrong.append(f'half a body: {body!r}')
+                return self.half(f'half a body: {body!r}')
             body += part
         if not head.startswith(b'HTTP/1.1 200 '):
             return self.wrong.append(head.split(b'\r\n')[0].decode())
         return 'answered'
+
+    def half(self, text):
+        return 'ended' if self.daemon_dies else self.wrong.append(text)
 
 
 class Killer:
@@ -105,9 +111,9 @@ class Killer:
 
 
 class LoadTest(ApiTest):
-    def start_clients(self, port, count, path='/plain'):
+    def start_clients(self, port, count, path='/plain', **options):
         stop = threading.Event()
-        clients = [Client(port, path, stop) for _ in range(count)]
+        clients = [Client(port, path, stop, **options) for _ in range(count)]
         for client in clients:
             client.start()
         self.addCleanup(stop.set)
@@ -209,7 +215,7 @@ class DaemonCrash(LoadTest):
         ports, slowest, starts, answered = [harness.free_port() for _ in MODES], 0, 0, 0
         for kills in range(1, 6):
             applications = [self.start(mode, f'http://localhost:{port}/', threads=THREADS) for mode, port in zip(MODES, ports)]
-            loads = [self.start_clients(port, 2) for port in ports]
+            loads = [self.start_clients(port, 2, daemon_dies=True) for port in ports]
             time.sleep(chooser.uniform(0.1, 0.4))
             begin = time.monotonic()
             self.daemon.kill()
@@ -220,7 +226,7 @@ class DaemonCrash(LoadTest):
                 stop.set()
                 for client in clients:
                     client.join()
-                    self.assertEqual([text for text in client.wrong if not text.startswith('half ')], [], f'seed {seed}')
+                    self.assertEqual(client.wrong, [], f'seed {seed}')
                 self.assertGreater(self.sum_of(clients)['answered'], 0, f'seed {seed}')
                 answered += self.sum_of(clients)['answered']
             for application in applications:
@@ -232,6 +238,53 @@ class DaemonCrash(LoadTest):
         print(f'seed {seed}: the daemon killed {kills} times, {answered} requests answered; all calls ended within {slowest:.3f} s, '
               f'ready again within {starts:.3f} s', flush=True)
         self.assertLess(slowest, 1 * PATIENCE)
+
+    def test_workers_come_back(self):
+        """Workers that outlive the daemon serve with each next one, on the same ports; nothing of the earlier ones stays in them."""
+        port, tls_port = harness.free_port(), harness.free_port()
+        self.import_server(f'127.0.0.1:{tls_port}')
+        name = f'queue-{port}'
+        workers = [self.application('tests/system/reconnecting_worker', THREADS, *words) for words in (
+            (name, f'http://localhost:{port}/'), (name,), (f'queue-{tls_port}', f'https://localhost:{tls_port}/'))]
+        for worker in workers:
+            worker.expect('^serving 1$')
+        stop, clients = self.start_clients(port, 4, daemon_dies=True)
+        chooser, slowest, descriptors = random.Random(), 0, []
+
+        def held(what, worker):
+            return len(os.listdir(f'/proc/{worker.pid}/{what}'))
+        for kills in range(1, RESTARTS + 1):
+            time.sleep(chooser.uniform(0, 0.3))
+            self.daemon.kill()
+            time.sleep(chooser.choice([0, 0.2]))
+            begin = time.monotonic()
+            self.daemon.start()
+            for worker in workers:
+                worker.expect(f'^serving {kills + 1}$', 5)
+            pids = self.pids_that_answer(port, tls_port)
+            slowest = max(slowest, time.monotonic() - begin)
+            self.assertEqual(pids, {worker.pid for worker in workers})
+            eventually(lambda: [held('task', worker) for worker in workers] == [THREADS + 1] * 3, 5, 'the threads of the workers')
+            descriptors.append([held('fd', worker) for worker in workers])
+        stop.set()
+        for client in clients:
+            client.join()
+            self.assertEqual(client.wrong, [])
+        counts = self.sum_of(clients)
+        print(f'the daemon killed {kills} times, {counts["answered"]} requests answered, all workers served again within {slowest:.3f} s',
+              flush=True)
+        self.assertLessEqual(max(descriptors[-1]), max(descriptors[0]) + kills / 2, 'descriptors of the workers')
+        self.assertLess(slowest, 2 * PATIENCE)
+
+    def pids_that_answer(self, port, tls_port):
+        """Of all workers of the queue, which takes some requests, and of the application with TLS."""
+        with self.connect(tls_port) as connection:
+            pids = {int(connection.get('/').body)}
+        end = time.monotonic() + 10 * PATIENCE
+        while len(pids) < 3 and time.monotonic() < end:
+            with self.connect(port, plain=True) as connection:
+                pids.add(int(connection.get('/').body))
+        return pids
 
 
 if __name__ == '__main__':
