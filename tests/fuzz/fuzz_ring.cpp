@@ -42,24 +42,41 @@ static Step take_step(Input &input)
   return step;
 }
 
+static void run_program(SimulatedTarget &target, Input &input, Program &program)
+{
+  Counts counts;
+  {
+    Run run(target, "fuzz", counts);
+    Generator generator(7); // always the same beginning
+    auto take = [&](const Step &step) {
+      program.push_back(step);
+      run.step(step);
+    };
+    for (unsigned steps = 0; steps < kBeginning; steps++)
+      take(generator.next(run.cut_off()));
+    for (unsigned steps = 0; steps < kMostSteps && !input.is_empty(); steps++)
+      take(take_step(input));
+    run.finish();
+  }
+  target.end();
+}
+
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
   sim::seed_randomness(1);
   Input input(data, size);
   uint8_t selector = input.byte();
+  // It outlives a Finding: a daemon that ends with operations in flight would end the process before the Finding is told.
+  std::unique_ptr<SimulatedTarget> target;
+  Program program;
   run_or_die([&] {
-    SimulatedTarget target(selector, 1 + selector % 2);
-    Counts counts;
-    {
-      Run run(target, "fuzz", counts);
-      Generator generator(7); // always the same beginning
-      for (unsigned steps = 0; steps < kBeginning; steps++)
-        run.step(generator.next(run.cut_off()));
-      for (unsigned steps = 0; steps < kMostSteps && !input.is_empty(); steps++)
-        run.step(take_step(input));
-      run.finish();
+    try {
+      target = std::make_unique<SimulatedTarget>(selector, 1 + selector % 2);
+      run_program(*target, input, program);
+    } catch (const Finding &) {
+      std::fputs(to_text(program).c_str(), stderr); // as httpsys-ring-fuzz --replay reads it
+      throw;
     }
-    target.end();
   });
   return 0;
 }

@@ -203,7 +203,7 @@ bool HostileClient::take_slot(const Step &step, uint32_t &irp_id)
     auto slot = static_cast<uint16_t>(step.arguments[kSlot] - 1);
     irp_id = HSYS_IRP_ID(slot, static_cast<uint16_t>(step.arguments[kSequence]));
     bool is_in_use = m_slots.contains(slot);
-    m_uses_slot_twice |= is_in_use;
+    m_uses_slot_twice |= is_in_use && slot < count; // one past the end is refused, however often
     m_is_honest &= slot < count && !is_in_use;
     m_slots.insert(slot);
     return true;
