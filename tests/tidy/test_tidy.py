@@ -51,6 +51,11 @@ class Layout(Case):
             self.fires('kernel/base/a.cpp', GPL + bad, words)
             self.fires('tests/unit/base/a.cpp', GPL + bad, words)
 
+    def test_merge_conflict(self):
+        for left in ['<' * 7 + ' HEAD', '=' * 7, '>' * 7 + ' f405b1a (net: why)']:
+            self.fires('tools/man/a.8', '.\\" SPDX-License-Identifier: GPL-3.0-or-later\n' + left + '\n', 'a merge has left')
+        self.clean('README.md', '<!-- SPDX-License-Identifier: GPL-3.0-or-later -->\n# A\n' + '=' * 8 + '\n')
+
     def test_clean(self):
         self.clean('kernel/base/a.cpp', GPL + '// ' + 'ä' * 137 + '\n')
         self.clean('README.md', '<!-- SPDX-License-Identifier: GPL-3.0-or-later -->\n' + 'x' * 300 + '\n')

@@ -42,6 +42,14 @@ def layout(source):
             yield number, f'line of {len(line)} characters, at most {LINE_LIMIT}'
 
 
+def merge_conflict(source):
+    if source.is_data:
+        return
+    for number, line in enumerate(source.lines, 1):
+        if re.match(r'(<{7}|={7}|>{7})( |\Z)', line):
+            yield number, 'what a merge has left'
+
+
 def file_length(source):
     if not (source.is_c or source.is_python or source.is_shell or source.is_meson) or source.is_data or source.in_folder('subprojects'):
         return
@@ -103,4 +111,4 @@ def top_level(source):
         yield 1, f'{name} has no place at the top of the project'
 
 
-RULES = [layout, file_length, licence, header, words, top_level]
+RULES = [layout, merge_conflict, file_length, licence, header, words, top_level]

@@ -247,6 +247,12 @@ bool HostileClient::entry(const Step &step)
   return true;
 }
 
+// Else the tail has been moved back, and what was put last is not published.
+static bool has_gone_ahead(uint32_t ahead)
+{
+  return ahead < 0x80000000;
+}
+
 // As many as the ring takes.
 void HostileClient::flood(const Step &step)
 {
@@ -267,12 +273,13 @@ void HostileClient::publish(const Step &step)
   m_is_honest &= ahead == 0;
   m_client.publish(ahead, step.arguments[1] != 0);
   // However far the daemon has come by now, less than half of all numbers is ahead of it.
-  if (ahead > 2 * m_client.geometry().sq_entries && ahead < 0x80000000) {
+  if (ahead > 2 * m_client.geometry().sq_entries && has_gone_ahead(ahead)) {
     m_expected_reason = was_honest ? HSYS_REVOKED_SQ_INDEX : 0;
     demand_end();
   }
-  m_is_due_when_taken = m_uses_slot_twice && !m_must_be_cut_off;
-  if (m_uses_slot_twice)
+  bool uses_slot_twice = m_uses_slot_twice && has_gone_ahead(ahead);
+  m_is_due_when_taken = uses_slot_twice && !m_must_be_cut_off;
+  if (uses_slot_twice)
     demand_end();
   // Whoever does not ring when the daemon sleeps is not answered; the next kick does.
 }
@@ -292,11 +299,12 @@ void HostileClient::demand_end()
 
 void HostileClient::word(const Step &step)
 {
-  uint32_t &place = m_client.word(static_cast<unsigned>(step.arguments[0]));
+  auto which = static_cast<unsigned>(step.arguments[0]);
+  uint32_t &place = m_client.word(which);
   auto value = static_cast<uint32_t>(step.arguments[2]);
   uint32_t old = __atomic_load_n(&place, __ATOMIC_RELAXED);
   // Wake words are the client's to set as it likes.
-  bool is_wake = step.arguments[0] % 5 == 2 || step.arguments[0] % 5 == 4;
+  bool is_wake = which % 5 == 2 || which % 5 == 4;
   is_wake |= step.arguments[1] != 0 && value == 0;
   m_is_honest &= is_wake;
   doubt(!is_wake);
@@ -318,8 +326,9 @@ void HostileClient::returned(const Step &step)
     m_is_honest = false;
   }
   m_client.give_back(block);
-  m_client.publish_returns(static_cast<uint32_t>(step.arguments[1]));
-  if (block >= m_client.geometry().rx_bytes / HSYS_BLOCK_MIN)
+  auto ahead = static_cast<uint32_t>(step.arguments[1]);
+  m_client.publish_returns(ahead);
+  if (has_gone_ahead(ahead) && block >= m_client.geometry().rx_bytes / HSYS_BLOCK_MIN)
     demand_end(); // there is no such block
 }
 
