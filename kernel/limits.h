@@ -53,20 +53,15 @@ inline constexpr uint64_t kPortsPart = 4; // ports leave connections one in so m
 
 // io
 inline constexpr uint64_t kHelloMilliseconds = 5000;         // a connection of the control socket that says no HELLO by then is closed
-inline constexpr uint32_t kSessions = 1024;                  // processes connected at a time; each costs six descriptors and its arenas
-inline constexpr uint32_t kSessionsPerUid = 256;             // of them by one uid, so that no user locks the others out
+inline constexpr uint32_t kSessions = 1024;                  // connected at a time; each costs six descriptors and its arenas
 inline constexpr uint32_t kSessionsReserved = 16;            // beyond kSessions, for uid 0 and the daemon's own: httpsysctl always gets in
-inline constexpr uint64_t kChannelBytesPerUid = 1ull << 30;  // shared memory of all channels of one uid: it is charged to the daemon
 inline constexpr uint32_t kControlMessagesPerTurn = 16;      // of one session, then the others have their turn
 inline constexpr size_t kControlsClosing = 256;              // sockets that wait for their close; beyond it nobody new is accepted
-inline constexpr uint32_t kHandlesPerSession = 1024;         // request queue handles
+inline constexpr uint32_t kHandlesCeiling = 4096;            // request queue handles of one session; each close looks through them
 inline constexpr uint32_t kEntriesPerTurn = 64;              // submission entries of one channel in one turn of the loop
 inline constexpr uint32_t kReturnsPerTurn = 1024;            // block numbers taken back from one channel in one turn of the loop
 inline constexpr uint32_t kEmptyPollsUntilCold = 8;          // polls without work after which a channel waits for its kick
 inline constexpr uint64_t kCreditVisitMilliseconds = 10;     // an entry without completion credit: nothing tells when the client reaps
-// Results of one channel that wait for a block. They are the daemon's memory: a client that hands nothing back, or has stopped with so much
-// on its way, is cut off, and requests that it has not received go to other workers.
-inline constexpr uint64_t kWaitingOutputBytes = 128ull << 20;
 inline constexpr uint32_t kUnaskedKicksPerSecond = 1000;     // above it the kick is no longer listened to ...
 inline constexpr uint64_t kKickPenaltyMilliseconds = 1000;   // ... for so long
 inline constexpr uint64_t kKickVisitMilliseconds = 10;       // and the channel is visited so often instead
@@ -79,8 +74,27 @@ inline constexpr uint16_t kFirstUnprivilegedPort = 1024;
 inline constexpr uint32_t kServerSessions = 4096;     // of all processes together
 inline constexpr uint32_t kUrlGroups = 16384;         // of all processes together
 inline constexpr uint32_t kUrls = 16384;              // registrations: a change makes the routes of its port anew
-inline constexpr uint32_t kUserPart = 2;              // one uid may have 1/kUserPart of each of these, and of the request queues
 inline constexpr uint32_t kNearestUrlsLogged = 4;     // registrations named in the log line of a request that found none
+
+// What the processes of one uid together and one process may have, unless [clients] says otherwise (kernel/se/quota.h).
+inline constexpr uint32_t kSessionsPerUser = 256;             // of kSessions
+inline constexpr uint32_t kSessionsPerProcess = 64;           // libhttpapi needs one
+inline constexpr uint64_t kChannelBytesPerUser = 1ull << 30;  // shared memory of channels: it is charged to the daemon
+inline constexpr uint64_t kChannelBytesPerProcess = 1ull << 30; // the largest channel has 516 MiB
+inline constexpr uint32_t kOperationsPerUser = 1 << 22;       // entries of completion rings: as many operations are in progress at most
+inline constexpr uint32_t kOperationsPerProcess = 1 << 17;    // the largest completion ring twice
+inline constexpr uint32_t kHandlesPerUser = 65536;            // of request queues
+inline constexpr uint32_t kHandlesPerProcess = 1024;
+inline constexpr uint32_t kServerSessionsPerUser = 2048;      // half of all, as the next ones: no user takes all from the others
+inline constexpr uint32_t kUrlGroupsPerUser = 8192;
+inline constexpr uint32_t kUrlsPerUser = 8192;
+inline constexpr uint32_t kRequestQueuesPerUser = 2048;
+// Results that wait for a block. They are the daemon's memory: a client that hands nothing back, or has stopped with so much on its way, is
+// cut off, and requests that it has not received go to other workers.
+inline constexpr uint64_t kWaitingOutputBytesPerUser = 512ull << 20;
+inline constexpr uint64_t kWaitingOutputBytesPerProcess = 128ull << 20;
+inline constexpr uint64_t kDefaultChannelBytes = 8 << 20; // left to a channel at least; libhttpapi asks for 5.2 MiB
+inline constexpr uint64_t kClientBytesCeiling = 1ull << 40; // of [clients] where it counts bytes; beyond any machine's memory
 
 // main
 inline constexpr uint64_t kDrainCheckMilliseconds = 20; // between two looks at whether requests are left

@@ -188,7 +188,8 @@ uint32_t ControlConnection::open_channel(ChannelMemory &memory, ErrorText &why)
     return kRevisionMismatch;
   }
   if (bytes >= sizeof(hsys_control) && opened.head.status != HSYS_STATUS_SUCCESS) {
-    why.format("httpsysd refused this process a channel (status 0x%08x).", opened.head.status);
+    why.format("httpsysd refused this process a channel (status 0x%08x): memory is short, or this user or process has as much of it as "
+               "[clients] in httpsys.toml allows; the log of httpsysd says which.", opened.head.status);
     return opened.head.status == kRefusedAccess ? kAccessDenied : kNotEnoughMemory;
   }
   if (bytes != sizeof opened || opened.head.type != HSYS_CONTROL_CHANNEL_OPENED || !descriptors[3]) {

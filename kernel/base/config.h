@@ -33,6 +33,22 @@ struct Config {
     uint64_t shutdown = limits::kShutdownSeconds * 1000ull;
   };
 
+  // [clients]: how much the processes of one uid together, and one process, may have at a time. Never 0.
+  struct Share {
+    uint64_t user, process;
+  };
+  struct Clients {
+    Share sessions{limits::kSessionsPerUser, limits::kSessionsPerProcess};
+    Share channel_bytes{limits::kChannelBytesPerUser, limits::kChannelBytesPerProcess};
+    Share operations{limits::kOperationsPerUser, limits::kOperationsPerProcess}; // completion ring entries
+    Share handles{limits::kHandlesPerUser, limits::kHandlesPerProcess};
+    Share server_sessions{limits::kServerSessionsPerUser, limits::kServerSessionsPerUser};
+    Share url_groups{limits::kUrlGroupsPerUser, limits::kUrlGroupsPerUser};
+    Share urls{limits::kUrlsPerUser, limits::kUrlsPerUser};
+    Share request_queues{limits::kRequestQueuesPerUser, limits::kRequestQueuesPerUser};
+    Share waiting_output_bytes{limits::kWaitingOutputBytesPerUser, limits::kWaitingOutputBytesPerProcess};
+  };
+
   // [compat]: HTTP.sys' leniency where RFC 9112 wants a refusal.
   struct Compat {
     bool accept_bare_lf = false;
@@ -42,6 +58,7 @@ struct Config {
 
   Limits limits;
   Timeouts timeouts;
+  Clients clients;
   Compat compat;
 };
 

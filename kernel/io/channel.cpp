@@ -2,6 +2,7 @@
 #include "kernel/base/log.h"
 #include "kernel/io/channel_impl.h"
 #include "kernel/io/per_core.h"
+#include <algorithm>
 #include <unordered_map>
 
 namespace httpsys::io {
@@ -26,6 +27,7 @@ Channel *Channel::find(uint32_t number)
 
 ChannelAddress Channel::address() const { return m_impl->address; }
 SessionId Channel::session() const { return m_impl->session; }
+const se::Client &Channel::client() const { return m_impl->client; }
 uint32_t Channel::uid() const { return m_impl->peer.uid; }
 uint32_t Channel::pid() const { return m_impl->peer.pid; }
 const std::string &Channel::program() const { return m_impl->peer.program; }
@@ -74,14 +76,20 @@ static RingProducer::Place completion_place(const hsys_geometry &geometry, uint3
           first_index};
 }
 
+static uint32_t most_handles()
+{
+  return static_cast<uint32_t>(std::min<uint64_t>(se::shares().handles.process, limits::kHandlesCeiling));
+}
+
 Channel::Impl::Impl(ChannelBirth birth)
-    : address(birth.address), session(birth.session), peer(std::move(birth.peer)), geometry(birth.geometry),
+    : address(birth.address), session(birth.session), peer(std::move(birth.peer)), client(birth.client),
+      waiting_output(std::move(birth.waiting_output)), geometry(birth.geometry),
       ktou(std::move(birth.ktou)), utok(std::move(birth.utok)),
       kpage(*reinterpret_cast<hsys_kpage *>(ktou->daemon_bytes().data())), doorbell(*this, birth.kick, birth.bell),
       submissions(utok, submission_place(geometry, birth.first_index), &kpage.sq_head, &kpage.sq_wake),
       returns(utok, return_place(geometry, birth.first_index), &kpage.ret_head, &kpage.ret_wake),
       completions(utok, completion_place(geometry, birth.first_index, *ktou)), slots(geometry.cq_entries), arena(geometry.rx_bytes),
-      handles(limits::kHandlesPerSession, birth.first_handle_generation)
+      handles(most_handles(), birth.first_handle_generation)
 {
 }
 

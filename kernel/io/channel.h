@@ -31,6 +31,7 @@ public:
 
   ChannelAddress address() const;
   SessionId session() const;
+  const se::Client &client() const;
   uint32_t uid() const;
   uint32_t pid() const;
   const std::string &program() const;

@@ -67,13 +67,12 @@ void Channel::Impl::finish(Waiting done)
 
 void Channel::Impl::let_wait(Waiting done)
 {
-  if (done.completion.output.size() > limits::kWaitingOutputBytes - waiting_bytes) {
-    revoke(HSYS_REVOKED_OUTPUT, fmt::format("it hands back no blocks, and {} bytes of results wait for some", waiting_bytes));
+  if (const char *key = waiting_output.take(done.completion.output.size())) {
+    revoke(HSYS_REVOKED_OUTPUT, fmt::format("it hands back no blocks, and as many results wait for some as {} allows", key));
     done.completion = {};
     done.completion.status = NtStatus::InsufficientResources;
     return write_entry(done, nullptr, 0, 0);
   }
-  waiting_bytes += done.completion.output.size();
   waiting.push_back(std::move(done));
   make_hot();
 }
@@ -135,7 +134,7 @@ void Channel::Impl::serve_waiting()
       return;
     Waiting done = std::move(waiting.front());
     waiting.pop_front();
-    waiting_bytes -= done.completion.output.size();
+    waiting_output.give(done.completion.output.size());
     write_entry(done, &*block, static_cast<uint32_t>(done.completion.output.size()), HSYS_CQE_BLOCK);
   }
 }

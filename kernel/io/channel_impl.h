@@ -7,6 +7,7 @@
 #include "kernel/io/ring_consumer.h"
 #include "kernel/io/ring_producer.h"
 #include "kernel/io/slot_table.h"
+#include "kernel/io/waiting_output.h"
 #include <deque>
 
 namespace httpsys::io {
@@ -16,6 +17,8 @@ struct ChannelBirth {
   ChannelAddress address;
   SessionId session = 0;
   platform::PeerCredentials peer;
+  se::Client client;
+  WaitingOutput waiting_output;
   hsys_geometry geometry{};
   uint32_t first_index = 0;
   uint32_t first_handle_generation = 0;
@@ -101,6 +104,8 @@ struct Channel::Impl final : IrpOwner, ke::Poller, ke::Flushable, ke::Timer, Doo
   ChannelAddress address;
   SessionId session;
   platform::PeerCredentials peer;
+  se::Client client;
+  WaitingOutput waiting_output; // outputs of `waiting`
   hsys_geometry geometry; // private: never read again from ktou
   RefPtr<mm::SharedRegion> ktou;
   mm::UserMemory utok;
@@ -115,7 +120,6 @@ struct Channel::Impl final : IrpOwner, ke::Poller, ke::Flushable, ke::Timer, Doo
   std::unique_ptr<ChannelExtension> extension;
   Channel *channel = nullptr;
   uint64_t parameter_bytes = 0; // private copies of parameter blocks
-  uint64_t waiting_bytes = 0;   // outputs of `waiting`
   uint32_t empty_polls = 0;
   bool bell_wanted = false;
   bool lacks_credit = false;     // the oldest entry stays in the ring

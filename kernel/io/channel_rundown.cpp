@@ -110,6 +110,7 @@ void Channel::Impl::end()
   doorbell.stop();
   cancel_all();
   for (auto &done : waiting) {
+    waiting_output.give(done.completion.output.size());
     slots.drop(done.irp_id);
     completions.admission().drop();
   }

@@ -131,7 +131,7 @@ IrpPtr Channel::Impl::new_irp(const OperationRow &row, const hsys_sqe &entry, co
   SendArena send_arena;
   if (row.traits & HSYS_OP_EXTENTS)
     send_arena = {utok, geometry.tx_offset, geometry.tx_bytes};
-  IrpPtr irp = make_irp({session, address, peer.uid}, entry, std::move(parameters), target, send_arena);
+  IrpPtr irp = make_irp({session, address, client}, entry, std::move(parameters), target, send_arena);
   slots.set_irp(*irp);
   return irp;
 }

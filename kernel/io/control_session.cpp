@@ -178,12 +178,12 @@ void ControlSession::open_channel(uint32_t sequence, const ChannelOpenRequest &o
   parts->sequence = sequence;
   parts->first_index = m_manager.settings().first_index;
   parts->geometry = make_geometry(choose_sizes(open), m_manager.settings().epoch, m_id);
-  uint64_t bytes = parts->geometry.ktou_bytes + parts->geometry.utok_bytes;
-  if (!m_manager.take_channel_bytes(m_peer.uid, bytes)) {
-    log(LogKind::Process, "{} gets no channel: uid {} has as much channel memory as it may have", describe(), m_peer.uid);
+  ChannelCost cost{parts->geometry.ktou_bytes + parts->geometry.utok_bytes, parts->geometry.cq_entries};
+  if (auto why = m_manager.take_channel(client(), cost)) {
+    log(LogKind::Process, "{} gets no channel: {}", describe(), *why);
     return send(build_channel_opened(sequence, NtStatus::InsufficientResources, 0, 0));
   }
-  m_channel_bytes = bytes;
+  m_channel_cost = cost;
   m_channel_state = ChannelState::Making;
   ke::Cores::instance().run_on_helper([parts = std::move(parts)]() mutable {
     parts->make();
@@ -198,7 +198,7 @@ void ControlSession::parts_made(std::unique_ptr<ChannelParts> parts)
   if (m_has_ended)
     return release_memory();
   if (parts->status != NtStatus::Success) {
-    m_manager.give_channel_bytes(m_peer.uid, std::exchange(m_channel_bytes, 0));
+    give_channel();
     m_channel_state = ChannelState::None;
     log(LogKind::Process, "{} gets no channel: its memory could not be made ({})", describe(), status_name(parts->status));
     return send(build_channel_opened(parts->sequence, parts->status, 0, 0));
@@ -209,6 +209,8 @@ void ControlSession::parts_made(std::unique_ptr<ChannelParts> parts)
   birth->address = m_channel;
   birth->session = m_id;
   birth->peer = m_peer;
+  birth->client = client();
+  birth->waiting_output = m_manager.waiting_output_of(client());
   birth->geometry = parts->geometry;
   birth->first_index = parts->first_index;
   platform::system().fill_random({reinterpret_cast<uint8_t *>(&birth->first_handle_generation), sizeof birth->first_handle_generation});
@@ -322,10 +324,15 @@ void ControlSession::release_memory()
   });
 }
 
+void ControlSession::give_channel()
+{
+  m_manager.give_channel(client(), *std::exchange(m_channel_cost, std::nullopt));
+}
+
 void ControlSession::memory_released()
 {
   m_channel_state = ChannelState::Gone;
-  m_manager.give_channel_bytes(m_peer.uid, std::exchange(m_channel_bytes, 0));
+  give_channel();
   finish_if_empty();
 }
 

@@ -25,6 +25,12 @@ struct ChannelParts {
   void make();
 };
 
+// What a channel takes of its client's quotas.
+struct ChannelCost {
+  uint64_t bytes = 0;      // of shared memory
+  uint64_t operations = 0; // that may be in progress: entries of the completion ring
+};
+
 class ControlSession final : platform::IoOperation, ke::Timer {
 public:
   ControlSession(SessionManager::Impl &manager, SessionId id, int socket, platform::PeerCredentials peer);
@@ -32,8 +38,7 @@ public:
   ~ControlSession();
 
   SessionId id() const { return m_id; }
-  uint32_t uid() const { return m_peer.uid; }
-  uint64_t channel_bytes() const { return m_channel_bytes; } // counted for its uid
+  se::Client client() const { return se::client_of(m_peer.uid, m_peer.pid, m_id); }
   bool was_welcomed() const { return m_was_welcomed; }
   std::string describe() const;
 
@@ -77,6 +82,7 @@ private:
   void administer(uint32_t sequence, const AdminRequest &admin, std::span<const uint8_t> packet);
   void break_protocol(const char *how);
   void release_memory();
+  void give_channel();
   void finish_if_empty();
 
   SessionManager::Impl &m_manager;
@@ -86,7 +92,7 @@ private:
   ProcessWatch m_process{*this};
   ChannelState m_channel_state = ChannelState::None;
   ChannelAddress m_channel;
-  uint64_t m_channel_bytes = 0;
+  std::optional<ChannelCost> m_channel_cost; // while it is taken
   // Kept until the channel has gone, so that the last references are never a core's: unmapping takes long.
   RefPtr<mm::SharedRegion> m_ktou, m_utok;
   bool m_was_welcomed = false;

@@ -24,7 +24,7 @@ IrpPtr IrpOwner::make_irp(const Origin &origin, const hsys_sqe &entry, std::vect
   irp->m_parameters = std::move(parameters);
   irp->m_session = origin.session;
   irp->m_channel = origin.channel;
-  irp->m_uid = origin.uid;
+  irp->m_client = origin.client;
   irp->m_target = target;
   irp->m_arena = arena;
   return irp;

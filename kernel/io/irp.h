@@ -8,6 +8,7 @@
 #include "kernel/ke/core.h"
 #include "kernel/mm/uaccess.h"
 #include "kernel/ob/handle_table.h"
+#include "kernel/se/quota.h"
 #include "uapi/ops.h"
 #include "uapi/ring.h"
 #include <atomic>
@@ -56,7 +57,7 @@ public:
   struct Origin {
     SessionId session = 0;
     ChannelAddress channel;
-    uint32_t uid = 0;
+    se::Client client;
   };
   // The part of the client's memory that extents may name.
   struct SendArena {
@@ -86,7 +87,8 @@ public:
   std::span<const uint8_t> parameters() const { return m_parameters; }
   SessionId session() const { return m_session; }
   ChannelAddress channel() const { return m_channel; }
-  uint32_t uid() const { return m_uid; }
+  const se::Client &client() const { return m_client; }
+  uint32_t uid() const { return m_client.uid; }
   // What the handle named when the operation was admitted; all zero for operations without one.
   const ob::HandleTarget &target() const { return m_target; }
   // Bytes of the send arena that an extent names; nullopt when it lies outside, or when the operation has no extents
@@ -107,7 +109,7 @@ private:
   std::vector<uint8_t> m_parameters;
   SessionId m_session = 0;
   ChannelAddress m_channel;
-  uint32_t m_uid = 0;
+  se::Client m_client;
   ob::HandleTarget m_target;
   IrpOwner::SendArena m_arena;
   IrpOwner *m_owner = nullptr;

@@ -4,6 +4,7 @@
 #include "kernel/io/parked_table.h"
 #include "kernel/io/session_manager.h"
 #include "kernel/se/access.h"
+#include <fmt/format.h>
 
 namespace httpsys::io {
 
@@ -138,15 +139,14 @@ void SessionManager::Impl::on_complete(const platform::IoResult &result)
   core.timers().set(*this, core.now() + limits::kAcceptRetryMilliseconds);
 }
 
-bool SessionManager::Impl::has_room_for(uint32_t uid) const
+std::optional<std::string> SessionManager::Impl::refusal(const se::Client &client) const
 {
-  if (se::may_administer(uid))
-    return m_sessions.size() < limits::kSessions + limits::kSessionsReserved;
-  auto user = m_users.find(uid);
-  return m_sessions.size() < limits::kSessions && (user == m_users.end() || user->second.sessions < limits::kSessionsPerUid);
+  if (m_sessions.size() >= limits::kSessions && !se::may_administer(client.uid))
+    return fmt::format("the daemon has {} sessions, the rest is for administrators", m_sessions.size());
+  return m_session_quota.refusal(client);
 }
 
-void SessionManager::Impl::refuse(int socket, const platform::PeerCredentials &peer)
+void SessionManager::Impl::refuse(int socket, const platform::PeerCredentials &peer, const std::string &why)
 {
   platform::system().close_control(socket);
   // Whoever connects in a loop must not fill the log.
@@ -154,8 +154,7 @@ void SessionManager::Impl::refuse(int socket, const platform::PeerCredentials &p
   if (m_refusal_logged != 0 && now - m_refusal_logged < 1000)
     return;
   m_refusal_logged = now;
-  log(LogKind::Process, "pid {} ({}, uid {}) is turned away: there are {} sessions, at most {} of all users and {} of one are allowed",
-      peer.pid, peer.program, peer.uid, m_sessions.size(), limits::kSessions, limits::kSessionsPerUid);
+  log(LogKind::Process, "pid {} ({}, uid {}) is turned away: {}", peer.pid, peer.program, peer.uid, why);
 }
 
 void SessionManager::Impl::admit(int socket)
@@ -169,27 +168,32 @@ void SessionManager::Impl::admit(int socket)
     log(LogKind::Process, "a client's credentials are not to be had ({})", status_name(peer.error()));
     return platform::system().close_control(socket);
   }
-  if (!has_room_for(peer->uid))
-    return refuse(socket, *peer);
   SessionId id = ++m_last_session;
-  m_users[peer->uid].sessions++;
+  se::Client client = se::client_of(peer->uid, peer->pid, id);
+  if (auto why = refusal(client))
+    return refuse(socket, *peer, *why);
+  m_session_quota.take(client);
   auto &session = m_sessions[id];
   session = std::make_unique<ControlSession>(*this, id, socket, peer.release_value());
   session->start();
 }
 
-bool SessionManager::Impl::take_channel_bytes(uint32_t uid, uint64_t bytes)
+std::optional<std::string> SessionManager::Impl::take_channel(const se::Client &client, const ChannelCost &cost)
 {
-  User &user = m_users[uid];
-  if (bytes > limits::kChannelBytesPerUid - user.channel_bytes)
-    return false;
-  user.channel_bytes += bytes;
-  return true;
+  auto why = m_channel_bytes.refusal(client, cost.bytes);
+  if (!why)
+    why = m_operations.refusal(client, cost.operations);
+  if (why)
+    return why;
+  m_channel_bytes.take(client, cost.bytes);
+  m_operations.take(client, cost.operations);
+  return std::nullopt;
 }
 
-void SessionManager::Impl::give_channel_bytes(uint32_t uid, uint64_t bytes)
+void SessionManager::Impl::give_channel(const se::Client &client, const ChannelCost &cost)
 {
-  m_users[uid].channel_bytes -= bytes;
+  m_channel_bytes.give(client, cost.bytes);
+  m_operations.give(client, cost.operations);
 }
 
 ChannelAddress SessionManager::Impl::place_channel()
@@ -223,9 +227,7 @@ void SessionManager::Impl::forget(SessionId id)
 {
   auto found = m_sessions.find(id);
   VERIFY(found != m_sessions.end());
-  auto user = m_users.find(found->second->uid());
-  if (--user->second.sessions == 0)
-    m_users.erase(user);
+  m_session_quota.give(found->second->client());
   auto ended = registrations().session_ended;
   if (ended && found->second->was_welcomed())
     ended(id);

@@ -3,7 +3,6 @@
 #pragma once
 #include "kernel/io/control_session.h"
 #include "kernel/ke/outage.h"
-#include <map>
 #include <unordered_map>
 
 namespace httpsys::io {
@@ -25,9 +24,10 @@ struct SessionManager::Impl final : platform::IoOperation, ke::Timer {
   void stop(std::function<void()> done);
   size_t session_count() const { return m_sessions.size(); }
 
-  // Shared memory of all channels of a uid; false when it would be too much.
-  bool take_channel_bytes(uint32_t uid, uint64_t bytes);
-  void give_channel_bytes(uint32_t uid, uint64_t bytes);
+  // Shared memory and operations of a channel; why not, when a quota forbids it.
+  std::optional<std::string> take_channel(const se::Client &client, const ChannelCost &cost);
+  void give_channel(const se::Client &client, const ChannelCost &cost);
+  WaitingOutput waiting_output_of(const se::Client &client) { return m_waiting_outputs.of(client); }
   // The core with the fewest channels, in turn where several have.
   ChannelAddress place_channel();
   void channel_left(ke::CoreId core) { m_channels_on_core[core]--; }
@@ -38,17 +38,13 @@ struct SessionManager::Impl final : platform::IoOperation, ke::Timer {
   void gather_stats(SessionId id, uint32_t sequence);
 
 private:
-  struct User {
-    uint32_t sessions = 0;
-    uint64_t channel_bytes = 0;
-  };
   struct Gathering;
   void on_complete(const platform::IoResult &result) override;
   void on_timer() override;
   void accept();
   void admit(int socket);
-  bool has_room_for(uint32_t uid) const;
-  void refuse(int socket, const platform::PeerCredentials &peer);
+  std::optional<std::string> refusal(const se::Client &client) const;
+  void refuse(int socket, const platform::PeerCredentials &peer, const std::string &why);
   void forget(SessionId id);
   void finish_if_stopped();
   static void gather_here(std::unique_ptr<Gathering> gathering);
@@ -61,7 +57,8 @@ private:
   SessionId m_last_session = 0;
   uint32_t m_last_channel = 0;
   std::unordered_map<SessionId, std::unique_ptr<ControlSession>> m_sessions;
-  std::map<uint32_t, User> m_users;
+  se::Quota m_session_quota{se::kSessions}, m_channel_bytes{se::kChannelBytes}, m_operations{se::kOperations};
+  WaitingOutputs m_waiting_outputs;
   std::vector<uint32_t> m_channels_on_core;
   ke::CoreId m_next_core = 0;
   platform::Milliseconds m_refusal_logged = 0;

@@ -41,6 +41,12 @@ struct Key {
   {                                                                                                                    \
     "limits", name, Kind::Count, least, most, unit, MEMBER(limits.member)                                              \
   }
+// A bound of a user and one of a process.
+#define SHARE(name, member, least, most, unit)                                                                         \
+  {"clients", name "PerUser", Kind::Count, least, most, unit, MEMBER(clients.member.user)},                            \
+  {                                                                                                                    \
+    "clients", name "PerProcess", Kind::Count, least, most, unit, MEMBER(clients.member.process)                       \
+  }
 #define SECONDS(name, member, least)                                                                                   \
   {                                                                                                                    \
     "timeouts", name, Kind::Seconds, least, limits::kTimeoutSecondsCeiling * 1000ull, "seconds",                       \
@@ -70,6 +76,16 @@ constexpr Key kKeys[] = {
     SECONDS("DrainEntityBody", drain_entity_body, 1),
     SECONDS("SslRenegotiation", ssl_renegotiation, 1),
     SECONDS("Shutdown", shutdown, 0),
+    SHARE("Sessions", sessions, 1, limits::kSessions, "connections of the control socket"),
+    SHARE("ChannelBytes", channel_bytes, limits::kDefaultChannelBytes, limits::kClientBytesCeiling, "bytes"),
+    SHARE("Operations", operations, HSYS_CQ_ENTRIES_DEFAULT, limits::kSessions * uint64_t{HSYS_CQ_ENTRIES_MAX},
+          "completion ring entries"),
+    SHARE("Handles", handles, 1, limits::kSessions * uint64_t{limits::kHandlesCeiling}, "request queue handles"),
+    SHARE("ServerSessions", server_sessions, 1, limits::kServerSessions, "server sessions"),
+    SHARE("UrlGroups", url_groups, 1, limits::kUrlGroups, "URL groups"),
+    SHARE("Urls", urls, 1, limits::kUrls, "URLs"),
+    SHARE("RequestQueues", request_queues, 1, limits::kRequestQueues, "request queues"),
+    SHARE("WaitingOutputBytes", waiting_output_bytes, HSYS_BLOCK_MAX, limits::kClientBytesCeiling, "bytes"),
     SWITCH("AcceptBareLF", accept_bare_lf),
     SWITCH("AcceptObsFold", accept_obs_fold),
     SWITCH("AcceptTransferEncodingWithContentLength", accept_transfer_encoding_with_content_length),
@@ -77,9 +93,10 @@ constexpr Key kKeys[] = {
 #undef MEMBER
 #undef COUNT
 #undef SECONDS
+#undef SHARE
 #undef SWITCH
 
-constexpr std::array<std::string_view, 3> kTables = {"limits", "timeouts", "compat"};
+constexpr std::array<std::string_view, 4> kTables = {"limits", "timeouts", "clients", "compat"};
 
 struct Slip {
   toml::source_position place;

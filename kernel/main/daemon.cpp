@@ -18,6 +18,7 @@
 #include "kernel/platform/linux/uring_engine.h"
 #include "kernel/queue/request_queue.h"
 #include "kernel/se/access.h"
+#include "kernel/se/quota.h"
 #include <cstdio>
 
 namespace httpsys::main {
@@ -168,6 +169,7 @@ int Daemon::run(std::string &reason)
   platform::set_system(system);
   platform::make_undumpable();
   http::set_settings(http_settings(m_config));
+  se::set_shares(m_config.clients);
   register_layers();
   io::register_admin([](std::vector<std::string> words, std::vector<io::AdminFile> files, io::AdminAnswer answer) {
     s_daemon->administrate(std::move(words), std::move(files), std::move(answer));

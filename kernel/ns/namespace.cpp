@@ -94,11 +94,12 @@ void Namespace::create_server_session(io::IrpPtr irp)
 {
   auto session = std::make_unique<ServerSession>();
   session->owner = irp->session();
-  session->uid = irp->uid();
-  session->id = m_session_quota.has_room(irp->uid()) ? m_sessions.add(*session) : 0;
+  session->client = irp->client();
+  auto why = m_session_quota.refusal(session->client);
+  session->id = why ? 0 : m_sessions.add(*session);
   if (session->id == 0)
-    return io::complete(std::move(irp), NtStatus::InsufficientResources, "daemon or user have as many server sessions as they may have");
-  m_session_quota.take(irp->uid());
+    return io::complete(std::move(irp), NtStatus::InsufficientResources, why.value_or("the daemon's table of server sessions is full"));
+  m_session_quota.take(session->client);
   uint64_t id = session->id;
   m_session_objects[id] = std::move(session);
   io::complete(std::move(irp), io::completion_with_id(id));
@@ -112,11 +113,12 @@ void Namespace::create_url_group(io::IrpPtr irp)
   auto group = std::make_unique<UrlGroup>();
   group->server_session = session->id;
   group->owner = irp->session();
-  group->uid = irp->uid();
-  group->id = m_group_quota.has_room(irp->uid()) ? m_groups.add(*group) : 0;
+  group->client = irp->client();
+  auto why = m_group_quota.refusal(group->client);
+  group->id = why ? 0 : m_groups.add(*group);
   if (group->id == 0)
-    return io::complete(std::move(irp), NtStatus::InsufficientResources, "daemon or user have as many URL groups as they may have");
-  m_group_quota.take(irp->uid());
+    return io::complete(std::move(irp), NtStatus::InsufficientResources, why.value_or("the daemon's table of URL groups is full"));
+  m_group_quota.take(group->client);
   uint64_t id = group->id;
   m_group_objects[id] = std::move(group);
   io::complete(std::move(irp), io::completion_with_id(id));
@@ -160,7 +162,7 @@ void Namespace::close_url_group(io::IrpPtr irp)
 
 void Namespace::remove_session(uint64_t id)
 {
-  m_session_quota.give(m_sessions.find(id)->uid);
+  m_session_quota.give(m_sessions.find(id)->client);
   m_sessions.remove(id);
   m_session_objects.erase(id);
 }
@@ -176,7 +178,7 @@ void Namespace::erase_url(Urls::iterator url)
   const url::UrlPrefix &prefix = url->second.registration.prefix;
   UrlGroup &group = *m_groups.find(url->second.group);
   forget(group.urls);
-  m_url_quota.give(group.uid);
+  m_url_quota.give(group.client);
   Port &port = m_ports.at(prefix.port());
   forget(port.urls);
   port.public_urls -= prefix.is_loopback_only() ? 0 : 1;
@@ -189,7 +191,7 @@ void Namespace::drop_group(UrlGroup &group)
   uint64_t id = group.id;
   while (!group.urls.empty())
     erase_url(group.urls.back());
-  m_group_quota.give(group.uid);
+  m_group_quota.give(group.client);
   m_groups.remove(id);
   m_group_objects.erase(id);
 }
@@ -235,9 +237,8 @@ NtStatus Namespace::check_new_url(const io::Irp &irp, const url::UrlPrefix &pref
              ": ports below 1024 are for uid 0 and the daemon's own uid; use a port from 1024 on";
     return NtStatus::AccessDenied;
   }
-  if (!m_url_quota.has_room(irp.uid())) {
-    reason = "daemon or user have as many registered URLs as they may have: " + std::to_string(limits::kUrls) + " altogether, uid " +
-             std::to_string(irp.uid()) + " " + std::to_string(limits::kUrls / limits::kUserPart);
+  if (auto why = m_url_quota.refusal(irp.client())) {
+    reason = *why;
     return NtStatus::InsufficientResources;
   }
   return NtStatus::Success;
@@ -288,7 +289,7 @@ void Namespace::insert_url(io::IrpPtr irp, url::UrlPrefix prefix, uint64_t url_c
   VERIFY(is_new);
   port.urls.push_back(url);
   group->urls.push_back(url);
-  m_url_quota.take(group->uid);
+  m_url_quota.take(group->client);
   complete_when_published(std::move(irp));
   finish_change();
 }

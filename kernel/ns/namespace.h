@@ -43,13 +43,13 @@ private:
   struct ServerSession {
     uint64_t id = 0;
     io::SessionId owner = 0;
-    uint32_t uid = 0;
+    se::Client client; // who has it in its quota
   };
   struct UrlGroup {
     uint64_t id = 0;
     uint64_t server_session = 0;
     io::SessionId owner = 0;
-    uint32_t uid = 0;
+    se::Client client; // who has it in its quota
     uint64_t queue_id = 0;
     std::vector<Urls::iterator> urls;
   };
@@ -92,7 +92,7 @@ private:
 
   void remove_session(uint64_t id);
 
-  se::Quota m_session_quota{limits::kServerSessions}, m_group_quota{limits::kUrlGroups}, m_url_quota{limits::kUrls};
+  se::Quota m_session_quota{se::kServerSessions}, m_group_quota{se::kUrlGroups}, m_url_quota{se::kUrls};
   ob::IdTable<ServerSession> m_sessions;
   ob::IdTable<UrlGroup> m_groups;
   std::map<uint64_t, std::unique_ptr<ServerSession>> m_session_objects;

@@ -94,7 +94,7 @@ static void handle_closed(io::Channel &channel, uint64_t, const ob::HandleTarget
   channel.handles().for_each([&](uint64_t, const ob::HandleTarget &other) { has_another = has_another || other.queue == target.queue; });
   if (!has_another)
     delivered_requests(channel).queue_closed(target.queue);
-  ke::Cores::instance().run_on(0, [queue = target.queue] { QueueRegistry::instance().release(queue); });
+  ke::Cores::instance().run_on(0, [queue = target.queue, client = channel.client()] { QueueRegistry::instance().release(queue, client); });
 }
 
 void register_operations()

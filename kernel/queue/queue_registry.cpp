@@ -52,11 +52,16 @@ NtStatus QueueRegistry::open(const io::Irp &irp, const std::u16string &name, ob:
     return NtStatus::ObjectNameNotFound;
   }
   Queue &queue = m_queues.at(found->second);
-  if (!se::may_open_queue(queue.creator_uid, irp.uid())) {
-    reason = "request queue " + printable(name) + " belongs to uid " + std::to_string(queue.creator_uid) + "; uid " +
+  if (!se::may_open_queue(queue.creator.uid, irp.uid())) {
+    reason = "request queue " + printable(name) + " belongs to uid " + std::to_string(queue.creator.uid) + "; uid " +
              std::to_string(irp.uid()) + " may not open it";
     return NtStatus::AccessDenied;
   }
+  if (auto why = m_handle_quota.refusal(irp.client())) {
+    reason = *why;
+    return NtStatus::InsufficientResources;
+  }
+  m_handle_quota.take(irp.client());
   queue.handles++;
   target = {found->second, ob::id_core(found->second), ob::kRightReceive, queue.version_1, false};
   return NtStatus::Success;
@@ -68,16 +73,20 @@ NtStatus QueueRegistry::create(const io::Irp &irp, const std::u16string &name, o
     reason = "a request queue named " + printable(name) + " exists; open it with HTTP_CREATE_REQUEST_QUEUE_FLAG_OPEN_EXISTING";
     return NtStatus::ObjectNameCollision;
   }
-  if (!m_quota.has_room(irp.uid())) {
-    reason = "daemon or user have as many request queues as they may have";
+  auto why = m_queue_quota.refusal(irp.client());
+  if (!why)
+    why = m_handle_quota.refusal(irp.client());
+  if (why) {
+    reason = *why;
     return NtStatus::InsufficientResources;
   }
   bool version_1 = (irp.entry().op_flags & HSYS_QUEUE_VERSION_1) != 0;
   ke::CoreId home = irp.channel().core;
   uint64_t id = static_cast<uint64_t>(m_generation++) << 32 | static_cast<uint64_t>(ob::IdType::RequestQueue) << 28 |
                 static_cast<uint64_t>(home) << 20;
-  m_queues[id] = {name, irp.uid(), 1, version_1};
-  m_quota.take(irp.uid());
+  m_queues[id] = {name, irp.client(), 1, version_1};
+  m_queue_quota.take(irp.client());
+  m_handle_quota.take(irp.client());
   if (!name.empty())
     m_names[folded(name)] = id;
   ke::Cores::instance().run_on(home, [id] { RequestQueue::create(id); });
@@ -91,7 +100,7 @@ static void give_handle(io::IrpPtr irp, const ob::HandleTarget &target)
   io::Channel *channel = io::Channel::find(irp->channel().number);
   auto handle = channel && !channel->is_ending() ? channel->handles().add(target) : Result<uint64_t>(NtStatus::Cancelled);
   if (handle.is_error()) {
-    ke::Cores::instance().run_on(0, [queue = target.queue] { QueueRegistry::instance().release(queue); });
+    ke::Cores::instance().run_on(0, [queue = target.queue, client = irp->client()] { QueueRegistry::instance().release(queue, client); });
     return io::complete(std::move(irp), handle.error(), "the session has as many handles as it may have");
   }
   io::complete(std::move(irp), io::completion_with_id(*handle));
@@ -115,15 +124,16 @@ void QueueRegistry::create_or_open(io::IrpPtr irp)
   ke::Cores::instance().run_on(core, [irp = std::move(irp), given = std::move(given)]() mutable { give_handle(std::move(irp), *given); });
 }
 
-void QueueRegistry::release(uint64_t queue_id)
+void QueueRegistry::release(uint64_t queue_id, const se::Client &client)
 {
+  m_handle_quota.give(client);
   auto found = m_queues.find(queue_id);
   VERIFY(found != m_queues.end() && found->second.handles > 0);
   if (--found->second.handles > 0)
     return;
   if (!found->second.name.empty())
     m_names.erase(folded(found->second.name));
-  m_quota.give(found->second.creator_uid);
+  m_queue_quota.give(found->second.creator);
   m_queues.erase(found);
   ns::Namespace::instance().queue_gone(queue_id);
   ke::Cores::instance().run_on(ob::id_core(queue_id), [queue_id] { RequestQueue::destroy(queue_id); });

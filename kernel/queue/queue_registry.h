@@ -17,20 +17,20 @@ public:
   // CREATE_REQUEST_QUEUE on core 0; ends on the channel's core with a new handle in object_id.
   // Name in use: OBJECT_NAME_COLLISION; no such name: OBJECT_NAME_NOT_FOUND; another user's: ACCESS_DENIED.
   void create_or_open(io::IrpPtr irp);
-  // A handle was closed; the last one ends the queue.
-  void release(uint64_t queue_id);
+  // The client's handle was closed; the last one ends the queue.
+  void release(uint64_t queue_id, const se::Client &client);
   size_t count() const { return m_queues.size(); }
 
 private:
   struct Queue {
     std::u16string name; // as the creator wrote it
-    uint32_t creator_uid = 0;
+    se::Client creator;
     uint32_t handles = 0;
     bool version_1 = false;
   };
   NtStatus open(const io::Irp &irp, const std::u16string &name, ob::HandleTarget &target, std::string &reason);
   NtStatus create(const io::Irp &irp, const std::u16string &name, ob::HandleTarget &target, std::string &reason);
-  se::Quota m_quota{limits::kRequestQueues};
+  se::Quota m_queue_quota{se::kRequestQueues}, m_handle_quota{se::kHandles};
   std::unordered_map<uint64_t, Queue> m_queues;
   std::map<std::u16string, uint64_t> m_names; // folded
   uint32_t m_generation = 1;

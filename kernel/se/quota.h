@@ -1,41 +1,65 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Quota: how many of a kind of object there are, altogether and of each uid, so that no user takes all there can be from the
-// others. uid 0 and the daemon's own are bound by the whole alone. Owned by whoever keeps the objects, on its core.
+// Quota: how much of a resource all clients have, each uid and each process of it, so that no user takes from the others all that there
+// can be, and no process from the others of its user. The file's [clients] says how much a user and a process may have; administrators are
+// bound per user where it is memory. Owned by whoever keeps the resource, on its core.
 #pragma once
-#include "kernel/base/verify.h"
-#include "kernel/limits.h"
-#include "kernel/se/access.h"
+#include "kernel/base/config.h"
+#include <optional>
+#include <string>
 #include <unordered_map>
 
 namespace httpsys::se {
 
+// Who has something. A process is its pid; one that the daemon does not see (of another pid namespace) has a number of its own for each of
+// its sessions, see client_of().
+struct Client {
+  uint32_t uid = 0;
+  uint64_t process = 0;
+};
+Client client_of(uint32_t uid, uint32_t pid, uint64_t session);
+
+struct Resource {
+  const char *plural; // for sentences
+  const char *key;    // of [clients], without "PerUser"
+  uint64_t all;       // that there may be of all clients
+  bool is_memory;
+  Config::Share Config::Clients::*share;
+};
+inline constexpr Resource kSessions{"sessions", "Sessions", limits::kSessions, false, &Config::Clients::sessions};
+inline constexpr Resource kChannelBytes{"bytes of channels", "ChannelBytes", UINT64_MAX, true, &Config::Clients::channel_bytes};
+inline constexpr Resource kOperations{"completion ring entries", "Operations", UINT64_MAX, true, &Config::Clients::operations};
+inline constexpr Resource kHandles{"request queue handles", "Handles", UINT64_MAX, false, &Config::Clients::handles};
+inline constexpr Resource kServerSessions{"server sessions", "ServerSessions", limits::kServerSessions, false,
+                                          &Config::Clients::server_sessions};
+inline constexpr Resource kUrlGroups{"URL groups", "UrlGroups", limits::kUrlGroups, false, &Config::Clients::url_groups};
+inline constexpr Resource kUrls{"registered URLs", "Urls", limits::kUrls, false, &Config::Clients::urls};
+inline constexpr Resource kRequestQueues{"request queues", "RequestQueues", limits::kRequestQueues, false,
+                                         &Config::Clients::request_queues};
+
+// [clients], for every quota. Main calls it before any core runs.
+void set_shares(const Config::Clients &clients);
+const Config::Clients &shares();
+
 class Quota {
 public:
-  explicit Quota(uint32_t most) : m_most(most) {}
+  explicit Quota(const Resource &resource) : m_resource(resource) {}
 
-  bool has_room(uint32_t uid) const
-  {
-    auto user = m_users.find(uid);
-    return m_count < m_most && (may_administer(uid) || user == m_users.end() || user->second < m_most / limits::kUserPart);
-  }
-  void take(uint32_t uid)
-  {
-    m_count++;
-    m_users[uid]++;
-  }
-  void give(uint32_t uid)
-  {
-    auto user = m_users.find(uid);
-    VERIFY(user != m_users.end());
-    m_count--;
-    if (--user->second == 0)
-      m_users.erase(user);
-  }
+  // nullopt: `count` more may be taken; else the sentence that says whose bound it is, how much it is and which key changes it.
+  std::optional<std::string> refusal(const Client &client, uint64_t count = 1) const;
+  void take(const Client &client, uint64_t count = 1);
+  // What was taken by the same client.
+  void give(const Client &client, uint64_t count = 1);
+  uint64_t count() const { return m_count; }
 
 private:
-  uint32_t m_most;
-  uint32_t m_count = 0;
-  std::unordered_map<uint32_t, uint32_t> m_users;
+  // Entries that are 0 are not kept.
+  template <typename Key>
+  using Counts = std::unordered_map<Key, uint64_t>;
+
+  const Resource &m_resource;
+  uint64_t m_count = 0;
+  Counts<uint32_t> m_users;
+  Counts<uint64_t> m_processes;
 };
 
 }

@@ -161,6 +161,7 @@ SimulatedTarget::SimulatedTarget(uint64_t seed, uint32_t cores) : m_system(seed)
   platform::set_system(m_system);
   se::set_daemon_uid(0);
   http::set_settings({});
+  se::set_shares({});
   set_log_sink([](LogKind, std::string) {});
   mm::UserMemory::after_load_hook = [](mm::SharedRegion &region, uint64_t offset, uint64_t bytes) {
     if (s_racing)

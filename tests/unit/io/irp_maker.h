@@ -12,7 +12,7 @@ public:
     IrpCompletion completion;
   };
 
-  explicit IrpMaker(uint32_t channel = 1, ke::CoreId core = 0) { m_origin = {1, {core, channel}, 1000}; }
+  explicit IrpMaker(uint32_t channel = 1, ke::CoreId core = 0) { m_origin = {1, {core, channel}, {1000, 1}}; }
   IrpPtr make(uint32_t irp_id, hsys_op operation = HSYS_OP_NOP, std::vector<uint8_t> parameters = {})
   {
     hsys_sqe entry{};

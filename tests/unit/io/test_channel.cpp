@@ -446,7 +446,7 @@ TEST_CASE("a client that hands back no blocks is cut off before its results fill
   Rig rig(1024);
   const uint64_t handle = rig.open_handle();
   uint64_t waiting = 0;
-  for (; !s_seen.is_revoked && waiting < 2 * limits::kWaitingOutputBytes; waiting += HSYS_BLOCK_MAX) {
+  for (; !s_seen.is_revoked && waiting < 2 * limits::kWaitingOutputBytesPerProcess; waiting += HSYS_BLOCK_MAX) {
     rig.submit(HSYS_OP_RECEIVE_BODY, 1, handle, HSYS_BLOCK_MAX);
     rig.step(1);
     rig.step(0);
@@ -456,7 +456,7 @@ TEST_CASE("a client that hands back no blocks is cut off before its results fill
   CHECK(s_seen.is_revoked);
   CHECK(rig.kpage().reason == HSYS_REVOKED_OUTPUT);
   // The arena has been full of lent blocks first, and the last one has come without its result.
-  CHECK(waiting == limits::kWaitingOutputBytes + HSYS_ARENA_BYTES_MIN + HSYS_BLOCK_MAX);
+  CHECK(waiting == limits::kWaitingOutputBytesPerProcess + HSYS_ARENA_BYTES_MIN + HSYS_BLOCK_MAX);
   CHECK(rig.completion(rig.kpage().cq_tail - Rig::kFirst - 1).status == HSYS_STATUS_INSUFFICIENT_RESOURCES);
   rig.end();
   rig.check_nothing_left();

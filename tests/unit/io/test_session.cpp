@@ -6,10 +6,13 @@
 #include "kernel/platform/linux/linux_system.h"
 #include "kernel/platform/linux/process_info.h"
 #include "kernel/platform/linux/uring_engine.h"
+#include "kernel/se/quota.h"
 #include "tests/unit/support/descriptors.h"
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 #include <netinet/in.h>
 #include <optional>
 #include <sys/eventfd.h>
@@ -27,6 +30,11 @@ namespace {
 class System final : public platform::LinuxSystem {
 public:
   std::optional<size_t> closing;
+  std::optional<platform::PeerCredentials> peer; // whoever connects
+  Result<platform::PeerCredentials> peer_credentials(int socket) override
+  {
+    return peer ? Result<platform::PeerCredentials>(*peer) : platform::LinuxSystem::peer_credentials(socket);
+  }
   size_t closing_controls() override { return closing ? *closing : platform::LinuxSystem::closing_controls(); }
 };
 
@@ -111,23 +119,32 @@ private:
   bool m_has_stopped = false;
 };
 
-void send_hello(int client)
+hsys_control head_of(uint16_t type, uint32_t size)
+{
+  hsys_control head{};
+  head.magic = HSYS_CONTROL_MAGIC;
+  head.type = type;
+  head.size = size;
+  return head;
+}
+
+hsys_control_hello hello_message()
 {
   hsys_control_hello hello{};
-  hello.head.magic = HSYS_CONTROL_MAGIC;
-  hello.head.type = HSYS_CONTROL_HELLO;
-  hello.head.size = sizeof hello;
+  hello.head = head_of(HSYS_CONTROL_HELLO, sizeof hello);
   hello.abi_major = HSYS_ABI_MAJOR;
+  return hello;
+}
+
+void send_hello(int client)
+{
+  hsys_control_hello hello = hello_message();
   REQUIRE(send(client, &hello, sizeof hello, 0) == sizeof hello);
 }
 
 hsys_control ping_message()
 {
-  hsys_control ping{};
-  ping.magic = HSYS_CONTROL_MAGIC;
-  ping.type = HSYS_CONTROL_PING;
-  ping.size = sizeof ping;
-  return ping;
+  return head_of(HSYS_CONTROL_PING, sizeof(hsys_control));
 }
 
 void send_ping(int client)
@@ -326,4 +343,128 @@ TEST_CASE("an accept that fails again and again is told when that begins, and wh
                                 status_name(NtStatus::TooManyOpenedFiles)));
   CHECK(lines[1].starts_with("the control socket accepts again after 0."));
   ::close(client);
+}
+
+namespace {
+
+// Connections of processes of a choice, with a bound of a choice, until the end of the test.
+class Crowd {
+public:
+  explicit Crowd(const Config::Clients &clients)
+  {
+    se::set_shares(clients);
+    set_log_sink([](LogKind, std::string line) { s_lines.push_back(std::move(line)); });
+    s_lines.clear();
+  }
+  ~Crowd()
+  {
+    for (int client : m_clients)
+      ::close(client);
+    rig.run();
+    the_system().peer.reset();
+    se::set_shares({});
+  }
+  // Type of the answer to HELLO; 0 when it was turned away. The last one has the number of all.
+  int connect(uint32_t uid, uint32_t pid)
+  {
+    the_system().peer = platform::PeerCredentials{pid, uid, uid, "crowd"};
+    int client = rig.connect();
+    m_clients.push_back(client);
+    hsys_control_hello hello = hello_message();
+    (void)::send(client, &hello, sizeof hello, MSG_NOSIGNAL);
+    rig.run();
+    return next_message(client);
+  }
+  // Of the connection that came last: the status of CHANNEL_OPENED. Sizes as libhttpapi asks for them, but for the completion ring.
+  NtStatus open_channel(uint32_t cq_entries = 0)
+  {
+    hsys_control_channel_open open{};
+    open.head = head_of(HSYS_CONTROL_CHANNEL_OPEN, sizeof open);
+    open.cq_entries = cq_entries;
+    REQUIRE(::send(m_clients.back(), &open, sizeof open, 0) == sizeof open);
+    hsys_control head{};
+    for (int tries = 0; tries < 5000; tries++) {
+      rig.step();
+      if (recv(m_clients.back(), &head, sizeof head, MSG_DONTWAIT) > 0)
+        break;
+      usleep(1000);
+    }
+    REQUIRE(head.type == HSYS_CONTROL_CHANNEL_OPENED);
+    return static_cast<NtStatus>(head.status);
+  }
+  void leave(size_t index)
+  {
+    ::close(m_clients[index]);
+    m_clients.erase(m_clients.begin() + static_cast<ptrdiff_t>(index));
+    for (int tries = 0; tries < 300; tries++) { // its memory is unmapped by another thread
+      rig.step();
+      usleep(1000);
+    }
+  }
+  static bool has_logged(const std::string &text)
+  {
+    return std::ranges::any_of(s_lines, [&](const std::string &line) { return line.find(text) != line.npos; });
+  }
+
+  Rig rig;
+
+private:
+  static inline std::vector<std::string> s_lines;
+  std::vector<int> m_clients;
+};
+
+}
+
+TEST_CASE("a process and a user have as many sessions as they may have, and not one more")
+{
+  Config::Clients clients;
+  clients.sessions = {3, 2};
+  Crowd crowd(clients);
+  CHECK(crowd.connect(1000, 71) == HSYS_CONTROL_WELCOME);
+  CHECK(crowd.connect(1000, 71) == HSYS_CONTROL_WELCOME);
+  CHECK(crowd.connect(1000, 71) <= 0);
+  CHECK(Crowd::has_logged("pid 71 (crowd, uid 1000) is turned away: this process has 2 sessions, and may have 2 (SessionsPerProcess"));
+  CHECK(crowd.connect(1000, 72) == HSYS_CONTROL_WELCOME);
+  usleep(1'100'000); // refusals are logged once a second
+  CHECK(crowd.connect(1000, 73) <= 0);
+  CHECK(Crowd::has_logged("is turned away: uid 1000 has 3 sessions, and may have 3 (SessionsPerUser in httpsys.toml)"));
+  CHECK(crowd.connect(1001, 74) == HSYS_CONTROL_WELCOME);
+  crowd.leave(0);
+  CHECK(crowd.connect(1000, 73) == HSYS_CONTROL_WELCOME);
+}
+
+TEST_CASE("channels take of what process and user may have of memory and of operations, and give it back")
+{
+  static constexpr uint64_t kChannel = 5'400'000; // a little more than one of default sizes has, and less than two
+  struct Case {
+    Config::Share bytes, operations;
+    const char *key;
+  };
+  const uint64_t many = UINT64_MAX / 2;
+  for (const Case &each : {Case{{many, kChannel * 2}, {many, many}, "ChannelBytesPerProcess"},
+                           Case{{kChannel * 2, many}, {many, many}, "ChannelBytesPerUser"},
+                           Case{{many, many}, {many, 2 * HSYS_CQ_ENTRIES_DEFAULT}, "OperationsPerProcess"},
+                           Case{{many, many}, {2 * HSYS_CQ_ENTRIES_DEFAULT, many}, "OperationsPerUser"}}) {
+    CAPTURE(each.key);
+    Config::Clients clients;
+    clients.channel_bytes = each.bytes;
+    clients.operations = each.operations;
+    Crowd crowd(clients);
+    for (int channel = 0; channel < 2; channel++) {
+      REQUIRE(crowd.connect(1000, 71) == HSYS_CONTROL_WELCOME);
+      CHECK(crowd.open_channel() == NtStatus::Success);
+    }
+    REQUIRE(crowd.connect(1000, 71) == HSYS_CONTROL_WELCOME);
+    CHECK(crowd.open_channel() == NtStatus::InsufficientResources);
+    CHECK(Crowd::has_logged(fmt::format("({} in httpsys.toml)", each.key)));
+    // The session is as before, and whoever is not bound gets in.
+    const bool is_user = std::string(each.key).ends_with("User");
+    REQUIRE(crowd.connect(is_user ? 1001 : 1000, 72) == HSYS_CONTROL_WELCOME);
+    CHECK(crowd.open_channel() == NtStatus::Success);
+    crowd.leave(0);
+    REQUIRE(crowd.connect(1000, 71) == HSYS_CONTROL_WELCOME);
+    CHECK(crowd.open_channel() == NtStatus::Success);
+    REQUIRE(crowd.connect(1000, 71) == HSYS_CONTROL_WELCOME);
+    CHECK(crowd.open_channel(HSYS_CQ_ENTRIES_MIN) == NtStatus::InsufficientResources);
+  }
 }

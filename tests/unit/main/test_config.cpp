@@ -2,6 +2,7 @@
 #include "kernel/main/config.h"
 #include "tests/unit/temporary_folder.h"
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 using namespace httpsys;
 using httpsys::main::LoadedConfig;
@@ -31,7 +32,7 @@ std::string bad(const std::string &text)
 
 TEST_CASE("an empty file gives the defaults that the design promises")
 {
-  for (const char *text : {"", "# nothing\n", "[limits]\n[timeouts]\n[compat]\n"}) {
+  for (const char *text : {"", "# nothing\n", "[limits]\n[timeouts]\n[clients]\n[compat]\n"}) {
     Config config = good(text).config;
     CHECK(config.limits.max_request_line == 16384);
     CHECK(config.limits.max_request_bytes == 16384);
@@ -216,5 +217,32 @@ TEST_CASE("the effective configuration is a configuration file")
   CHECK(again.config.timeouts.handshake == 250);
   CHECK(again.config.compat.accept_obs_fold);
   CHECK(again.config.limits.max_header_count == 5);
-  CHECK(again.origins.size() == 19);
+  CHECK(again.origins.size() == 37);
+}
+
+TEST_CASE("what a user and a process may have can be set, each on its own")
+{
+  using Clients = Config::Clients;
+  const std::pair<const char *, Config::Share Clients::*> kinds[] = {
+      {"Sessions", &Clients::sessions},         {"ChannelBytes", &Clients::channel_bytes},    {"Operations", &Clients::operations},
+      {"Handles", &Clients::handles},           {"ServerSessions", &Clients::server_sessions}, {"UrlGroups", &Clients::url_groups},
+      {"Urls", &Clients::urls},                 {"RequestQueues", &Clients::request_queues},
+      {"WaitingOutputBytes", &Clients::waiting_output_bytes}};
+  for (auto [name, share] : kinds) {
+    CAPTURE(name);
+    const bool is_large = std::string(name).find("Bytes") != std::string::npos || std::string(name) == "Operations";
+    const uint64_t user = is_large ? 10'000'000 : 7, process = is_large ? 9'000'000 : 6;
+    Clients clients = good(fmt::format("[clients]\n{0}PerUser = {1}\n{0}PerProcess = {2}\n", name, user, process)).config.clients;
+    CHECK((clients.*share).user == user);
+    CHECK((clients.*share).process == process);
+    for (auto [other_name, other] : kinds)
+      if (other != share) {
+        CHECK((clients.*other).user == (Clients().*other).user);
+        CHECK((clients.*other).process == (Clients().*other).process);
+      }
+    for (const char *whose : {"PerUser", "PerProcess"}) {
+      std::string reason = bad(fmt::format("[clients]\n{}{} = 0\n", name, whose));
+      CHECK(reason.find(fmt::format("{}{} is 0, it must be from ", name, whose)) != std::string::npos);
+    }
+  }
 }

@@ -85,6 +85,9 @@ TEST_CASE("a port that can't be opened further stays as it was")
 TEST_CASE("what can't be registered, and why")
 {
   World world;
+  Config::Clients shares;
+  shares.server_sessions.process = limits::kServerSessions;
+  se::set_shares(shares);
   Process process(world, 0, 1000), other(world, 0, 1001), root(world, 0, 0);
   uint64_t group = process.create_group(), foreign = other.create_group();
   CHECK(process.add_url(group, u"http://+:8080/a/") == NtStatus::Success);
@@ -225,6 +228,9 @@ TEST_CASE("many changes behind one that waits need no deep stack")
 TEST_CASE("one user does not take all that there can be")
 {
   World world;
+  Config::Clients shares;
+  shares.server_sessions.process = limits::kServerSessions;
+  se::set_shares(shares);
   Process process(world, 0, 1000), other(world, 0, 1001), root(world, 0, 0);
   uint64_t session = process.call(Process::entry(HSYS_OP_CREATE_SERVER_SESSION, 0)).entry.object_id;
   CHECK(session != 0);
@@ -241,9 +247,9 @@ TEST_CASE("one user does not take all that there can be")
     }
     return made;
   };
-  CHECK(create(process, limits::kServerSessions) == limits::kServerSessions / limits::kUserPart - 1);
+  CHECK(create(process, limits::kServerSessions) == limits::kServerSessionsPerUser - 1);
   CHECK(create(other, 10) == 10);
-  CHECK(create(root, limits::kServerSessions) == limits::kServerSessions - limits::kServerSessions / limits::kUserPart - 10);
+  CHECK(create(root, limits::kServerSessions) == limits::kServerSessions - limits::kServerSessionsPerUser - 10);
   CHECK(create(other, 1) == 0);
   process.die();
   world.run();

@@ -42,6 +42,7 @@ World::World(uint32_t count, const http::Settings &settings)
   platform::set_system(system);
   se::set_daemon_uid(0);
   http::set_settings(settings);
+  se::set_shares({});
   set_log_sink([](LogKind, std::string line) { s_world->log.push_back(std::move(line)); });
   std::vector<std::unique_ptr<platform::IoEngine>> made;
   for (uint32_t core = 0; core < count; core++) {
@@ -134,12 +135,13 @@ std::string Process::Completion::reason() const
   return entry.flags & HSYS_CQE_REASON ? std::string(output.begin(), output.end()) : std::string();
 }
 
-Process::Process(World &world, ke::CoreId core, uint32_t uid) : m_world(&world)
+Process::Process(World &world, ke::CoreId core, uint32_t uid, uint32_t pid) : m_world(&world)
 {
   io::ChannelBirth birth;
   m_channel = birth.address = {core, ++world.m_last_channel};
   birth.session = m_channel.number;
-  birth.peer = {4000 + m_channel.number, uid, uid, "worker"};
+  birth.peer = {pid != 0 ? pid : 4000 + m_channel.number, uid, uid, "worker"};
+  birth.client = se::client_of(uid, birth.peer.pid, birth.session);
   auto sizes = io::choose_sizes({64, 4096, HSYS_ARENA_BYTES_MIN, HSYS_ARENA_BYTES_MIN});
   birth.geometry = m_geometry = io::make_geometry(sizes, 1, birth.session);
   birth.first_handle_generation = m_channel.number * 16;

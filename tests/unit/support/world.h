@@ -63,7 +63,7 @@ public:
     std::string text(hsys_text place) const { return {reinterpret_cast<const char *>(output.data()) + place.offset, place.length}; }
   };
 
-  Process(World &world, ke::CoreId core, uint32_t uid = 1000);
+  Process(World &world, ke::CoreId core, uint32_t uid = 1000, uint32_t pid = 0); // pid 0: one of its own
   ~Process() { die(); }
   // The session ends, whatever it was doing.
   void die();

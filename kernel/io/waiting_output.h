@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// WaitingOutput: bytes of results that wait for a block of their channel, counted for the process and for the user whose channels these
+// are, on whatever cores. WaitingOutputs makes them, on core 0; a channel counts in its own on its core.
+#pragma once
+#include "kernel/se/quota.h"
+#include <atomic>
+#include <map>
+#include <memory>
+
+namespace httpsys::io {
+
+class WaitingOutput {
+public:
+  using Total = std::atomic<uint64_t>;
+  WaitingOutput() = default; // of a client of its own
+  WaitingOutput(std::shared_ptr<Total> user, std::shared_ptr<Total> process) : m_user(std::move(user)), m_process(std::move(process)) {}
+
+  // nullptr: taken; else the key of [clients] that forbids it, and nothing is taken.
+  const char *take(uint64_t bytes);
+  void give(uint64_t bytes);
+
+private:
+  std::shared_ptr<Total> m_user = std::make_shared<Total>(0), m_process = std::make_shared<Total>(0);
+};
+
+class WaitingOutputs {
+public:
+  // For a new channel. What nobody has any more is forgotten with the next call.
+  WaitingOutput of(const se::Client &client);
+
+private:
+  std::map<uint32_t, std::weak_ptr<WaitingOutput::Total>> m_users;
+  std::map<uint64_t, std::weak_ptr<WaitingOutput::Total>> m_processes;
+};
+
+}

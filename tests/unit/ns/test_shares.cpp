@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What a user and a process may have of each kind of object, at the edge: the last one is there, the next one is refused with a reason, and
+// what has been given back can be had again.
+#include "kernel/ns/namespace.h"
+#include "tests/unit/support/service.h"
+#include <cstring>
+#include <fmt/format.h>
+
+using namespace httpsys;
+using namespace httpsys::test;
+
+namespace {
+
+struct Outcome {
+  NtStatus status;
+  std::string reason;
+  bool operator==(NtStatus other) const { return status == other; }
+};
+
+Outcome call(Process &process, const hsys_sqe &entry, std::span<const uint8_t> parameters = {})
+{
+  auto completion = process.call(entry, parameters);
+  return {completion.status(), completion.reason()};
+}
+
+Outcome make_server_session(Process &process)
+{
+  return call(process, Process::entry(HSYS_OP_CREATE_SERVER_SESSION, 0));
+}
+
+// In a server session of its own, which is no bound here.
+Outcome make_group(Process &process)
+{
+  uint64_t session = process.call(Process::entry(HSYS_OP_CREATE_SERVER_SESSION, 0)).entry.object_id;
+  return call(process, Process::entry(HSYS_OP_CREATE_URL_GROUP, 0, session));
+}
+
+Outcome make_url(Process &process)
+{
+  static unsigned s_number;
+  std::string reason, path = fmt::format("http://+:8080/{}/", ++s_number);
+  NtStatus status = process.add_url(process.create_group(), std::u16string(path.begin(), path.end()), &reason);
+  return {status, reason};
+}
+
+Outcome make_queue(Process &process)
+{
+  hsys_queue_name none{};
+  return call(process, Process::entry(HSYS_OP_CREATE_REQUEST_QUEUE, 0), {reinterpret_cast<const uint8_t *>(&none), sizeof none});
+}
+
+struct Kind {
+  const char *key;
+  Config::Share Config::Clients::*share;
+  Outcome (*make)(Process &process);
+};
+const Kind kKinds[] = {
+    {"ServerSessions", &Config::Clients::server_sessions, make_server_session},
+    {"UrlGroups", &Config::Clients::url_groups, make_group},
+    {"Urls", &Config::Clients::urls, make_url},
+    {"RequestQueues", &Config::Clients::request_queues, make_queue},
+    {"Handles", &Config::Clients::handles, make_queue},
+};
+
+}
+
+TEST_CASE("a process and a user have as many objects as they may have, and not one more")
+{
+  for (const Kind &kind : kKinds) {
+    CAPTURE(kind.key);
+    World world(2);
+    Config::Clients shares;
+    shares.*kind.share = {5, 3};
+    se::set_shares(shares);
+    Process one(world, 0, 1000, 77), same(world, 1, 1000, 77), another(world, 1, 1000), third(world, 0, 1000), stranger(world, 0, 1001);
+    Process root(world, 0, 0), rest_of_root(world, 1, 0);
+    auto refused = [](Outcome outcome, const std::string &who, const std::string &key) {
+      CHECK(outcome == NtStatus::InsufficientResources);
+      CHECK(outcome.reason.starts_with(who));
+      CHECK(outcome.reason.find(key) != std::string::npos);
+    };
+    const std::string per_process = fmt::format("({}PerProcess in httpsys.toml)", kind.key);
+    const std::string per_user = fmt::format("({}PerUser in httpsys.toml)", kind.key);
+    // Two sessions of one process share what it may have.
+    CHECK(kind.make(one) == NtStatus::Success);
+    CHECK(kind.make(same) == NtStatus::Success);
+    CHECK(kind.make(one) == NtStatus::Success);
+    refused(kind.make(one), "this process has 3 ", per_process);
+    refused(kind.make(same), "this process has 3 ", per_process);
+    CHECK(kind.make(another) == NtStatus::Success);
+    CHECK(kind.make(another) == NtStatus::Success);
+    refused(kind.make(third), "uid 1000 has 5 ", per_user);
+    CHECK(kind.make(stranger) == NtStatus::Success);
+    // Administrators are bound by their processes alone.
+    for (Process *process : {&root, &rest_of_root}) {
+      for (int times = 0; times < 3; times++)
+        CHECK(kind.make(*process) == NtStatus::Success);
+      refused(kind.make(*process), "this process has 3 ", per_process);
+    }
+    same.die();
+    world.run();
+    CHECK(kind.make(third) == NtStatus::Success);
+    refused(kind.make(third), "uid 1000 has 5 ", per_user);
+    CHECK(kind.make(another) == NtStatus::InsufficientResources);
+  }
+}
+
+TEST_CASE("an opened queue is a handle of its opener's, and a closed one is none any more")
+{
+  World world(2);
+  Config::Clients shares;
+  shares.handles = {100, 2};
+  se::set_shares(shares);
+  Process owner(world, 0), opener(world, 1);
+  CHECK(owner.create_queue(u"shared") != 0);
+  auto open = [&] {
+    constexpr std::u16string_view kName = u"shared";
+    std::vector<uint8_t> block(sizeof(hsys_queue_name) + kName.size() * 2);
+    hsys_queue_name head{static_cast<uint32_t>(kName.size() * 2), 0};
+    std::memcpy(block.data(), &head, sizeof head);
+    std::memcpy(block.data() + sizeof head, kName.data(), kName.size() * 2);
+    return opener.call(Process::entry(HSYS_OP_CREATE_REQUEST_QUEUE, 0, 0, HSYS_QUEUE_OPEN_EXISTING), block);
+  };
+  auto first = open();
+  CHECK(first.status() == NtStatus::Success);
+  CHECK(open().status() == NtStatus::Success);
+  CHECK(open().status() == NtStatus::InsufficientResources);
+  CHECK(make_queue(opener) == NtStatus::InsufficientResources);
+  CHECK(make_queue(owner) == NtStatus::Success);
+  CHECK(opener.call(Process::entry(HSYS_OP_CLOSE_HANDLE, first.entry.object_id)).status() == NtStatus::Success);
+  CHECK(open().status() == NtStatus::Success);
+  CHECK(open().status() == NtStatus::InsufficientResources);
+}
