@@ -142,6 +142,16 @@ class Process:
         if self.is_running():
             os.kill(self.pid, number)
 
+    def stop(self):
+        """SIGSTOP; returns when every thread stands still, which takes a moment after the signal."""
+        self.signal(signal.SIGSTOP)
+        tasks = f'/proc/{self.pid}/task'
+
+        def stands(task):
+            with open(f'{tasks}/{task}/stat', encoding='ascii') as stat:
+                return stat.read().rsplit(')', 1)[1].split()[0] == 'T'
+        eventually(lambda: all(map(stands, os.listdir(tasks))), 5, 'the process to stop')
+
     def kill(self):
         """Ends it and its children; harmless when it has ended."""
         if self.is_running():

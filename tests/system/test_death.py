@@ -4,7 +4,6 @@
 nothing hangs."""
 
 import json
-import os
 import signal
 import time
 
@@ -26,23 +25,12 @@ class Workers(ApiTest):
         connection.send(f'GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n')
         return connection
 
-    @staticmethod
-    def stop(process):
-        """Returns when every thread of the process stands still, which takes a moment after the signal."""
-        process.signal(signal.SIGSTOP)
-        tasks = f'/proc/{process.popen.pid}/task'
-
-        def stands(task):
-            with open(f'{tasks}/{task}/stat', encoding='ascii') as stat:
-                return stat.read().rsplit(')', 1)[1].split()[0] == 'T'
-        eventually(lambda: all(map(stands, os.listdir(tasks))), 5, 'the process to stop')
-
     def test_what_a_dead_worker_had_not_received(self):
         """A stopped process receives nothing: its share of the requests goes to the other worker when it is killed."""
         for mode in MODES:
             with self.subTest(mode=mode):
                 port, creator, worker = self.start_pair(mode)
-                self.stop(worker)
+                worker.stop()
                 connections = [self.send(port, '/plain') for _ in range(20)]
                 time.sleep(0.3)
                 worker.kill()
@@ -51,7 +39,7 @@ class Workers(ApiTest):
 
     def test_what_a_dead_worker_had_received(self):
         port, creator, worker = self.start_pair(threads=1)
-        self.stop(creator)
+        creator.stop()
         connections = [self.send(port, '/hold?ms=60000') for _ in range(2)]
         worker.expect('^holding$')
         worker.kill()

@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// An attacker for tools/bench/victim: keeps its ring full of operations and kicks for each batch, as fast as the daemon takes them, until
-// it is killed. It breaks no rule of the ring.
-//   ring-flood SOCKET
+// An attacker for tools/bench/victim and test_crash.py: begins operations and kicks for each batch, as fast as the daemon takes them,
+// until it is killed. It breaks no rule of the ring.
+//   ring-flood SOCKET [full]
+// full: takes fewer completions than it submits operations, so that both rings are full and entries wait for credit.
 #include "tools/fuzz/attached_target.h"
 #include "tools/fuzz/ring_client.h"
 #include "uapi/ops.h"
 #include <cstdio>
+#include <cstring>
 
 using namespace httpsys;
 using namespace httpsys::fuzz;
 
-static void flood(RingClient &client)
+static void flood(RingClient &client, bool full)
 {
-  uint32_t slots = client.geometry().cq_entries - HSYS_CQ_RESERVE - 1, begun = 0, ended = 0;
+  uint32_t slots = client.geometry().cq_entries - (full ? 0 : HSYS_CQ_RESERVE + 1), begun = 0, ended = 0;
   for (;;) {
-    while (client.has_room() && begun - ended < slots) {
+    while (client.has_room() && (full || begun - ended < slots)) {
       hsys_sqe entry{};
       entry.op = HSYS_OP_NOP;
       entry.user_data = begun;
@@ -22,7 +24,7 @@ static void flood(RingClient &client)
       client.put(entry);
     }
     client.publish(0, true);
-    ended += static_cast<uint32_t>(client.reap(slots).size());
+    ended += static_cast<uint32_t>(client.reap(full ? 8 : slots).size());
     client.advance();
     if (client.link().has_ended())
       return;
@@ -31,8 +33,9 @@ static void flood(RingClient &client)
 
 int main(int argc, char **argv)
 {
-  if (argc != 2)
-    return std::fprintf(stderr, "usage: ring-flood SOCKET\n"), 2;
+  const bool full = argc == 3 && std::strcmp(argv[2], "full") == 0;
+  if (argc != 2 && !full)
+    return std::fprintf(stderr, "usage: ring-flood SOCKET [full]\n"), 2;
   try {
     AttachedTarget target(argv[1]);
     auto link = target.connect();
@@ -45,7 +48,7 @@ int main(int argc, char **argv)
       target.yield();
     std::puts("ready");
     std::fflush(stdout);
-    flood(client);
+    flood(client, full);
   } catch (const Finding &finding) {
     std::fprintf(stderr, "ring-flood: %s\n", finding.text.c_str());
   }
