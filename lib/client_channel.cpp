@@ -282,9 +282,10 @@ uint32_t ClientChannel::reap_batch()
   }
   bool is_sane = true;
   for (uint32_t i = 0; i < count; i++) {
-    is_sane &= complete_entry(entries[i], operations[i]);
-    // Received: only now, when the caller's buffer is written, may the daemon forget the request (design.md 2).
+    // Received: said before the caller can see it, so that no request reaches a second worker when this one dies in between. Said
+    // for each entry and not for the batch, so that the one at hand is all that such a death loses (its client sees a reset).
     hsys_store_release(&m_memory.upage().cq_head, ++m_cq_head);
+    is_sane &= complete_entry(entries[i], operations[i]);
     if (is_sane && entries[i].flags & HSYS_CQE_BLOCK)
       return_block(entries[i].block);
   }

@@ -93,7 +93,7 @@ HSYS_ASSERT_OFFSET(hsys_kpage, reason, 900);
 /* First page of utok. */
 struct hsys_upage {
   HSYS_WORD(sq_tail);    /* entries below it are filled */
-  HSYS_WORD(cq_head);    /* entries below it are received: caller's buffer and OVERLAPPED are written */
+  HSYS_WORD(cq_head);    /* entries below it are received; stored before the caller can see the completion */
   HSYS_WORD(cq_wake);    /* ring the bell when cq_tail passes it */
   HSYS_WORD(ret_tail);   /* block numbers below it are handed back */
   HSYS_WORD(space_wake); /* ring the bell when sq_head passes it: the client found the ring full */

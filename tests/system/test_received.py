@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Workers that note each request as they receive it are killed under load. By their notes: what a killed worker had not received another
-one answers, what it had received ends with its connection, hardly any is received twice, and memory does not grow. (test_crash.py kills in
+one answers, what it had received ends with its connection, none is received twice, and memory does not grow. (test_crash.py kills in
 every mode and at every step of a worker's life, and counts only.) HTTPSYS_CRASH_SEED draws the same moments again, HTTPSYS_CRASH_SECONDS
 makes the run longer."""
 
@@ -151,14 +151,13 @@ class WorkersDie(ApiTest):
               f'{before["resident_bytes"] >> 10} KiB, {first["resident_bytes"] >> 10} after {kills} kills, '
               f'{last["resident_bytes"] >> 10} at the end; {last["descriptors"]} descriptors as before', flush=True)
         self.assertEqual([path for path, body in others if body is None], [], 'of another application')
-        # The library completes a call before it publishes that it has: who dies between leaves the request to another worker, too.
-        self.assertLessEqual(len(twice), 3 + self.kills / 100, f'received twice: {twice[:10]}')
+        self.assertEqual(twice, [], 'received twice')
         self.assertEqual([path for path, body in mine if body is not None and body not in receivers[path]], [], 'answered by another')
         self.assertEqual([path for path in ended if receivers[path] == [str(self.creator.pid)]], [], 'its worker lived')
         self.assertGreater(self.kills, SECONDS / PATIENCE)
         self.assertGreater(len(ended), self.kills / 20, 'the kills come when nothing is received')
-        # Between the library's word that it has received and the worker's own there are a few instructions.
-        self.assertLessEqual(len(unseen), 8 + len(ended) / 20, 'ended without having been received')
+        # Between the library's word that it has received and the worker's own lie microseconds, or a switch of threads: some 1 in 100.
+        self.assertLessEqual(len(unseen), 6 + len(ended) * 0.03, 'ended without having been received')
         if PATIENCE == 1:   # a sanitizer keeps what was freed
             self.assertLess(last['resident_bytes'], first['resident_bytes'] + MEMORY)
 

@@ -101,6 +101,28 @@ TEST_CASE("an operation goes through the ring and comes back once")
   CHECK(daemon.violations().empty());
 }
 
+TEST_CASE("each completion counts as received before its caller can see it, and those behind it do not yet")
+{
+  FakeDaemon daemon;
+  auto session = connect(daemon);
+  std::deque<TestOperation> operations;
+  End end(session);
+  std::vector<uint32_t> heads;
+  for (size_t i = 0; i < 5; i++) {
+    TestOperation &operation = operations.emplace_back(HSYS_OP_RECEIVE_REQUEST, 3);
+    operation.on_complete = [&] { heads.push_back(daemon.cq_head()); };
+    REQUIRE(session->channel().submit(operation, Patience::Refuse) == Submitted::Yes);
+    daemon.wait_parked(HSYS_OP_RECEIVE_REQUEST, i);
+  }
+  for (TestOperation &operation : operations)
+    daemon.complete(operation.entry.irp_id, {.output = "image"});
+  REQUIRE(daemon.wait_for([&] { return daemon.cq_tail() == 5; }));
+  wait_until(session->channel(), [&] { return heads.size() == 5; });
+  CHECK(heads == std::vector<uint32_t>{1, 2, 3, 4, 5});
+  CHECK(daemon.blocks_lent() == 0);
+  CHECK(daemon.violations() == std::vector<std::string>());
+}
+
 TEST_CASE("a reason text is no output")
 {
   FakeDaemon daemon;
