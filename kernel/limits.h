@@ -106,6 +106,10 @@ inline constexpr size_t kBodyChunkBytes = 16384;             // pieces of a requ
 inline constexpr size_t kBodyWindowBytes = 262144;           // undelivered body bytes of a request; beyond it the socket is not read
 inline constexpr size_t kPipelinedBytes = 65536;             // bytes behind the current request; beyond it the socket is not read
 inline constexpr size_t kOutputBacklogBytes = 262144;        // bytes waiting for the socket; beyond it sends wait
+// The last three while connections keep more than ConnectionBufferBytesTotal.
+inline constexpr size_t kShortBodyBytes = 65536;             // what one read of the application takes
+inline constexpr size_t kShortPipelinedBytes = 4096;
+inline constexpr size_t kShortOutputBytes = 16384;
 inline constexpr size_t kWritePieceBytes = 16384;            // of a response body at a time: one TLS record
 inline constexpr uint64_t kLingerMilliseconds = 2000;        // read-and-drop time of a closing connection
 inline constexpr size_t kLingerBytes = 65536;                // read-and-drop bytes of a closing connection
@@ -159,6 +163,8 @@ inline constexpr uint32_t kTimeoutSecondsCeiling = 65535;          // seconds; n
 // Defaults of the configuration file, like the limits above that name one.
 inline constexpr uint64_t kCertificateWaitBodyBytes = 16777216;       // bytes of one connection kept while a certificate is awaited
 inline constexpr uint64_t kCertificateWaitBodyBytesTotal = 134217728; // bytes of all connections together
+inline constexpr uint64_t kConnectionBufferBytesTotal = 268435456;    // bytes of all connections that wait for socket or application
+inline constexpr uint64_t kConnectionBufferLeast = 1048576;           // bytes; what may be set, a few connections' windows
 inline constexpr uint32_t kHandshakeSeconds = 30;                     // a TLS handshake must be finished
 inline constexpr uint32_t kIdleConnectionSeconds = 120;               // between two requests; HTTP.sys' default as the next ones are
 inline constexpr uint32_t kHeaderWaitSeconds = 120;                   // first to last byte of a head

@@ -360,7 +360,7 @@ void Connection::next_request()
   if (!m_input.empty())
     return;
   if (m_input.capacity() > limits::kIdleBufferBytes)
-    m_input = {}; // idle connections are many
+    m_input = std::vector<char>(); // "= {}" would keep its memory; idle connections are many
   if (m_peer_ended)
     close();
 }
@@ -471,7 +471,9 @@ void Connection::on_closed(NtStatus status, const std::string &reason)
 
 void Connection::input_changed(bool has_come)
 {
-  m_certificate.note_kept_bytes(input_bytes() + (m_request ? m_request->body().buffered() : 0));
+  size_t body = m_request ? m_request->body().buffered() : 0;
+  m_buffered.set(m_input.capacity() + body);
+  m_certificate.note_kept_bytes(input_bytes() + body);
   if (m_transport.is_closing())
     return;
   update_reading();
@@ -483,8 +485,11 @@ void Connection::input_changed(bool has_come)
 void Connection::update_reading()
 {
   size_t body = m_request ? m_request->body().buffered() : 0;
-  bool is_full = input_bytes() >= limits::kPipelinedBytes || (body >= limits::kBodyWindowBytes && m_phase != Phase::Drain);
-  if (is_full && !m_certificate.needs_input())
+  // A head has limits of its own, which may be larger.
+  const BufferWindows &windows = buffer_windows();
+  bool has_much_input = m_phase != Phase::Head && input_bytes() >= windows.input;
+  bool has_much_body = m_phase != Phase::Drain && body >= windows.body;
+  if ((has_much_input || has_much_body) && !m_certificate.needs_input())
     m_transport.pause_reading();
   else
     m_transport.resume_reading();
@@ -500,7 +505,7 @@ Connection::Awaited Connection::awaited() const
     // Back-pressure of ours is no fault of the client's, and who is asked for a certificate has a time for that.
     const EntityBody &body = m_request->body();
     bool is_due = !body.has_ended() && !body.has_failed() && !m_request->awaits_continue() && !m_continue_is_due &&
-                  !m_certificate.is_waiting() && body.buffered() < limits::kBodyWindowBytes;
+                  !m_certificate.is_waiting() && body.buffered() < buffer_windows().body;
     return is_due ? Awaited::Body : Awaited::Nothing;
   }
   case Phase::Closing: break;

@@ -106,6 +106,7 @@ private:
   Transport m_transport;
   Phase m_phase = Phase::Handshake;
   std::vector<char> m_input;
+  BufferedBytes m_buffered; // input and body
   size_t m_input_offset = 0;
   http1::RequestParser m_parser;
   std::unique_ptr<Request> m_request;

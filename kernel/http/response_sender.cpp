@@ -181,8 +181,7 @@ void ResponseSender::complete_current()
 void ResponseSender::pump()
 {
   Transport &transport = m_request.connection().transport();
-  while (!m_finished && !transport.is_closing() && !transport.is_write_blocked() &&
-         transport.backlog() < limits::kOutputBacklogBytes) {
+  while (!m_finished && !transport.is_closing() && !transport.is_write_blocked() && !transport.must_wait()) {
     if (!m_current) {
       if (m_sends.is_empty())
         return;

@@ -131,6 +131,7 @@ void Transport::take_tls_output()
   m_output.insert(m_output.end(), bytes.begin(), bytes.end());
   note_sending(true);
   m_tls->consume_output(bytes.size());
+  count_buffers();
   ke::Core::current().request_flush(*this);
 }
 
@@ -231,8 +232,15 @@ void Transport::write(std::span<const uint8_t> bytes)
       bytes = bytes.subspan(taken);
     }
   }
-  m_was_full = m_was_full || backlog() >= limits::kOutputBacklogBytes;
+  count_buffers();
   ke::Core::current().request_flush(*this);
+}
+
+bool Transport::must_wait()
+{
+  bool is_full = backlog() >= buffer_windows().output;
+  m_has_waiter = m_has_waiter || is_full;
+  return is_full;
 }
 
 void Transport::flush()
@@ -255,7 +263,8 @@ void Transport::flush()
   // Idle connections are many.
   for (auto *buffer : {&m_output, &m_sending})
     if (buffer->capacity() > limits::kIdleBufferBytes)
-      *buffer = {};
+      *buffer = std::vector<uint8_t>(); // "= {}" would keep its memory
+  count_buffers();
   if (m_state == State::Draining)
     begin_lingering();
 }
@@ -279,8 +288,8 @@ void Transport::on_sent(const platform::IoResult &result)
   if (!is_success(result.status))
     return break_off(result.status);
   m_sent += m_slice;
-  if (m_state == State::Open && m_was_full && backlog() < limits::kOutputBacklogBytes) {
-    m_was_full = false;
+  if (m_state == State::Open && m_has_waiter && backlog() < buffer_windows().output) {
+    m_has_waiter = false;
     m_owner.on_writable();
   }
   if (m_state != State::Closed)
@@ -378,7 +387,8 @@ void Transport::finish(NtStatus status, const std::string &reason)
   Guard guard(m_owner);
   ke::Core::current().timers().cancel(*this);
   ke::Core::current().cancel_flush(*this);
-  m_output = {}; // m_sending is the kernel's yet
+  m_output = std::vector<uint8_t>(); // m_sending is the kernel's yet
+  count_buffers();
   note_sending(false);
   if (m_receive.is_in_flight())
     ke::Core::current().io().cancel(m_receive);

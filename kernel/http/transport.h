@@ -3,6 +3,7 @@
 // back-pressure, a time for every send, orderly and abrupt ends. Part of a Connection, on its core; it keeps its owner alive while
 // the kernel still works for it.
 #pragma once
+#include "kernel/http/buffer_budget.h"
 #include "kernel/ke/core.h"
 #include "kernel/tls/tls_stream.h"
 #include <memory>
@@ -27,7 +28,7 @@ public:
   // Reset, TLS failure, time-out of the lingering close, or the end of close(): nothing of the owner's goes in or out any more.
   // Called once.
   virtual void on_closed(NtStatus status, const std::string &reason) = 0;
-  // Fewer than kOutputBacklogBytes wait for the socket, again.
+  // After must_wait(): fewer bytes wait for the socket.
   virtual void on_writable() = 0;
 
 protected:
@@ -49,7 +50,8 @@ public:
   // Appends to the output; goes out at the end of the loop turn. Not to be called while is_write_blocked().
   void write(std::span<const uint8_t> bytes);
   void write(std::string_view text) { write({reinterpret_cast<const uint8_t *>(text.data()), text.size()}); }
-  size_t backlog() const { return m_output.size() + m_sending.size() - m_sent; }
+  // So much waits for the socket that a sender has to wait, for on_writable().
+  bool must_wait();
   // A TLS 1.2 renegotiation is open: application data must wait.
   bool is_write_blocked() const { return m_tls && m_state == State::Open && m_handshake_done && !m_tls->can_write(); }
   // The client has not answered yet and may never do so: what waits goes out all the same.
@@ -77,6 +79,8 @@ public:
 
 private:
   class Guard;
+  size_t backlog() const { return m_output.size() + m_sending.size() - m_sent; }
+  void count_buffers() { m_buffered.set(m_output.capacity() + m_sending.capacity()); }
   enum class State { Open, Draining, Lingering, Closed };
   struct Receive final : platform::IoOperation {
     explicit Receive(Transport &owner) : transport(owner) {}
@@ -127,7 +131,8 @@ private:
   bool m_renegotiation_logged = false;
   bool m_end_logged = false;
   uint32_t m_logged_verdict = 0; // CertFlags
-  bool m_was_full = false;
+  bool m_has_waiter = false; // for on_writable()
+  BufferedBytes m_buffered;
   bool m_socket_open = true;
   bool m_owner_told = false;
   bool m_is_pumping = false;

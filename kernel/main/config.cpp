@@ -69,6 +69,8 @@ constexpr Key kKeys[] = {
     COUNT("CertificateWaitBodyBytes", certificate_wait_body_bytes, 0, limits::kCertificateWaitBodyCeiling, "bytes"),
     COUNT("CertificateWaitBodyBytesTotal", certificate_wait_body_bytes_total, 0, limits::kCertificateWaitBodyCeiling,
           "bytes"),
+    COUNT("ConnectionBufferBytesTotal", connection_buffer_bytes_total, limits::kConnectionBufferLeast, limits::kClientBytesCeiling,
+          "bytes"),
     SECONDS("Handshake", handshake, 1),
     SECONDS("IdleConnection", idle_connection, 1),
     SECONDS("HeaderWait", header_wait, 1),

@@ -97,6 +97,7 @@ static http::Settings http_settings(const Config &config)
   settings.ssl_renegotiation = config.timeouts.ssl_renegotiation;
   settings.certificate_wait_body_bytes = config.limits.certificate_wait_body_bytes;
   settings.certificate_wait_body_bytes_total = config.limits.certificate_wait_body_bytes_total;
+  settings.connection_buffer_bytes_total = config.limits.connection_buffer_bytes_total;
   return settings;
 }
 

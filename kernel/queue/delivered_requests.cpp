@@ -200,7 +200,7 @@ void DeliveredRequests::forget_received_images()
       return true;
     if (!is_received(found->second, received_up_to))
       return false;
-    found->second.request.image = {};
+    found->second.request.image = std::vector<uint8_t>(); // "= {}" would keep its memory
     return true;
   };
   while (!m_unreceived.empty() && is_done(m_unreceived.front()))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "tests/sim/simulation.h"
 #include "kernel/base/log.h"
+#include "kernel/http/settings.h"
 #include "kernel/tls/wolfssl_library.h"
 #include "tests/sim/tls_material.h"
 #include "tests/sim/visitor.h"
@@ -18,6 +19,8 @@ static constexpr uint64_t kCalmMilliseconds = 100;
 static constexpr unsigned kCalmRounds = 200; // 20 s, less than any time of the daemon's
 static constexpr unsigned kTurnsOfMillisecond = 4;
 static constexpr unsigned kTurnsOfCalmRound = 60;
+
+static constexpr uint64_t kScarceBufferBytes = 20'000; // of all connections
 
 static Trace *s_trace; // the log's
 
@@ -41,6 +44,9 @@ Simulation::Simulation(uint64_t seed, ProfileName name, uint32_t cores, Trace &w
   };
   if (profile.has_tls)
     serve_tls();
+  // Of the seed itself, so that the draws of other seeds stay as they are.
+  if (seed % 8 == 4)
+    make_buffers_scarce();
   system.faults = profile.faults;
 }
 
@@ -54,6 +60,13 @@ void Simulation::trace_completion(char kind, int descriptor, const platform::IoR
   static constexpr std::string_view kKinds = "AORSP";
   static constexpr const char *kNames[] = {"accept", "accept", "receive", "send", "event"};
   trace.note("  {} on {}: {:#x}, {}", kNames[kKinds.find(kind)], descriptor, static_cast<uint32_t>(result.status), result.value);
+}
+
+void Simulation::make_buffers_scarce()
+{
+  http::Settings settings;
+  settings.connection_buffer_bytes_total = kScarceBufferBytes;
+  http::set_settings(settings);
 }
 
 void Simulation::serve_tls()

@@ -48,6 +48,7 @@ private:
   void leave();
   void start_worker();
   void start_visitor();
+  void make_buffers_scarce();
   void serve_tls();
   void trace_completion(char kind, int descriptor, const platform::IoResult &result);
   uint64_t m_seed;

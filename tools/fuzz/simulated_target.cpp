@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "tools/fuzz/simulated_target.h"
 #include "kernel/base/log.h"
+#include "kernel/http/buffer_budget.h"
 #include "kernel/http/connection.h"
 #include "kernel/http/counters.h"
 #include "kernel/http/id_tables.h"
@@ -274,6 +275,7 @@ void SimulatedTarget::end()
     require_none("connection ids", http::id_tables().connections.count());
     require_none("request ids", http::id_tables().requests.count());
     require_none("parked operations", io::IrpQueue::parked_here());
+    require_none("buffered bytes", http::buffered_bytes());
     require_none("queued requests", queue::queued_requests_on_this_core());
   }
   require_none("descriptors", m_system.descriptor_count());

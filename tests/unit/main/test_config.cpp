@@ -43,6 +43,7 @@ TEST_CASE("an empty file gives the defaults that the design promises")
     CHECK(config.limits.max_client_certificate_bytes == 32768);
     CHECK(config.limits.certificate_wait_body_bytes == 16777216);
     CHECK(config.limits.certificate_wait_body_bytes_total == 134217728);
+    CHECK(config.limits.connection_buffer_bytes_total == 268435456);
     CHECK(config.timeouts.handshake == 30000);
     CHECK(config.timeouts.idle_connection == 120000);
     CHECK(config.timeouts.header_wait == 120000);
@@ -62,6 +63,7 @@ TEST_CASE("each key changes its own value")
       good("[limits]\nMaxRequestLine = 65\nMaxRequestBytes = 257\nMaxFieldLength = 66\nMaxHeaderCount = 7\n"
            "UrlSegmentMaxLength = 8\nUrlSegmentMaxCount = 9\nMaxClientCertificateBytes = 1025\n"
            "CertificateWaitBodyBytes = 11\nCertificateWaitBodyBytesTotal = 5_000_000_000\n"
+           "ConnectionBufferBytesTotal = 6_000_000_000\n"
            "[timeouts]\nHandshake = 1\nIdleConnection = 0.5\nHeaderWait = 3.25\nEntityBody = 0.001\nDrainEntityBody = "
            "5\n"
            "SslRenegotiation = 6.0\nShutdown = 0\n"
@@ -76,6 +78,7 @@ TEST_CASE("each key changes its own value")
   CHECK(config.limits.max_client_certificate_bytes == 1025);
   CHECK(config.limits.certificate_wait_body_bytes == 11);
   CHECK(config.limits.certificate_wait_body_bytes_total == 5'000'000'000);
+  CHECK(config.limits.connection_buffer_bytes_total == 6'000'000'000);
   CHECK(config.timeouts.handshake == 1000);
   CHECK(config.timeouts.idle_connection == 500);
   CHECK(config.timeouts.header_wait == 3250);
@@ -103,6 +106,7 @@ TEST_CASE("each range ends where it says")
         Row{"limits", "MaxClientCertificateBytes", "1024", "1023", "65536", "65537"},
         Row{"limits", "CertificateWaitBodyBytes", "0", "-1", "1099511627776", "1099511627777"},
         Row{"limits", "CertificateWaitBodyBytesTotal", "0", "-1", "1099511627776", "9223372036854775807"},
+        Row{"limits", "ConnectionBufferBytesTotal", "1048576", "1048575", "1099511627776", "1099511627777"},
         Row{"timeouts", "Handshake", "0.001", "0", "65535", "65535.001"},
         Row{"timeouts", "IdleConnection", "0.0005", "0.0004", "65535.0", "65536"},
         Row{"timeouts", "HeaderWait", "0.001", "-1", "65535", "1e300"},
@@ -217,7 +221,7 @@ TEST_CASE("the effective configuration is a configuration file")
   CHECK(again.config.timeouts.handshake == 250);
   CHECK(again.config.compat.accept_obs_fold);
   CHECK(again.config.limits.max_header_count == 5);
-  CHECK(again.origins.size() == 37);
+  CHECK(again.origins.size() == 38);
 }
 
 TEST_CASE("what a user and a process may have can be set, each on its own")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "tests/unit/support/world.h"
 #include "kernel/base/log.h"
+#include "kernel/http/buffer_budget.h"
 #include "kernel/http/connection.h"
 #include "kernel/http/counters.h"
 #include "kernel/http/id_tables.h"
@@ -78,6 +79,7 @@ World::~World()
     CHECK(http::id_tables().connections.count() == 0);
     CHECK(http::id_tables().requests.count() == 0);
     CHECK(io::IrpQueue::parked_here() == 0);
+    CHECK(http::buffered_bytes() == 0);
     CHECK(queue::queued_requests_on_this_core() == 0);
   }
   CHECK(system.descriptor_count() == 0);

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Buffer budget: what connections keep in memory, output that sockets have not taken and input that nobody has read. While those of a core
+// keep more than its part of [limits] ConnectionBufferBytesTotal, each connection may keep less than otherwise: its sends wait sooner and
+// its socket is read later. Nobody is cut off for it. Each core has an equal part and counts alone, so that no word is shared.
+#pragma once
+#include <cstddef>
+
+namespace httpsys::http {
+
+// Beyond these a connection's sends wait, and its socket is not read.
+struct BufferWindows {
+  size_t output; // bytes
+  size_t body;   // bytes that were not read by the application
+  size_t input;  // bytes behind the current request
+};
+const BufferWindows &buffer_windows();
+
+// What one connection keeps, in its core's sum. On that core, its end too.
+class BufferedBytes {
+public:
+  BufferedBytes() = default;
+  BufferedBytes(const BufferedBytes &) = delete;
+  ~BufferedBytes() { set(0); }
+  void set(size_t bytes);
+
+private:
+  size_t m_bytes = 0;
+};
+
+// Of the current core.
+size_t buffered_bytes();
+
+}

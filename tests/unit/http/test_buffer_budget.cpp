@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What connections keep for clients that do not read and applications that do not: bounded all together, and nobody loses anything by it.
+#include "kernel/http/buffer_budget.h"
+#include "tests/unit/support/service.h"
+
+using namespace httpsys;
+using namespace httpsys::test;
+
+namespace {
+
+constexpr size_t kTotal = limits::kConnectionBufferLeast;
+constexpr int kClients = 40;
+
+http::Settings narrow()
+{
+  http::Settings settings;
+  settings.connection_buffer_bytes_total = kTotal;
+  return settings;
+}
+
+size_t buffered(Service &service)
+{
+  static size_t s_sum;
+  s_sum = 0;
+  for (ke::CoreId core = 0; core < service.world.core_count(); core++)
+    service.world.on(core, [] { s_sum += http::buffered_bytes(); });
+  service.world.run();
+  return s_sum;
+}
+
+}
+
+TEST_CASE("clients that read nothing share what there is, and those that go on get all of their responses")
+{
+  for (uint32_t cores : {1u, 2u}) {
+    CAPTURE(cores);
+    Service service(cores, narrow());
+    std::vector<std::shared_ptr<SimSocket>> clients;
+    std::vector<uint32_t> sends;
+    const std::string body(250'000, 'x');
+    for (int i = 0; i < kClients; i++) {
+      clients.push_back(service.connect());
+      clients.back()->room = 0;
+      service.get(*clients.back());
+      sends.push_back(service.worker.respond(service.queue, service.receive_id(), body));
+      service.world.run();
+    }
+    // Those that came first have all of it in the daemon, those that came later two pieces at most, in vectors that have grown to twice it.
+    CHECK(buffered(service) > kTotal / 2);
+    CHECK(buffered(service) < kTotal + kClients * 4 * limits::kShortOutputBytes + cores * 2 * limits::kOutputBacklogBytes);
+    CHECK(service.world.has_logged("more than its part of ConnectionBufferBytesTotal"));
+    CHECK(service.worker.has(sends.front()));
+    CHECK_FALSE(service.worker.has(sends.back()));
+    // Whoever reads is served at its own pace, in the middle of it.
+    auto honest = service.connect();
+    service.get(*honest);
+    uint64_t request = service.receive_id();
+    uint32_t send = service.worker.respond(service.queue, request, body);
+    service.world.run();
+    CHECK(service.worker.take(send).status() == NtStatus::Success);
+    CHECK(honest->take().size() > body.size());
+    for (int i = 0; i < kClients; i++) {
+      clients[static_cast<size_t>(i)]->room = UINT64_MAX;
+      service.world.run();
+      CHECK(service.worker.take(sends[static_cast<size_t>(i)]).status() == NtStatus::Success);
+      CHECK(clients[static_cast<size_t>(i)]->take().size() > body.size());
+    }
+    CHECK(service.world.has_logged("each may keep as much as usual again"));
+    CHECK(service.still_serves(*clients.front()));
+    CHECK(buffered(service) < kTotal / 2);
+  }
+}
+
+TEST_CASE("bodies that nobody reads share what there is, and are whole when they are read")
+{
+  Service service(1, narrow());
+  const std::string body(200'000, 'y');
+  std::vector<std::shared_ptr<SimSocket>> clients;
+  for (int i = 0; i < kClients; i++) {
+    clients.push_back(service.connect());
+    service.post(*clients.back(), body.size(), body);
+  }
+  CHECK(buffered(service) > kTotal / 2);
+  CHECK(buffered(service) < kTotal + kClients * (limits::kShortBodyBytes + 3 * limits::kReceiveBufferBytes) + 2 * limits::kBodyWindowBytes);
+  CHECK_FALSE(clients.back()->to_daemon.empty()); // its socket is not read any more
+  // Back-pressure is no fault of the client's.
+  service.world.pass(limits::kEntityBodySeconds * 1000 + 10);
+  for (auto &client : clients) {
+    CHECK_FALSE(client->is_closed);
+    uint64_t request = service.receive_id();
+    size_t got = 0;
+    for (;;) {
+      auto read = service.read(request);
+      if (read.status() == NtStatus::EndOfFile)
+        break;
+      REQUIRE(read.status() == NtStatus::Success);
+      got += read.output.size();
+    }
+    CHECK(got == body.size());
+    service.answer(request);
+  }
+  CHECK(buffered(service) < kTotal / 2);
+}
+
+TEST_CASE("a receive that waits for as much of a body as it can take gets it while others keep too much")
+{
+  Service service(1, narrow());
+  std::vector<std::shared_ptr<SimSocket>> clients;
+  uint32_t receive = service.worker.receive(service.queue, HSYS_RECEIVE_FLUSH_BODY, 250'000);
+  auto client = service.connect();
+  service.post(*client, 150'000, std::string(60'000, 'a'));
+  CHECK_FALSE(service.worker.has(receive));
+  // Now the others.
+  for (int i = 0; i < kClients; i++) {
+    clients.push_back(service.connect());
+    service.post(*clients.back(), 200'000, std::string(200'000, 'y'));
+  }
+  CHECK(service.world.has_logged("more than its part of ConnectionBufferBytesTotal"));
+  service.send(*client, std::string(90'000, 'b'));
+  auto received = service.worker.take(receive);
+  // As much as a receive takes along.
+  bool is_whole = received.text(received.request().body) == std::string(60'000, 'a') + std::string(HSYS_BODY_READ_MAX - 60'000, 'b');
+  CHECK(is_whole);
+  service.answer(received.entry.object_id);
+}
+
+TEST_CASE("a head may be as long as the configuration says, whatever else a connection may keep")
+{
+  http::Settings settings = narrow();
+  settings.parser.max_request_bytes = limits::kRequestBytesCeiling;
+  settings.parser.max_field_length = limits::kFieldLengthCeiling;
+  settings.parser.max_request_line = limits::kRequestLineCeiling;
+  settings.path.segment_max_length = 0;
+  Service service(1, settings);
+  auto client = service.connect();
+  const std::string fields = "X-Long: " + std::string(60'000, 'x') + "\r\n";
+  client->send("GET /" + std::string(30'000, 'p') + " HTTP/1.1\r\nHost: x\r\n" + fields.substr(0, 50'000));
+  service.world.run();
+  service.send(*client, fields.substr(50'000) + "\r\n");
+  auto received = service.receive(0, 250'000);
+  CHECK(received.status() == NtStatus::Success);
+  service.answer(received.entry.object_id);
+  CHECK(client->take().starts_with("HTTP/1.1 200"));
+}
