@@ -18,9 +18,10 @@ namespace {
 
 constexpr const char *kDefaultPath = "/run/httpsys/httpsys.sock";
 
-constexpr uint32_t kNoError = 0, kAccessDenied = 5, kNotEnoughMemory = 8, kInvalidParameter = 87, kServiceNotActive = 1062,
-                   kRevisionMismatch = 1306;
+constexpr uint32_t kNoError = 0, kTooManyOpenFiles = 4, kAccessDenied = 5, kNotEnoughMemory = 8, kInvalidParameter = 87,
+                   kServiceNotActive = 1062, kRevisionMismatch = 1306;
 constexpr uint32_t kRefusedAccess = static_cast<uint32_t>(HSYS_STATUS_ACCESS_DENIED),
+                   kRefusedDescriptors = static_cast<uint32_t>(HSYS_STATUS_TOO_MANY_OPENED_FILES),
                    kRefusedRevision = static_cast<uint32_t>(HSYS_STATUS_REVISION_MISMATCH);
 
 int64_t now_milliseconds()
@@ -186,6 +187,10 @@ uint32_t ControlConnection::open_channel(ChannelMemory &memory, ErrorText &why)
   case Answer::Malformed:
     why.assign("the channel that httpsysd sent is not what the ring ABI says: update libhttpapi or httpsysd.");
     return kRevisionMismatch;
+  }
+  if (bytes >= sizeof(hsys_control) && opened.head.status == kRefusedDescriptors) {
+    why.assign("httpsysd has no descriptors left for a channel (its RLIMIT_NOFILE).");
+    return kTooManyOpenFiles;
   }
   if (bytes >= sizeof(hsys_control) && opened.head.status != HSYS_STATUS_SUCCESS) {
     why.format("httpsysd refused this process a channel (status 0x%08x): memory is short, or this user or process has as much of it as "

@@ -220,6 +220,10 @@ TEST_CASE("refusals of the daemon")
   CHECK(connect_to(full.path()).code == 1062);
   FakeDaemon poor({.channel_status = HSYS_STATUS_NO_MEMORY});
   CHECK(connect_to(poor.path()).code == 8);
+  FakeDaemon crowded({.channel_status = HSYS_STATUS_TOO_MANY_OPENED_FILES});
+  Outcome outcome = connect_to(crowded.path());
+  CHECK(outcome.code == 4);
+  CHECK(contains(outcome.why, "descriptors"));
 }
 
 TEST_CASE("memory that is not sealed, and a geometry that is not ours, are not used")
