@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// An application that outlives the daemon, for test_crash.py: when its calls have failed because the daemon has gone, it ends its session,
-// waits for the next daemon, makes its queue and URL anew and serves on. Says "serving N" each time, and answers with its process id.
+// An application that outlives the daemon, for test_crash.py and test_scarcity.py: when its calls have failed because the daemon has
+// gone, it ends its session, waits for the next daemon, makes its queue and URL anew and serves on. Says "serving N" each time, and answers
+// with its process id. When the daemon is short of something it says "refused CODE" and tries again.
 //   reconnecting_worker THREADS QUEUE-NAME [URL]
 // With a URL it makes the queue, without one it opens it.
 #include <http.h>
@@ -11,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MOST_THREADS = 16, PAUSE_MICROSECONDS = 5000 };
+enum { MOST_THREADS = 16, PAUSE_MICROSECONDS = 5000, REFUSED_MICROSECONDS = 50000 };
 
 static const HTTPAPI_VERSION version = HTTPAPI_VERSION_2;
 static HANDLE queue;
@@ -26,6 +27,12 @@ static void give_up(const char *what, ULONG code)
 // That the daemon, or the queue of the other worker, is not there is what is waited for.
 static void check(ULONG code)
 {
+  if (code == ERROR_TOO_MANY_OPEN_FILES || code == ERROR_NOT_ENOUGH_MEMORY || code == ERROR_NO_SYSTEM_RESOURCES) {
+    printf("refused %u\n", (unsigned)code);
+    fflush(stdout);
+    usleep(REFUSED_MICROSECONDS);
+    return;
+  }
   if (code != NO_ERROR && code != ERROR_SERVICE_NOT_ACTIVE && code != ERROR_FILE_NOT_FOUND)
     give_up("cannot serve", code);
 }

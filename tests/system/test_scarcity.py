@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The daemon runs short of memory or of descriptors: who is served goes on being served, who comes is refused with the right code or waits,
+the log says so, and when there is enough again everybody gets in and nothing is left behind."""
+
+import os
+import resource
+import time
+import unittest
+
+import harness
+from load import THREADS, LoadTest, Timed
+from processes import eventually
+
+SANITIZED = os.environ.get('HTTPSYS_SANITIZE', 'none') != 'none'
+
+
+class Scarcity(LoadTest):
+    def setUp(self):
+        self.port = harness.free_port()
+        self.start('event', f'http://localhost:{self.port}/', threads=THREADS)
+        self.before = self.settled(THREADS)
+        self.stop, self.clients = self.start_clients(self.port, 2, kind=Timed)
+
+    def limit(self, which, value):
+        """Of the running daemon; the limit that it had."""
+        soft, hard = resource.prlimit(self.daemon.process.pid, which)
+        resource.prlimit(self.daemon.process.pid, which, (value, hard))
+        self.addCleanup(resource.prlimit, self.daemon.process.pid, which, (soft, hard))
+        return soft
+
+    def start_refused(self, code):
+        """(port, worker): one that has been refused with that code, in each of several tries."""
+        port = harness.free_port()
+        worker = self.application('tests/system/reconnecting_worker', THREADS, f'queue-{port}', f'http://localhost:{port}/')
+        for _ in range(5):
+            worker.expect(f'^refused {code}$')
+        return port, worker
+
+    def check_served(self, worker, port):
+        worker.expect('^serving 1$')
+        with self.connect(port, plain=True) as connection:
+            self.assertEqual(int(connection.get('/').body), worker.pid)
+
+    def check_others(self, what):
+        """They were served all the time; nothing is left of the others."""
+        self.stop.set()
+        for client in self.clients:
+            client.join()
+        times = sorted(time for client in self.clients for time in client.seconds)
+        print(f'{what}: {len(times)} answers of another application, p99 {times[len(times) * 99 // 100] * 1000:.1f} ms', flush=True)
+        self.assertEqual([(client.wrong, client.counts['ended']) for client in self.clients], [([], 0)] * 2)
+        self.assertGreater(len(times), 100)
+        self.check_leftovers(self.before)
+
+
+class OutOfDescriptors(Scarcity):
+    """Beyond what the daemon expects: test_many.py has its own count of connections. With so low a limit it accepts one at a time; an
+    accept that takes many keeps the limit of the moment in which it began."""
+    prefix = ('prlimit', '--nofile=1024:1024')
+
+    def test_applications_and_connections(self):
+        eventually(lambda: self.daemon.statistics()['connections'] == 2, 10, 'the clients')
+        now = self.daemon.statistics()['descriptors']
+        # A session, which has one more for its process, and one half of its channel.
+        before = self.limit(resource.RLIMIT_NOFILE, now + 1)
+        port, worker = self.start_refused(4)
+        self.daemon.expect_log(rf'pid {worker.pid} \(reconnecting_wo.*gets no channel: .*TOO_MANY_OPENED_FILES')
+        # With none left who connects waits, and the log says so once.
+        logged = len(self.daemon.log())
+        self.limit(resource.RLIMIT_NOFILE, now - 1)
+        waiting = [self.connect(self.port, plain=True) for _ in range(20)]
+        for connection in waiting:
+            connection.send('GET /plain HTTP/1.1\r\nHost: localhost\r\n\r\n')
+        self.daemon.expect_log(rf'accept on .*:{self.port} fails \(TOO_MANY_OPENED_FILES\)')
+        time.sleep(1)
+        self.limit(resource.RLIMIT_NOFILE, before)
+        for connection in waiting:
+            self.assertEqual(connection.response().status, 200)
+            connection.close()
+        self.check_served(worker, port)
+        self.daemon.expect_log(rf':{self.port} accepts again after')
+        fails = [line for line in self.daemon.log()[logged:].splitlines() if f':{self.port} fails' in line]
+        self.assertEqual(len(fails), 1, fails)
+        worker.kill()
+        self.check_others('descriptors')
+
+
+@unittest.skipIf(SANITIZED, 'a sanitizer needs addresses without limit')
+class OutOfMemory(Scarcity):
+    def addresses(self):
+        with open(f'/proc/{self.daemon.process.pid}/statm', encoding='ascii') as file:
+            return int(file.read().split()[0]) * resource.getpagesize()
+
+    def test_applications(self):
+        """Memory for connections and requests there is, for the arenas of a channel there is not."""
+        self.limit(resource.RLIMIT_AS, self.addresses() + (1 << 20))
+        port, worker = self.start_refused(8)
+        self.daemon.expect_log(rf'pid {worker.pid} \(reconnecting_wo.*gets no channel: .*NO_MEMORY')
+        refused = self.application('tests/system/api_server', 'event', 1, '-', 'create', f'http://localhost:{harness.free_port()}/')
+        self.assertEqual(refused.wait(), 1)
+        refused.expect(r'HttpInitialize failed with 8: .*ERROR_NOT_ENOUGH_MEMORY', stream='stderr')
+        crowd = [self.connect(self.port, plain=True) for _ in range(200)]
+        for connection in crowd:
+            self.ask(connection, '/plain')
+            connection.close()
+        self.assertIn('SSL Certificate bindings', self.ctl('show', 'sslcert'))
+        self.limit(resource.RLIMIT_AS, resource.RLIM_INFINITY)
+        self.check_served(worker, port)
+        worker.kill()
+        self.check_others('memory')
+
+
+if __name__ == '__main__':
+    harness.main()
