@@ -233,7 +233,12 @@ void SimulatedTarget::pass(uint64_t milliseconds)
 
 std::unique_ptr<Link> SimulatedTarget::connect()
 {
-  auto control = m_system.connect_control({4711, kUid, kUid, "fuzz"});
+  return connect_as(kUid);
+}
+
+std::unique_ptr<Link> SimulatedTarget::connect_as(uint32_t uid)
+{
+  auto control = m_system.connect_control({4711, uid, uid, "fuzz"});
   return control ? std::make_unique<SimulatedLink>(control) : nullptr;
 }
 

@@ -16,6 +16,7 @@ public:
   ~SimulatedTarget();
 
   std::unique_ptr<Link> connect() override;
+  std::unique_ptr<Link> connect_as(uint32_t uid); // 0: an administrator
   std::unique_ptr<Peer> dial() override;
   uint16_t port() const override { return 8080; }
   void yield() override;
