@@ -66,13 +66,14 @@ void Connection::end_this_core()
 void Connection::accept(int socket)
 {
   auto local = platform::system().local_endpoint(socket), remote = platform::system().remote_endpoint(socket);
-  bool full = id_tables().connections.count() >= limits::kConnectionsPerCore;
-  if (full)
-    log(LogKind::Connection, "connection refused: core {} has {} connections, its limit",
-        ke::Core::current().id(), limits::kConnectionsPerCore);
   // A peer that is gone already has no address any more.
-  if (full || local.is_error() || remote.is_error())
+  if (local.is_error() || remote.is_error())
     return net::ListenerSet::instance().close_connection(socket);
+  if (id_tables().connections.count() >= limits::kConnectionsPerCore) {
+    log(LogKind::Connection, "{} -> {}: refused, core {} has {} connections, its limit", remote->to_string(), local->to_string(),
+        ke::Core::current().id(), limits::kConnectionsPerCore);
+    return net::ListenerSet::instance().close_connection(socket);
+  }
   auto connection = RefPtr<Connection>::adopt(new Connection(socket, *local, *remote));
   connection->start();
 }

@@ -25,7 +25,9 @@ struct Resource {
   bool is_memory;
   Config::Share Config::Clients::*share;
 };
-inline constexpr Resource kSessions{"sessions", "Sessions", limits::kSessions, false, &Config::Clients::sessions};
+// The reserve is for administrators: the session manager sees to that.
+inline constexpr Resource kSessions{"sessions", "Sessions", limits::kSessions + limits::kSessionsReserved, false,
+                                    &Config::Clients::sessions};
 inline constexpr Resource kChannelBytes{"bytes of channels", "ChannelBytes", UINT64_MAX, true, &Config::Clients::channel_bytes};
 inline constexpr Resource kOperations{"completion ring entries", "Operations", UINT64_MAX, true, &Config::Clients::operations};
 inline constexpr Resource kHandles{"request queue handles", "Handles", UINT64_MAX, false, &Config::Clients::handles};

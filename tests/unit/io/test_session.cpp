@@ -468,3 +468,25 @@ TEST_CASE("channels take of what process and user may have of memory and of oper
     CHECK(crowd.open_channel(HSYS_CQ_ENTRIES_MIN) == NtStatus::InsufficientResources);
   }
 }
+
+TEST_CASE("when the daemon has all the sessions that it may have, administrators still get in")
+{
+  rlimit descriptors{};
+  REQUIRE(getrlimit(RLIMIT_NOFILE, &descriptors) == 0);
+  descriptors.rlim_cur = descriptors.rlim_max;
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &descriptors) == 0);
+  if (descriptors.rlim_max < 5000) {
+    MESSAGE("not tried: this process may have ", descriptors.rlim_max, " descriptors");
+    return;
+  }
+  Config::Clients clients;
+  clients.sessions = {limits::kSessions, limits::kSessions};
+  Crowd crowd(clients);
+  for (uint32_t session = 0; session < limits::kSessions; session++)
+    REQUIRE(crowd.connect(1000, 71) == HSYS_CONTROL_WELCOME);
+  CHECK(crowd.connect(1001, 72) <= 0);
+  CHECK(Crowd::has_logged("is turned away: the daemon has 1024 sessions, the rest is for administrators"));
+  for (uint32_t session = 0; session < limits::kSessionsReserved; session++)
+    REQUIRE(crowd.connect(0, 1) == HSYS_CONTROL_WELCOME);
+  CHECK(crowd.connect(0, 1) <= 0);
+}
