@@ -11,6 +11,8 @@ namespace httpsys::lib {
 
 namespace {
 
+static_assert(HSYS_CHANNEL_REVOKED == 3 && HSYS_CHANNEL_ENDED == 4); // hsys_receive() has the numbers
+
 constexpr uint64_t kLookMilliseconds = 20; // between looks at the bell of a channel whose client never waits
 
 constexpr const char *kLost = "the connection to httpsysd is gone: it ended or was restarted. What was open is closed; "
@@ -212,7 +214,7 @@ bool ClientChannel::cancel(ChannelOperation &operation)
   return false;
 }
 
-bool ClientChannel::complete_entry(const hsys_cqe &entry, ChannelOperation *operation)
+bool ClientChannel::complete_entry(const hsys_cqe &entry, ChannelOperation *operation, bool is_in_session)
 {
   if (!operation)
     return false;
@@ -221,7 +223,10 @@ bool ClientChannel::complete_entry(const hsys_cqe &entry, ChannelOperation *oper
   bool is_sane = !has_block || (entry.out_offset <= geometry.rx_bytes &&
     entry.out_length <= geometry.rx_bytes - entry.out_offset && entry.block < geometry.rx_bytes / HSYS_BLOCK_MIN);
   Completion completion;
-  if (is_sane) {
+  if (!is_in_session && operation->entry.op == HSYS_OP_RECEIVE_REQUEST) {
+    completion.status = HSYS_STATUS_CANCELLED; // the request may be another worker's by now
+    completion.reason = kLost;
+  } else if (is_sane) {
     completion = {entry.status, entry.information, entry.object_id, entry.aux, {}, {}};
     std::span<const uint8_t> block;
     if (has_block)
@@ -284,8 +289,8 @@ uint32_t ClientChannel::reap_batch()
   for (uint32_t i = 0; i < count; i++) {
     // Received: said before the caller can see it, so that no request reaches a second worker when this one dies in between. Said
     // for each entry and not for the batch, so that the one at hand is all that such a death loses (its client sees a reset).
-    hsys_store_release(&m_memory.upage().cq_head, ++m_cq_head);
-    is_sane &= complete_entry(entries[i], operations[i]);
+    bool is_in_session = hsys_receive(&m_memory.upage().cq_head, &m_memory.kpage().state, ++m_cq_head);
+    is_sane &= complete_entry(entries[i], operations[i], is_in_session);
     if (is_sane && entries[i].flags & HSYS_CQE_BLOCK)
       return_block(entries[i].block);
   }

@@ -113,7 +113,7 @@ private:
   bool refill();
   bool publish();
   uint32_t reap_batch();
-  bool complete_entry(const hsys_cqe &entry, ChannelOperation *operation);
+  bool complete_entry(const hsys_cqe &entry, ChannelOperation *operation, bool is_in_session);
   void return_block(uint32_t block);
   bool publish_returns();
   bool finish_batch(const uint16_t *slots, uint32_t count);

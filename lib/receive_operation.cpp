@@ -26,7 +26,9 @@ ReceiveRequestOperation::ReceiveRequestOperation(RequestQueue &queue, uint64_t r
 bool ReceiveRequestOperation::deliver(const Completion &completion, uint32_t &status, uint64_t &bytes)
 {
   bool version_1 = request_queue().is_version_1();
-  if (status == kMoreData) {
+  if ((status == kMoreData || status == kSuccess) && request_queue().is_closing()) {
+    status = kCancelled;
+  } else if (status == kMoreData) {
     write_request_ids(version_1, m_buffer, completion.object_id, completion.aux);
     bytes = completion.information;
   } else if (status == kSuccess) {

@@ -16,6 +16,7 @@ void RequestQueue::close()
 {
   if (!Library::instance().is_own_process())
     return;
+  m_is_closing.store(true, std::memory_order_seq_cst);
   cancel(nullptr, Whose::AllThreads);
   close_at_daemon(*m_session, m_daemon_handle, m_server_session);
   Library::instance().object_closed(*m_session);

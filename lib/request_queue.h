@@ -18,6 +18,8 @@ public:
   bool is_version_1() const { return m_url_group != 0; }
   uint64_t url_group() const { return m_url_group; }
   BodyEnds &body_ends() { return m_body_ends; }
+  // Then requests that come are shown to nobody: the daemon gives those that it has not seen received to other workers.
+  bool is_closing() const { return m_is_closing.load(std::memory_order_seq_cst); }
 
   // Ends what the daemon has of a queue.
   static void close_at_daemon(ClientSession &session, uint64_t daemon_handle, uint64_t server_session);
@@ -37,6 +39,7 @@ private:
   Ref<ClientSession> m_session;
   const uint64_t m_daemon_handle, m_server_session, m_url_group;
   BodyEnds m_body_ends;
+  std::atomic<bool> m_is_closing{false};
 };
 
 }

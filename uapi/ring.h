@@ -17,7 +17,8 @@
 enum hsys_channel_state {
   HSYS_CHANNEL_RUNNING = 1,
   HSYS_CHANNEL_DRAINING = 2, /* the daemon is about to end: no new operations */
-  HSYS_CHANNEL_REVOKED = 3   /* the client broke the protocol; kpage.reason tells how */
+  HSYS_CHANNEL_REVOKED = 3,  /* the client broke the protocol; kpage.reason tells how */
+  HSYS_CHANNEL_ENDED = 4     /* the session has ended otherwise */
 };
 
 /* Why a session was revoked: the protocol errors of trust rule T6. */
@@ -93,7 +94,7 @@ HSYS_ASSERT_OFFSET(hsys_kpage, reason, 900);
 /* First page of utok. */
 struct hsys_upage {
   HSYS_WORD(sq_tail);    /* entries below it are filled */
-  HSYS_WORD(cq_head);    /* entries below it are received; stored before the caller can see the completion */
+  HSYS_WORD(cq_head);    /* entries below it are received: see hsys_receive() */
   HSYS_WORD(cq_wake);    /* ring the bell when cq_tail passes it */
   HSYS_WORD(ret_tail);   /* block numbers below it are handed back */
   HSYS_WORD(space_wake); /* ring the bell when sq_head passes it: the client found the ring full */

@@ -42,6 +42,17 @@ static inline void hsys_disarm(uint32_t *wake, uint32_t seen)
   __atomic_store_n(wake, seen - 1u, __ATOMIC_RELAXED);
 }
 
+/* Says that entries below head are received, before anybody sees what they say. Returns 1 while the session lasts. When it has ended the
+ * daemon may have looked at cq_head before, and a request of these entries be another worker's: then do not show it. (As above: the
+ * daemon stores the state and then loads cq_head.) */
+static inline int hsys_receive(uint32_t *cq_head, const uint32_t *state, uint32_t head)
+{
+  uint32_t at;
+  __atomic_store_n(cq_head, head, __ATOMIC_SEQ_CST);
+  at = __atomic_load_n(state, __ATOMIC_SEQ_CST);
+  return at != 3u && at != 4u; /* HSYS_CHANNEL_REVOKED, HSYS_CHANNEL_ENDED */
+}
+
 /* Whether a peer's tail is possible for a ring of `entries` that was consumed up to head. */
 static inline int hsys_tail_is_sane(uint32_t tail, uint32_t head, uint32_t entries)
 {

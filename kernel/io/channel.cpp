@@ -47,7 +47,7 @@ void Channel::cancel_operations(uint64_t handle, bool (*wanted)(hsys_op operatio
 
 uint32_t Channel::received_up_to()
 {
-  if (!m_impl->is_revoked && !m_impl->completions.refresh_head())
+  if (!m_impl->completions.refresh_head())
     m_impl->revoke(HSYS_REVOKED_CQ_INDEX, "cq_head moved back or past cq_tail");
   return m_impl->completions.admission().head();
 }
@@ -244,7 +244,7 @@ void Channel::Impl::revoke(hsys_revocation reason, std::string detail)
   is_revoked = true;
   log(LogKind::Process, "pid {} ({}, uid {}) is cut off: {}", peer.pid, peer.program, peer.uid, detail);
   __atomic_store_n(&kpage.reason, static_cast<uint32_t>(reason), __ATOMIC_RELAXED);
-  __atomic_store_n(&kpage.state, static_cast<uint32_t>(HSYS_CHANNEL_REVOKED), __ATOMIC_RELEASE);
+  __atomic_store_n(&kpage.state, static_cast<uint32_t>(HSYS_CHANNEL_REVOKED), __ATOMIC_SEQ_CST);
   bell_wanted = true;
   ke::Core::current().request_flush(*this);
   ke::Cores::instance().post(0, [owner = session, reason] { s_events.revoked(owner, reason); });

@@ -98,8 +98,10 @@ void Channel::Impl::end()
 {
   if (is_ending)
     return;
+  // A client that lives on looks at the state when it has stored cq_head: it shows nobody what it receives from here on.
   if (!is_revoked)
-    completions.refresh_head(); // what is not possible is not believed: the last valid one stays
+    __atomic_store_n(&kpage.state, static_cast<uint32_t>(HSYS_CHANNEL_ENDED), __ATOMIC_SEQ_CST);
+  completions.refresh_head(); // what is not possible is not believed: the last valid one stays
   is_ending = true;
   auto &core = ke::Core::current();
   if (Poller::is_linked())

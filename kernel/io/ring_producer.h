@@ -27,7 +27,7 @@ public:
   Admission &admission() { return m_admission; }
   const Admission &admission() const { return m_admission; }
   // Takes note of what the client has reaped. False when its head is not possible: a violation.
-  bool refresh_head() { return m_admission.reap(m_memory.load_index(m_place.head_offset)); }
+  bool refresh_head() { return m_admission.reap(m_memory.load_index_seq_cst(m_place.head_offset)); }
   // Uses up one admitted operation; returns the entry's number.
   uint64_t write(const hsys_cqe &entry)
   {

@@ -195,6 +195,7 @@ public:
       ke::Core::Scope scope(cores.core(1));
       ChannelRegistry::end(1);
     }
+    CHECK(kpage().state >= HSYS_CHANNEL_REVOKED); // or ENDED: a client that lives shows no more requests
     for (int round = 0; round < 20 && !s_seen.has_gone; round++)
       for (ke::CoreId core : {0u, 1u})
         step(core);

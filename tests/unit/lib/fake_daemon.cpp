@@ -232,12 +232,12 @@ void FakeDaemon::kill()
   wait_for([&] { return is_done; });
 }
 
-void FakeDaemon::revoke(uint32_t reason)
+void FakeDaemon::revoke(uint32_t reason, hsys_channel_state state)
 {
-  post([this, reason] {
+  post([this, reason, state] {
     if (m_ktou.base) {
       kpage().reason = reason;
-      __atomic_store_n(&kpage().state, HSYS_CHANNEL_REVOKED, __ATOMIC_RELEASE);
+      __atomic_store_n(&kpage().state, static_cast<uint32_t>(state), __ATOMIC_SEQ_CST);
     }
     close_session();
   });

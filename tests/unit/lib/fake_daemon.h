@@ -79,7 +79,7 @@ public:
   size_t seen(hsys_op op);
 
   void kill();                    // as by SIGKILL: everything is closed
-  void revoke(uint32_t reason);
+  void revoke(uint32_t reason, hsys_channel_state state = HSYS_CHANNEL_REVOKED);
   void pause();                   // consumes no submissions any more; returns when it does not
   void resume();                  // is_lazy or pause()
   void ring();                    // a byte into the bell for nothing

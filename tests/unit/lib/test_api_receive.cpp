@@ -50,6 +50,26 @@ TEST_CASE("a request arrives while the receive waits")
   }
 }
 
+TEST_CASE("a request that arrives while its queue is closed is shown to nobody: the daemon may give it to another worker")
+{
+  for (Mode mode : kModes) {
+    Api api;
+    RequestBuffer buffer;
+    ApiRun run(api, mode, [&](OVERLAPPED *overlapped, ULONG *bytes) {
+      return HttpReceiveHttpRequest(api.queue, HTTP_NULL_ID, 0, buffer.get(), buffer.size(), bytes, overlapped);
+    });
+    uint32_t irp_id = api.daemon.wait_parked(HSYS_OP_RECEIVE_REQUEST).entry.irp_id;
+    api.daemon.answer(HSYS_OP_CANCEL, {.status = HSYS_STATUS_NOT_FOUND}); // too late: it is on its way
+    api.daemon.on(HSYS_OP_CLOSE_HANDLE, [&](FakeDaemon &daemon, const FakeOperation &operation) {
+      daemon.complete(irp_id, delivers({}));
+      daemon.complete(operation.entry.irp_id, {});
+    });
+    CHECK(HttpCloseRequestQueue(std::exchange(api.queue, nullptr)) == NO_ERROR);
+    CHECK(run.wait().code == ERROR_OPERATION_ABORTED);
+    CHECK(buffer.bytes == std::vector<uint8_t>(buffer.bytes.size(), 0xee));
+  }
+}
+
 TEST_CASE("ERROR_MORE_DATA: the ids, the exact size, nothing else")
 {
   for (Mode mode : kModes) {

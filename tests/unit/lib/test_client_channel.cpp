@@ -345,6 +345,36 @@ TEST_CASE("what was published before death is received")
   CHECK(operation.output == "bytes");
 }
 
+TEST_CASE("a session that has ended shows no request any more: it may be another worker's")
+{
+  for (hsys_channel_state state : {HSYS_CHANNEL_REVOKED, HSYS_CHANNEL_ENDED}) {
+    for (int status : {HSYS_STATUS_SUCCESS, HSYS_STATUS_BUFFER_OVERFLOW}) {
+      CAPTURE(state);
+      CAPTURE(status);
+      FakeDaemon daemon;
+      auto session = connect(daemon);
+      TestOperation receive(HSYS_OP_RECEIVE_REQUEST, 3), read(HSYS_OP_RECEIVE_BODY, 3);
+      REQUIRE(session->channel().submit(receive, Patience::Refuse) == Submitted::Yes);
+      REQUIRE(session->channel().submit(read, Patience::Refuse) == Submitted::Yes);
+      daemon.wait_parked(HSYS_OP_RECEIVE_REQUEST);
+      daemon.wait_parked(HSYS_OP_RECEIVE_BODY);
+      daemon.complete(receive.entry.irp_id, {.status = status, .information = 5, .object_id = 7, .output = "image"});
+      daemon.complete(read.entry.irp_id, {.information = 5, .output = "bytes"});
+      REQUIRE(daemon.wait_for([&] { return daemon.cq_tail() == 2; }));
+      daemon.revoke(HSYS_REVOKED_BLOCK, state);
+      CHECK_FALSE(daemon.has_client());
+      wait_until(session->channel(), [&] { return session->is_dead(); });
+      CHECK(receive.completions == 1);
+      CHECK(receive.status == static_cast<uint32_t>(HSYS_STATUS_CANCELLED));
+      CHECK(receive.output == "");
+      CHECK(receive.object_id == 0);
+      CHECK(receive.reason != "");
+      CHECK(read.status == 0);
+      CHECK(read.output == "bytes");
+    }
+  }
+}
+
 TEST_CASE("a client that only calls sees the daemon's death too")
 {
   FakeDaemon daemon;

@@ -200,6 +200,25 @@ TEST_CASE("what a session had not received goes to another worker in its order, 
   }
 }
 
+TEST_CASE("what a session that is cut off had received goes to nobody else")
+{
+  for (uint32_t cores : {1u, 2u}) {
+    CAPTURE(cores);
+    Pair pair(cores);
+    auto received = pair.request("/received");
+    CHECK(pair.one.take(pair.receive_one()).status() == NtStatus::Success);
+    auto waiting = pair.request("/waiting");
+    pair.one.break_protocol();
+    pair.world.run();
+    CHECK(pair.one.state() == HSYS_CHANNEL_REVOKED);
+    pair.one.die();
+    pair.world.run();
+    CHECK(received->reset_received);
+    CHECK(pair.next() == "/waiting");
+    CHECK(pair.next() == "");
+  }
+}
+
 TEST_CASE("a request that a session has begun to answer goes to nobody else")
 {
   for (uint32_t cores : {1u, 2u}) {

@@ -181,6 +181,17 @@ void Process::die()
   m_world = nullptr;
 }
 
+void Process::break_protocol()
+{
+  hsys_store_release(&upage().sq_tail, m_sq_tail + m_geometry.sq_entries + 1);
+  m_world->system.signal(m_kick);
+}
+
+uint32_t Process::state() const
+{
+  return kpage().state;
+}
+
 const queue::DeliveredRequests &Process::delivered() const
 {
   ke::Core::Scope scope(m_world->m_cores->core(m_channel.core));

@@ -68,6 +68,10 @@ public:
   // The session ends, whatever it was doing.
   void die();
   bool is_alive() const { return m_world != nullptr; }
+  // The daemon cuts it off; die() then ends the session.
+  void break_protocol();
+  // hsys_channel_state, as the process sees it.
+  uint32_t state() const;
 
   // What the daemon keeps about requests and connections for it.
   size_t delivered_requests() const;
