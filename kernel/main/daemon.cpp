@@ -169,6 +169,7 @@ int Daemon::run(std::string &reason)
   static platform::LinuxSystem system;
   platform::set_system(system);
   platform::make_undumpable();
+  platform::end_without_memory();
   http::set_settings(http_settings(m_config));
   se::set_shares(m_config.clients);
   register_layers();

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <new>
 #include <poll.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
@@ -214,6 +215,16 @@ void raise_lock_limit()
 void make_undumpable()
 {
   prctl(PR_SET_DUMPABLE, 0);
+}
+
+void end_without_memory()
+{
+  std::set_new_handler([] {
+    static constexpr std::string_view kLine = "httpsysd: ends, out of memory (RLIMIT_AS, or the system has none). Let it have more, or "
+                                              "lower ConnectionBufferBytesTotal and the limits in [clients]\n";
+    [[maybe_unused]] ssize_t written = write(STDERR_FILENO, kLine.data(), kLine.size());
+    std::abort();
+  });
 }
 
 }

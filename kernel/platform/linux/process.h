@@ -42,5 +42,8 @@ uint64_t raise_descriptor_limit();
 void raise_lock_limit();
 // No core file, no ptrace by our own uid: the memory holds private keys (trust rule T11).
 void make_undumpable();
+// From now on an allocation for which there is no memory ends the process with a line on stderr that says so. What clients can make it
+// allocate has bounds; beyond them there is nobody to refuse.
+void end_without_memory();
 
 }

@@ -179,6 +179,34 @@ TEST_CASE_FIXTURE(Folder, "a service manager that does not read holds nobody up"
   CHECK(lines[0].find("cannot be notified") != std::string::npos);
 }
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) // their operator new asks nobody
+TEST_CASE("without memory the process ends and says so")
+{
+  int ends[2];
+  REQUIRE(pipe(ends) == 0);
+  pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    dup2(ends[1], STDERR_FILENO);
+    make_undumpable();
+    end_without_memory();
+    const rlimit limit{1 << 20, RLIM_INFINITY};
+    setrlimit(RLIMIT_AS, &limit);
+    std::string large(size_t{1} << 26, 'x');
+    _exit(large[1] == 'x' ? 0 : 1);
+  }
+  ::close(ends[1]);
+  char line[300] = {};
+  ssize_t bytes = read(ends[0], line, sizeof line - 1);
+  ::close(ends[0]);
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK((WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT));
+  CHECK(bytes > 0);
+  CHECK(std::string_view(line).starts_with("httpsysd: ends, out of memory"));
+}
+#endif
+
 TEST_CASE("the process gets all descriptors and locked memory that it may have, and no core file")
 {
   CHECK(in_child([] {
