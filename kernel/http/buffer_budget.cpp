@@ -46,6 +46,11 @@ const BufferWindows &buffer_windows()
   return s_budgets.here().is_short ? kShort : kUsual;
 }
 
+bool buffers_are_short()
+{
+  return s_budgets.here().is_short;
+}
+
 void BufferedBytes::set(size_t bytes)
 {
   if (bytes == m_bytes)

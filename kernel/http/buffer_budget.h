@@ -14,6 +14,8 @@ struct BufferWindows {
   size_t input;  // bytes behind the current request
 };
 const BufferWindows &buffer_windows();
+// Whether they are the smaller ones. Sockets are read a piece at a time then.
+bool buffers_are_short();
 
 // What one connection keeps, in its core's sum. On that core, its end too.
 class BufferedBytes {

@@ -2,6 +2,7 @@
 #include "kernel/http/transport.h"
 #include "kernel/base/log.h"
 #include "kernel/base/text.h"
+#include "kernel/http/buffer_budget.h"
 #include "kernel/http/counters.h"
 #include "kernel/http/tls_bindings.h"
 #include "kernel/limits.h"
@@ -50,7 +51,11 @@ void Transport::start_receive()
   // What comes at the end is dropped unread.
   if (m_state == State::Open && m_tls && !m_tls->wants_input())
     return;
-  ke::Core::current().io().receive_multishot(m_socket, m_receive);
+  // A client that sends much at once would have it all kept, whatever its window is.
+  if (buffers_are_short())
+    ke::Core::current().io().receive_one(m_socket, m_receive);
+  else
+    ke::Core::current().io().receive_multishot(m_socket, m_receive);
 }
 
 void Transport::pause_reading()

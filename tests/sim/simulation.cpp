@@ -57,8 +57,8 @@ Simulation::~Simulation()
 
 void Simulation::trace_completion(char kind, int descriptor, const platform::IoResult &result)
 {
-  static constexpr std::string_view kKinds = "AORSP";
-  static constexpr const char *kNames[] = {"accept", "accept", "receive", "send", "event"};
+  static constexpr std::string_view kKinds = "AORSPQ";
+  static constexpr const char *kNames[] = {"accept", "accept", "receive", "send", "event", "receive"};
   trace.note("  {} on {}: {:#x}, {}", kNames[kKinds.find(kind)], descriptor, static_cast<uint32_t>(result.status), result.value);
 }
 

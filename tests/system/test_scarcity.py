@@ -5,6 +5,7 @@ the log says so, and when there is enough again everybody gets in and nothing is
 
 import os
 import resource
+import signal
 import time
 import unittest
 
@@ -13,6 +14,8 @@ from load import THREADS, LoadTest, Timed
 from processes import eventually
 
 SANITIZED = os.environ.get('HTTPSYS_SANITIZE', 'none') != 'none'
+UPLOADS = 400
+UPLOAD_BYTES = 400000
 
 
 class Scarcity(LoadTest):
@@ -26,7 +29,6 @@ class Scarcity(LoadTest):
         """Of the running daemon; the limit that it had."""
         soft, hard = resource.prlimit(self.daemon.process.pid, which)
         resource.prlimit(self.daemon.process.pid, which, (value, hard))
-        self.addCleanup(resource.prlimit, self.daemon.process.pid, which, (soft, hard))
         return soft
 
     def start_refused(self, code):
@@ -88,13 +90,36 @@ class OutOfDescriptors(Scarcity):
 
 @unittest.skipIf(SANITIZED, 'a sanitizer needs addresses without limit')
 class OutOfMemory(Scarcity):
-    def addresses(self):
+    # So little that what malloc has reserved is enough for all uploads.
+    config = {'limits': {'ConnectionBufferBytesTotal': 1 << 20}}
+    kept = 100 << 20
+
+    def limit_memory(self):
+        """Memory for connections and requests there is, what malloc has reserved; for the arenas of a channel there is not."""
         with open(f'/proc/{self.daemon.process.pid}/statm', encoding='ascii') as file:
-            return int(file.read().split()[0]) * resource.getpagesize()
+            pages = int(file.read().split()[0])
+        self.limit(resource.RLIMIT_AS, pages * resource.getpagesize() + (1 << 20))
+
+    def start_uploads(self):
+        """To a worker that stands still."""
+        self.stopped_port = harness.free_port()
+        self.stopped = self.start('event', f'http://localhost:{self.stopped_port}/', threads=THREADS)
+        self.stopped.stop()
+        self.limit_memory()
+        body = b'x' * UPLOAD_BYTES
+        head = f'POST /count HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n'.encode()
+        connections = []
+        for _ in range(UPLOADS):
+            connections.append(self.connect(self.stopped_port, plain=True))
+            connections[-1].socket.settimeout(0.05)
+            try:
+                connections[-1].socket.sendall(head + body)
+            except TimeoutError:   # more is not taken
+                pass
+        return connections
 
     def test_applications(self):
-        """Memory for connections and requests there is, for the arenas of a channel there is not."""
-        self.limit(resource.RLIMIT_AS, self.addresses() + (1 << 20))
+        self.limit_memory()
         port, worker = self.start_refused(8)
         self.daemon.expect_log(rf'pid {worker.pid} \(reconnecting_wo.*gets no channel: .*NO_MEMORY')
         refused = self.application('tests/system/api_server', 'event', 1, '-', 'create', f'http://localhost:{harness.free_port()}/')
@@ -109,6 +134,19 @@ class OutOfMemory(Scarcity):
         self.check_served(worker, port)
         worker.kill()
         self.check_others('memory')
+
+    def test_uploads(self):
+        """ConnectionBufferBytesTotal holds for clients that send all they have at once, too."""
+        uploads = self.start_uploads()
+        time.sleep(0.5)
+        for connection in uploads:
+            connection.close()
+        self.stopped.signal(signal.SIGCONT)
+        with self.connect(self.stopped_port, plain=True) as connection:
+            self.ask(connection, '/plain')
+        self.stopped.kill()
+        self.limit(resource.RLIMIT_AS, resource.RLIM_INFINITY)
+        self.check_others(f'{UPLOADS} uploads')
 
 
 if __name__ == '__main__':

@@ -72,6 +72,15 @@ public:
     entry.user_data = user_data(operation, Kind::Receive);
   }
 
+  void receive_one(int socket, IoOperation &operation) override
+  {
+    io_uring_sqe &entry = start(operation, Kind::Receive);
+    io_uring_prep_recv(&entry, socket, nullptr, m_settings.receive_buffer_bytes, 0);
+    entry.flags |= IOSQE_BUFFER_SELECT;
+    entry.buf_group = kBufferGroup;
+    entry.user_data = user_data(operation, Kind::Receive);
+  }
+
   void send(int socket, std::span<const uint8_t> bytes, IoOperation &operation) override
   {
     VERIFY(bytes.size() <= INT_MAX); // a completion counts in an int

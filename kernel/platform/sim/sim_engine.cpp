@@ -65,7 +65,7 @@ bool SimEngine::complete(Flight &flight, IoResult result)
 {
   IoOperation &operation = *flight.operation;
   if (m_system.on_completion)
-    m_system.on_completion("AORSP"[static_cast<size_t>(flight.kind)], flight.descriptor, result);
+    m_system.on_completion("AORSPQ"[static_cast<size_t>(flight.kind)], flight.descriptor, result);
   if (!result.more) {
     set_in_flight(operation, false);
     m_system.m_descriptors.at(flight.descriptor).operations--;
@@ -97,7 +97,8 @@ bool SimEngine::complete_one(uint64_t number)
   case Kind::AcceptOne:
     return fails ? complete(*flight, {m_system.accept_failure}) : complete_accept(*flight, descriptor.backlog, false);
   case Kind::Poll: return complete_poll(*flight, descriptor.control ? *descriptor.control->arrivals : *descriptor.event);
-  case Kind::Receive: return complete_receive(*flight, *descriptor.socket);
+  case Kind::Receive:
+  case Kind::ReceiveOne: return complete_receive(*flight, *descriptor.socket);
   case Kind::Send: return complete_send(*flight, *descriptor.socket);
   }
   return false;
@@ -139,7 +140,7 @@ bool SimEngine::complete_receive(Flight &flight, SimSocket &socket)
   auto end = socket.to_daemon.begin() + static_cast<ptrdiff_t>(std::min(socket.to_daemon.size(), most));
   auto bytes = std::make_unique<std::vector<uint8_t>>(socket.to_daemon.begin(), end);
   socket.to_daemon.erase(0, bytes->size());
-  return complete(flight, {NtStatus::Success, static_cast<uint32_t>(bytes->size()), true, *bytes});
+  return complete(flight, {NtStatus::Success, static_cast<uint32_t>(bytes->size()), flight.kind == Kind::Receive, *bytes});
 }
 
 bool SimEngine::complete_send(Flight &flight, SimSocket &socket)

@@ -15,6 +15,7 @@ public:
   void accept_multishot(int listener, IoOperation &operation) override { start(Kind::Accept, listener, operation); }
   void accept_one(int listener, IoOperation &operation) override { start(Kind::AcceptOne, listener, operation); }
   void receive_multishot(int socket, IoOperation &operation) override { start(Kind::Receive, socket, operation); }
+  void receive_one(int socket, IoOperation &operation) override { start(Kind::ReceiveOne, socket, operation); }
   void send(int socket, std::span<const uint8_t> bytes, IoOperation &operation) override;
   void poll_multishot(int descriptor, IoOperation &operation) override { start(Kind::Poll, descriptor, operation); }
   void cancel(IoOperation &operation) override;
@@ -22,7 +23,7 @@ public:
   void wake() override {}
 
 private:
-  enum class Kind { Accept, AcceptOne, Receive, Send, Poll };
+  enum class Kind { Accept, AcceptOne, Receive, Send, Poll, ReceiveOne };
   struct Flight {
     uint64_t number;
     Kind kind;

@@ -80,6 +80,14 @@ TEST_CASE("bodies that nobody reads share what there is, and are whole when they
     clients.push_back(service.connect());
     service.post(*clients.back(), body.size(), body);
   }
+  // A multishot receive would take all that the last one has sent, whatever its window is.
+  std::string receives;
+  service.world.system.on_completion = [&](char kind, int, const platform::IoResult &) { receives += kind; };
+  clients.push_back(service.connect());
+  service.post(*clients.back(), body.size(), body);
+  service.world.system.on_completion = nullptr;
+  CHECK(receives.find('Q') != receives.npos);
+  CHECK(receives.find('R') == receives.npos);
   CHECK(buffered(service) > kTotal / 2);
   CHECK(buffered(service) < kTotal + kClients * (limits::kShortBodyBytes + 3 * limits::kReceiveBufferBytes) + 2 * limits::kBodyWindowBytes);
   CHECK_FALSE(clients.back()->to_daemon.empty()); // its socket is not read any more

@@ -17,6 +17,7 @@ public:
   }
   void accept_multishot(int, IoOperation &operation) override { arm(operation); }
   void accept_one(int, IoOperation &operation) override { arm(operation); }
+  void receive_one(int, IoOperation &operation) override { arm(operation); }
   void receive_multishot(int, IoOperation &operation) override { arm(operation); }
   void send(int, std::span<const uint8_t>, IoOperation &) override { VERIFY(false); }
   void poll_multishot(int, IoOperation &operation) override { arm(operation); }

@@ -31,6 +31,7 @@ struct FakeEngine final : platform::IoEngine {
   std::function<uint32_t(Milliseconds)> inside;
   void accept_multishot(int, platform::IoOperation &) override {}
   void accept_one(int, platform::IoOperation &) override {}
+  void receive_one(int, platform::IoOperation &) override {}
   void receive_multishot(int, platform::IoOperation &) override {}
   void send(int, std::span<const uint8_t>, platform::IoOperation &) override {}
   void poll_multishot(int, platform::IoOperation &) override {}

@@ -177,6 +177,25 @@ TEST_CASE_FIXTURE(Fixture, "received bytes come in order, then the end")
   CHECK(receive.results.back().status == NtStatus::EndOfFile);
 }
 
+TEST_CASE_FIXTURE(Fixture, "a receive of one buffer ends with it, whatever else has come")
+{
+  auto [ours, peer] = connect_pair();
+  const std::string sent(50'000, 'x');
+  write_all(peer, sent);
+  Recorder receive;
+  for (size_t count = 1; receive.data().size() < sent.size(); count++) {
+    engine->receive_one(ours, receive);
+    REQUIRE(run_until([&] { return !receive.is_in_flight(); }));
+    REQUIRE(receive.results.size() == count);
+    CHECK_FALSE(receive.results.back().more);
+  }
+  CHECK(receive.results.size() > 1);
+  ::shutdown(peer, SHUT_WR);
+  engine->receive_one(ours, receive);
+  REQUIRE(run_until([&] { return !receive.is_in_flight(); }));
+  CHECK(receive.results.back().status == NtStatus::EndOfFile);
+}
+
 TEST_CASE_FIXTURE(Fixture, "a half-closed connection can still be answered")
 {
   auto [ours, peer] = connect_pair();
