@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Fuzz target: packets on the control socket, with descriptors where none belong, from a process that has said HELLO or not, of a user or of
-// an administrator. Beyond "does not crash" and "leaves nothing": each answer is one to a question, and none comes twice.
+// Fuzz target: packets on the control socket, with descriptors where none belong, from a process that has said HELLO or not, of a user or
+// of an administrator. Beyond "does not crash" and "leaves nothing": each answer is one to a question, and none comes twice.
 #include "kernel/cm/grammar.h"
 #include "kernel/io/dispatch.h"
 #include "tests/fuzz/fuzz_target.h"
@@ -28,7 +28,7 @@ void execute(std::vector<std::string> words, std::vector<io::AdminFile> files, i
 hsys_control head_of(std::span<const uint8_t> packet)
 {
   hsys_control head{};
-  std::memcpy(&head, packet.data(), std::min(packet.size(), sizeof head));
+  std::copy_n(packet.begin(), std::min(packet.size(), sizeof head), reinterpret_cast<uint8_t *>(&head));
   return head;
 }
 
