@@ -59,6 +59,7 @@ inline constexpr uint32_t kControlMessagesPerTurn = 16;      // of one session, 
 inline constexpr size_t kControlsClosing = 256;              // sockets that wait for their close; beyond it nobody new is accepted
 inline constexpr uint32_t kHandlesCeiling = 4096;            // request queue handles of one session; each close looks through them
 inline constexpr uint32_t kEntriesPerTurn = 64;              // submission entries of one channel in one turn of the loop
+inline constexpr uint32_t kOperationsWithCore0 = 64;         // of one channel, for names and ports; each may be parsing of 32 KiB
 inline constexpr uint32_t kReturnsPerTurn = 1024;            // block numbers taken back from one channel in one turn of the loop
 inline constexpr uint32_t kEmptyPollsUntilCold = 8;          // polls without work after which a channel waits for its kick
 inline constexpr uint64_t kCreditVisitMilliseconds = 10;     // an entry without completion credit: nothing tells when the client reaps

@@ -47,6 +47,7 @@ struct Config {
     Share url_groups{limits::kUrlGroupsPerUser, limits::kUrlGroupsPerUser};
     Share urls{limits::kUrlsPerUser, limits::kUrlsPerUser};
     Share request_queues{limits::kRequestQueuesPerUser, limits::kRequestQueuesPerUser};
+    uint64_t channel_bytes_total = 0; // of all users; 0: half of the memory that the process may have
     Share waiting_output_bytes{limits::kWaitingOutputBytesPerUser, limits::kWaitingOutputBytesPerProcess};
   };
 

@@ -351,6 +351,7 @@ void Connection::end_request(NtStatus status, const std::string &reason)
 {
   m_request->end(status, reason);
   m_request.reset();
+  m_buffered.set(m_input.capacity()); // the connection may take a while to close
   m_continue_is_due = false;
 }
 

@@ -35,6 +35,13 @@ ob::HandleTable &Channel::handles() { return m_impl->handles; }
 ChannelExtension &Channel::extension() { return *m_impl->extension; }
 bool Channel::is_ending() const { return m_impl->is_ending; }
 
+void Channel::forward_to_core_0(IrpPtr irp, void (*handler)(IrpPtr))
+{
+  irp->m_is_with_core_0 = true;
+  m_impl->with_core_0++;
+  forward(std::move(irp), 0, handler);
+}
+
 void Channel::forward(IrpPtr irp, ke::CoreId core, void (*handler)(IrpPtr))
 {
   ke::Cores::instance().run_on(core, [irp = std::move(irp), handler]() mutable { handler(std::move(irp)); });

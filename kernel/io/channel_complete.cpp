@@ -13,6 +13,9 @@ void Channel::Impl::take_back(IrpPtr irp, IrpCompletion completion)
   VERIFY(slots.find(irp_id) == irp.get());
   slots.clear_irp(irp_id);
   parameter_bytes -= irp->parameters().size();
+  // What waits in the ring behind many of these goes on.
+  if (irp->m_is_with_core_0 && with_core_0-- == limits::kOperationsWithCore0 && !is_ending)
+    poll_soon();
   irp.reset();
   if (!is_ending)
     return finish({user_data, irp_id, std::move(completion)});

@@ -45,6 +45,11 @@ bool Channel::Impl::admit_first(hsys_sqe &entry)
 {
   if (is_revoked)
     return false;
+  // Core 0 has the ports and names of all: whoever gives it much to do waits, and not those behind him.
+  if (with_core_0 >= limits::kOperationsWithCore0) {
+    lacks_credit = true;
+    return false;
+  }
   submissions.copy_first({reinterpret_cast<uint8_t *>(&entry), sizeof entry});
   const OperationRow *row = operation_row(entry.op);
   bool may_use_reserve = row && (row->traits & HSYS_OP_RESERVE);

@@ -56,6 +56,10 @@ void ControlSession::start()
     m_process.start(*process);
   else if (process.error() == NtStatus::NotFound)
     end(); // whoever has the socket yet is a child of it
+  else if (process.error() != NtStatus::NotSupported) {
+    log(LogKind::Process, "{} is turned away: its end could not be watched ({})", describe(), status_name(process.error()));
+    end();
+  }
 }
 
 void ControlSession::ProcessWatch::start(int process)

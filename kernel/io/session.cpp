@@ -4,7 +4,6 @@
 #include "kernel/io/parked_table.h"
 #include "kernel/io/session_manager.h"
 #include "kernel/se/access.h"
-#include <fmt/format.h>
 
 namespace httpsys::io {
 
@@ -139,13 +138,6 @@ void SessionManager::Impl::on_complete(const platform::IoResult &result)
   core.timers().set(*this, core.now() + limits::kAcceptRetryMilliseconds);
 }
 
-std::optional<std::string> SessionManager::Impl::refusal(const se::Client &client) const
-{
-  if (m_sessions.size() >= limits::kSessions && !se::may_administer(client.uid))
-    return fmt::format("the daemon has {} sessions, the rest is for administrators", m_sessions.size());
-  return m_session_quota.refusal(client);
-}
-
 void SessionManager::Impl::refuse(int socket, const platform::PeerCredentials &peer, const std::string &why)
 {
   platform::system().close_control(socket);
@@ -170,7 +162,7 @@ void SessionManager::Impl::admit(int socket)
   }
   SessionId id = ++m_last_session;
   se::Client client = se::client_of(peer->uid, peer->pid, id);
-  if (auto why = refusal(client))
+  if (auto why = m_session_quota.refusal(client))
     return refuse(socket, *peer, *why);
   m_session_quota.take(client);
   auto &session = m_sessions[id];

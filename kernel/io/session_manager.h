@@ -43,7 +43,6 @@ private:
   void on_timer() override;
   void accept();
   void admit(int socket);
-  std::optional<std::string> refusal(const se::Client &client) const;
   void refuse(int socket, const platform::PeerCredentials &peer, const std::string &why);
   void forget(SessionId id);
   void finish_if_stopped();

@@ -41,6 +41,10 @@ struct Key {
   {                                                                                                                    \
     "limits", name, Kind::Count, least, most, unit, MEMBER(limits.member)                                              \
   }
+#define COUNT_OF_CLIENTS(name, member, least, most, unit)                                                              \
+  {                                                                                                                    \
+    "clients", name, Kind::Count, least, most, unit, MEMBER(clients.member)                                            \
+  }
 // A bound of a user and one of a process.
 #define SHARE(name, member, least, most, unit)                                                                         \
   {"clients", name "PerUser", Kind::Count, least, most, unit, MEMBER(clients.member.user)},                            \
@@ -80,6 +84,7 @@ constexpr Key kKeys[] = {
     SECONDS("Shutdown", shutdown, 0),
     SHARE("Sessions", sessions, 1, limits::kSessions, "connections of the control socket"),
     SHARE("ChannelBytes", channel_bytes, limits::kDefaultChannelBytes, limits::kClientBytesCeiling, "bytes"),
+    COUNT_OF_CLIENTS("ChannelBytesTotal", channel_bytes_total, 0, limits::kClientBytesCeiling, "bytes, 0 for half of the memory"),
     SHARE("Operations", operations, HSYS_CQ_ENTRIES_DEFAULT, limits::kSessions * uint64_t{HSYS_CQ_ENTRIES_MAX},
           "completion ring entries"),
     SHARE("Handles", handles, 1, limits::kSessions * uint64_t{limits::kHandlesCeiling}, "request queue handles"),
@@ -96,6 +101,7 @@ constexpr Key kKeys[] = {
 #undef COUNT
 #undef SECONDS
 #undef SHARE
+#undef COUNT_OF_CLIENTS
 #undef SWITCH
 
 constexpr std::array<std::string_view, 4> kTables = {"limits", "timeouts", "clients", "compat"};

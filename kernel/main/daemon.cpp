@@ -171,7 +171,10 @@ int Daemon::run(std::string &reason)
   platform::make_undumpable();
   platform::end_without_memory();
   http::set_settings(http_settings(m_config));
-  se::set_shares(m_config.clients);
+  Config::Clients shares = m_config.clients;
+  if (shares.channel_bytes_total == 0)
+    shares.channel_bytes_total = platform::memory_limit() / 2;
+  se::set_shares(shares);
   register_layers();
   io::register_admin([](std::vector<std::string> words, std::vector<io::AdminFile> files, io::AdminAnswer answer) {
     s_daemon->administrate(std::move(words), std::move(files), std::move(answer));

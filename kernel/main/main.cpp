@@ -6,6 +6,10 @@
 #include <cstdio>
 #include <cstdlib>
 
+#ifdef HTTPSYS_SIMULATOR
+#error "the daemon has no canaries and no hooks of the simulator's"
+#endif
+
 int main(int argc, char **argv)
 {
   using namespace httpsys;

@@ -32,7 +32,7 @@ Namespace &Namespace::instance()
 template <void (Namespace::*operation)(io::IrpPtr)>
 static void on_core_0(io::Channel &channel, io::IrpPtr irp)
 {
-  channel.forward(std::move(irp), 0, [](io::IrpPtr forwarded) { (Namespace::instance().*operation)(std::move(forwarded)); });
+  channel.forward_to_core_0(std::move(irp), [](io::IrpPtr forwarded) { (Namespace::instance().*operation)(std::move(forwarded)); });
 }
 
 void Namespace::register_operations()

@@ -15,7 +15,7 @@ static DeliveredRequests &delivered_requests(io::Channel &channel)
 
 static void create_request_queue(io::Channel &channel, io::IrpPtr irp)
 {
-  channel.forward(std::move(irp), 0, [](io::IrpPtr forwarded) { QueueRegistry::instance().create_or_open(std::move(forwarded)); });
+  channel.forward_to_core_0(std::move(irp), [](io::IrpPtr forwarded) { QueueRegistry::instance().create_or_open(std::move(forwarded)); });
 }
 
 // httpapi: HttpShutdownRequestQueue. Requests that the process has received may still be answered; nothing new is delivered to it.
@@ -85,7 +85,7 @@ static void wait_disconnect(io::Channel &channel, io::IrpPtr irp)
 // A group is bound to what the handle names; without a handle it is unbound.
 static void bind_url_group(io::Channel &channel, io::IrpPtr irp)
 {
-  channel.forward(std::move(irp), 0, [](io::IrpPtr forwarded) { ns::Namespace::instance().bind(std::move(forwarded)); });
+  channel.forward_to_core_0(std::move(irp), [](io::IrpPtr forwarded) { ns::Namespace::instance().bind(std::move(forwarded)); });
 }
 
 static void handle_closed(io::Channel &channel, uint64_t, const ob::HandleTarget &target)

@@ -13,8 +13,8 @@ const Config::Clients &shares() { return s_shares; }
 
 Client client_of(uint32_t uid, uint32_t pid, uint64_t session)
 {
-  static constexpr uint64_t kBehindPids = 1ull << 32;
-  return {uid, pid != 0 ? pid : kBehindPids + session};
+  static constexpr uint64_t kOfSession = 1ull << 63;
+  return {uid, pid != 0 ? uint64_t{uid} << 31 | pid : kOfSession | session}; // pids have 22 bits
 }
 
 template <typename Key>
@@ -46,6 +46,13 @@ static std::string sentence(const std::string &who, uint64_t has, const Resource
   return fmt::format("{} has {} {}{}, and may have {}{}", who, has, resource.plural, wanted, most, key);
 }
 
+uint64_t Quota::most_of_all(const Client &client) const
+{
+  uint64_t all = m_resource.all != 0 ? m_resource.all : s_shares.channel_bytes_total != 0 ? s_shares.channel_bytes_total : UINT64_MAX;
+  uint64_t reserve = may_administer(client.uid) ? all / kReservePart : 0;
+  return all > UINT64_MAX - reserve ? UINT64_MAX : all + reserve;
+}
+
 std::optional<std::string> Quota::refusal(const Client &client, uint64_t count) const
 {
   const Config::Share &share = s_shares.*m_resource.share;
@@ -56,8 +63,8 @@ std::optional<std::string> Quota::refusal(const Client &client, uint64_t count) 
   bool is_bound = m_resource.is_memory || !may_administer(client.uid);
   if (is_bound && !has_room(user, count, share.user))
     return sentence(fmt::format("uid {}", client.uid), user, m_resource, count, share.user, key("User"));
-  if (!has_room(m_count, count, m_resource.all))
-    return sentence("the daemon", m_count, m_resource, count, m_resource.all, "");
+  if (uint64_t all = most_of_all(client); !has_room(m_count, count, all))
+    return sentence("the daemon", m_count, m_resource, count, all, m_resource.all == 0 ? " (ChannelBytesTotal in httpsys.toml)" : "");
   return std::nullopt;
 }
 

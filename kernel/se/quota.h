@@ -10,8 +10,8 @@
 
 namespace httpsys::se {
 
-// Who has something. A process is its pid; one that the daemon does not see (of another pid namespace) has a number of its own for each of
-// its sessions, see client_of().
+// Who has something. A process is its pid, of that user; one that the daemon does not see (of another pid namespace) has a number of its
+// own for each of its sessions, see client_of().
 struct Client {
   uint32_t uid = 0;
   uint64_t process = 0;
@@ -21,14 +21,15 @@ Client client_of(uint32_t uid, uint32_t pid, uint64_t session);
 struct Resource {
   const char *plural; // for sentences
   const char *key;    // of [clients], without "PerUser"
-  uint64_t all;       // that there may be of all clients
+  uint64_t all;       // that there may be of all clients; 0: channel_bytes_total
   bool is_memory;
   Config::Share Config::Clients::*share;
 };
-// The reserve is for administrators: the session manager sees to that.
-inline constexpr Resource kSessions{"sessions", "Sessions", limits::kSessions + limits::kSessionsReserved, false,
-                                    &Config::Clients::sessions};
-inline constexpr Resource kChannelBytes{"bytes of channels", "ChannelBytes", UINT64_MAX, true, &Config::Clients::channel_bytes};
+// Beyond all that there may be, one in so many is for administrators, so that they can repair what users have filled.
+inline constexpr uint64_t kReservePart = 64;
+inline constexpr Resource kSessions{"sessions", "Sessions", limits::kSessions, false, &Config::Clients::sessions};
+static_assert(limits::kSessions / kReservePart == limits::kSessionsReserved);
+inline constexpr Resource kChannelBytes{"bytes of channels", "ChannelBytes", 0, true, &Config::Clients::channel_bytes};
 inline constexpr Resource kOperations{"completion ring entries", "Operations", UINT64_MAX, true, &Config::Clients::operations};
 inline constexpr Resource kHandles{"request queue handles", "Handles", UINT64_MAX, false, &Config::Clients::handles};
 inline constexpr Resource kServerSessions{"server sessions", "ServerSessions", limits::kServerSessions, false,
@@ -38,7 +39,7 @@ inline constexpr Resource kUrls{"registered URLs", "Urls", limits::kUrls, false,
 inline constexpr Resource kRequestQueues{"request queues", "RequestQueues", limits::kRequestQueues, false,
                                          &Config::Clients::request_queues};
 
-// [clients], for every quota. Main calls it before any core runs.
+// [clients], for every quota; channel_bytes_total 0 stands for no bound here. Main calls it before any core runs.
 void set_shares(const Config::Clients &clients);
 const Config::Clients &shares();
 
@@ -57,6 +58,8 @@ private:
   // Entries that are 0 are not kept.
   template <typename Key>
   using Counts = std::unordered_map<Key, uint64_t>;
+
+  uint64_t most_of_all(const Client &client) const;
 
   const Resource &m_resource;
   uint64_t m_count = 0;

@@ -68,11 +68,12 @@ bool run_seed(const Options &options, uint64_t seed, Total &total)
   }
   std::string kind = left.has_finding ? left.kind : status ? "died" : "hung";
   std::string text = left.has_finding ? left.text : "the daemon's process " + fuzz::describe_end(status);
-  std::printf("the last events:\n%sfinding: %s: %s\nstep: %llu\nagain: httpsys-sim --seed %llu --cores %u --profile %s --steps %llu\n"
+  std::printf("the last events:\n%sfinding: %s: %s\nstep: %llu\nagain: httpsys-sim --seed %llu --cores %u --profile %s --steps %llu%s%s\n"
               "seed %llu: %llu steps, trace %016llx\n",
               to_text(left.trace).c_str(), kind.c_str(), text.c_str(), static_cast<unsigned long long>(left.trace.step),
               static_cast<unsigned long long>(seed), left.cores, kProfileNames[static_cast<size_t>(options.profile_or_default())],
-              static_cast<unsigned long long>(options.steps), static_cast<unsigned long long>(seed),
+              static_cast<unsigned long long>(options.steps), options.canary ? " --canary " : "",
+              options.canary ? std::string(options.canary->name).c_str() : "", static_cast<unsigned long long>(seed),
               static_cast<unsigned long long>(left.progress), static_cast<unsigned long long>(left.trace.hash));
   return false;
 }

@@ -38,8 +38,8 @@ const char *usage()
          "       httpsys-sim --list-canaries\n"
          "\n"
          "The whole daemon on a simulated platform, decided by a seed. Without --seed new seeds\n"
-         "are run for 10 seconds. Exit status 0: nothing found; 1: a finding, its seed, step and\n"
-         "last events are printed; 2: usage. The folder tests/sim/ explains more.\n";
+         "are run for 10 seconds, with --canary for 60. Exit status 0: nothing found; 1: a finding, its seed, step and\n"
+         "last events are printed; 2: usage. HACKING.md explains more.\n";
 }
 
 static std::optional<uint64_t> number(std::string_view text)
@@ -65,11 +65,13 @@ static bool take_name(Options &options, std::string_view option, std::string_vie
   return true;
 }
 
+static constexpr uint64_t kMostSeconds = 10ull * 366 * 24 * 3600; // more would not fit a clock
+
 static bool take_number(Options &options, std::string_view option, uint64_t value, std::string &why)
 {
   if (option == "--seed")
     options.seed = value;
-  else if (value == 0 || (option == "--cores" && value > kMostCores))
+  else if (value == 0 || (option == "--cores" && value > kMostCores) || (option == "--seconds" && value > kMostSeconds))
     why = std::string(option) + " is out of range";
   else if (option == "--cores")
     options.cores = static_cast<uint32_t>(value);

@@ -7,7 +7,7 @@
 namespace httpsys::fuzz {
 
 struct Finding {
-  const char *kind; // "died", "hung", "leaked", "mixed", "twice", "never", "sealed", "accepted", "refused others"
+  const char *kind; // "died", "hung", "leaked", "mixed", "twice", "never", "sealed", "accepted", "unbounded", "refused others"
   std::string text; // one line
 };
 

@@ -43,11 +43,13 @@ constexpr option kOptions[] = {
     {"help", no_argument, nullptr, kHelpOption},       {nullptr, 0, nullptr, 0},
 };
 
-bool read_number(std::string_view text, uint64_t least, std::optional<uint64_t> &place)
+constexpr uint64_t kMostSeconds = 10ull * 366 * 24 * 3600; // more would not fit a clock
+
+bool read_number(std::string_view text, uint64_t least, std::optional<uint64_t> &place, uint64_t most = UINT64_MAX)
 {
   uint64_t number = 0;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size() || number < least)
+  if (error != std::errc() || end != text.data() + text.size() || number < least || number > most)
     return false;
   place = number;
   return true;
@@ -56,7 +58,7 @@ bool read_number(std::string_view text, uint64_t least, std::optional<uint64_t> 
 bool take(int code, const char *value, Options &options)
 {
   switch (code) {
-  case kSeconds: return read_number(value, 1, options.seconds);
+  case kSeconds: return read_number(value, 1, options.seconds, kMostSeconds);
   case kSteps: return read_number(value, 1, options.steps);
   case kSeed: return read_number(value, 0, options.seed);
   case kReplay: options.replay = value; break;

@@ -277,6 +277,8 @@ Result<int> LinuxSystem::peer_process(int socket)
   socklen_t length = sizeof process;
   if (getsockopt(socket, SOL_SOCKET, SO_PEERPIDFD, &process, &length) == 0)
     return process;
+  if (errno != ENOPROTOOPT)
+    return errno == ESRCH || errno == ENODATA ? NtStatus::NotFound : last_status();
   // Before Linux 6.5. The pid may have been given to another process since: then that one's end is taken for it, as pids go.
   ucred credentials{};
   length = sizeof credentials;
@@ -284,7 +286,7 @@ Result<int> LinuxSystem::peer_process(int socket)
     return last_status();
   process = static_cast<int>(syscall(SYS_pidfd_open, credentials.pid, 0));
   if (process < 0)
-    return errno == ESRCH ? NtStatus::NotFound : NtStatus::NotSupported;
+    return errno == ESRCH ? NtStatus::NotFound : errno == ENOSYS ? NtStatus::NotSupported : last_status();
   return process;
 }
 
@@ -309,13 +311,13 @@ Result<ControlPacket> LinuxSystem::receive_control(int socket, size_t maximum)
   int flags = 0;
   // Looking first. A packet with descriptors stays where it is, for close_control: taking it would be the last close of what its sender has
   // closed, and some files make whoever does that wait (SO_LINGER).
-  ssize_t got = receive_packet(socket, {}, MSG_PEEK, flags);
+  ssize_t got = receive_packet(socket, {}, MSG_PEEK | MSG_TRUNC, flags); // its length, whatever room there is
   if (got >= 0 && (flags & MSG_CTRUNC)) {
     packet.had_descriptors = true;
     return packet;
   }
   if (got >= 0) { // otherwise the next packet has not been looked at
-    packet.bytes.resize(maximum);
+    packet.bytes.resize(std::min(static_cast<size_t>(got), maximum)); // no more: locked memory costs system calls
     got = receive_packet(socket, packet.bytes, 0, flags);
   }
   if (got < 0) {

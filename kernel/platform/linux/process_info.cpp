@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <string_view>
+#include <fstream>
 #include <sched.h>
 #include <unistd.h>
 
@@ -42,6 +44,20 @@ uint64_t resident_bytes()
   int fields = std::fscanf(file, "%lu %lu", &total, &resident);
   std::fclose(file);
   return fields == 2 ? resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE)) : 0;
+}
+
+// What "0::/system.slice/httpsysd.service" in /proc/self/cgroup says; "max", which is no number, leaves the machine's.
+uint64_t memory_limit()
+{
+  uint64_t memory = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  std::ifstream groups("/proc/self/cgroup");
+  for (std::string line; std::getline(groups, line);) {
+    static constexpr std::string_view kUnified = "0::";
+    uint64_t most = 0;
+    if (line.starts_with(kUnified) && std::ifstream("/sys/fs/cgroup" + line.substr(kUnified.size()) + "/memory.max") >> most)
+      memory = std::min(memory, most);
+  }
+  return memory;
 }
 
 std::string parent_folder(const std::string &path)

@@ -13,6 +13,8 @@ uint32_t usable_cpus();
 // Of this process; 0 when /proc does not tell.
 uint64_t open_descriptors();
 uint64_t resident_bytes();
+// Bytes that the process may come to have: of the machine, or of its control group (version 2) where that is less.
+uint64_t memory_limit();
 // "/a/b" of "/a/b/c", "." of "c".
 std::string parent_folder(const std::string &path);
 

@@ -91,10 +91,11 @@ Result<void> Sandbox::enter_account(std::string &reason)
 {
   if (!m_account) {
     const bool is_root = geteuid() == 0;
-    add("user", is_root ? State::Chosen : State::On,
-      is_root && !m_plan.user ? fmt::format("it stays uid 0: there is no user {}, and no --user names one", kDefaultUser) :
-      is_root                 ? "it stays uid 0, as --user wants" :
-                                fmt::format("uid {}, as it was started", geteuid()));
+    const bool is_unasked = is_root && !m_plan.user; // the log says so
+    add("user", is_unasked ? State::Absent : is_root ? State::Chosen : State::On,
+      is_unasked ? fmt::format("it stays uid 0: there is no user {}, and no --user names one", kDefaultUser) :
+      is_root    ? "it stays uid 0, as --user wants" :
+                   fmt::format("uid {}, as it was started", geteuid()));
     return {};
   }
   TRY(become(*m_account, reason));

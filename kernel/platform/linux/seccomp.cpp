@@ -83,7 +83,7 @@ std::vector<Rule> limited()
     {SCMP_SYS(sendto), {masked(3, MSG_FASTOPEN, 0), equal(4, 0)}},
     {SCMP_SYS(sendmsg), {masked(2, MSG_FASTOPEN, 0)}}};
   for (uint64_t family : {AF_INET, AF_INET6})
-    rules.push_back({SCMP_SYS(socket), {equal(0, family), masked(1, kTypeMask, SOCK_STREAM)}});
+    rules.push_back({SCMP_SYS(socket), {equal(0, family), masked(1, kTypeMask, SOCK_STREAM), equal(2, 0)}});
   for (uint64_t command : {F_ADD_SEALS, F_GETFD, F_GETFL, F_SETFD, F_SETPIPE_SZ})
     rules.push_back({SCMP_SYS(fcntl), {equal(1, command)}});
   constexpr uint64_t kCancelAll = 24; // IORING_REGISTER_SYNC_CANCEL, Linux 6.0

@@ -385,7 +385,10 @@ Result<void> UringEngine::open(std::string &reason)
     return NtStatus::NotSupported;
   }
   TRY(make_receive_buffers(reason));
-  restrict_ring(m_ring); // where it cannot be, try_restricted_ring() tells
+  if (int error = restrict_ring(m_ring); error != 0 && error != EINVAL) { // EINVAL: the kernel cannot, which try_restricted_ring() tells
+    reason = fmt::format("io_uring cannot be limited to its operations: {}", std::strerror(error));
+    return status_from_errno(error);
+  }
   if (int error = -io_uring_enable_rings(&m_ring)) {
     reason = fmt::format("io_uring cannot be enabled: {}", std::strerror(error));
     return status_from_errno(error);

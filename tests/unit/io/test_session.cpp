@@ -485,7 +485,7 @@ TEST_CASE("when the daemon has all the sessions that it may have, administrators
   for (uint32_t session = 0; session < limits::kSessions; session++)
     REQUIRE(crowd.connect(1000, 71) == HSYS_CONTROL_WELCOME);
   CHECK(crowd.connect(1001, 72) <= 0);
-  CHECK(Crowd::has_logged("is turned away: the daemon has 1024 sessions, the rest is for administrators"));
+  CHECK(Crowd::has_logged("is turned away: the daemon has 1024 sessions, and may have 1024"));
   for (uint32_t session = 0; session < limits::kSessionsReserved; session++)
     REQUIRE(crowd.connect(0, 1) == HSYS_CONTROL_WELCOME);
   CHECK(crowd.connect(0, 1) <= 0);

@@ -221,7 +221,7 @@ TEST_CASE("the effective configuration is a configuration file")
   CHECK(again.config.timeouts.handshake == 250);
   CHECK(again.config.compat.accept_obs_fold);
   CHECK(again.config.limits.max_header_count == 5);
-  CHECK(again.origins.size() == 38);
+  CHECK(again.origins.size() == 39);
 }
 
 TEST_CASE("what a user and a process may have can be set, each on its own")

@@ -131,3 +131,29 @@ TEST_CASE("an opened queue is a handle of its opener's, and a closed one is none
   CHECK(open().status() == NtStatus::Success);
   CHECK(open().status() == NtStatus::InsufficientResources);
 }
+
+TEST_CASE("core 0 has a bounded number of a client's operations, and the others follow")
+{
+  World world(2);
+  Process greedy(world, 1), other(world, 1);
+  uint64_t group = greedy.create_group();
+  std::vector<uint32_t> calls;
+  // Core 0 does not turn. The ring has 64 entries.
+  for (uint32_t number = 0; number < 2 * 60; number++) {
+    calls.push_back(greedy.submit(Process::entry(HSYS_OP_CREATE_URL_GROUP, 0, group)));
+    for (int turn = 0; turn < 3; turn++)
+      world.turn(1);
+  }
+  uint32_t honest = other.submit(Process::entry(HSYS_OP_CREATE_SERVER_SESSION, 0));
+  for (int turn = 0; turn < 100; turn++)
+    world.turn(1);
+  static hsys_control_stats s_stats;
+  s_stats = {};
+  world.on(1, [] { io::ChannelRegistry::add_stats(s_stats); });
+  world.turn(1);
+  CHECK(s_stats.irps_pending == limits::kOperationsWithCore0 + 1);
+  world.run();
+  CHECK(other.take(honest).status() == NtStatus::Success);
+  for (uint32_t call : calls)
+    CHECK(greedy.take(call).status() != NtStatus::Success); // there is no such server session
+}

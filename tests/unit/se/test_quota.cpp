@@ -74,9 +74,40 @@ TEST_CASE("administrators are bound per user where it is memory, and per process
   set_daemon_uid(0);
 }
 
+TEST_CASE("administrators get in when users have all that there may be")
+{
+  static constexpr Resource kMany{"things", "Urls", 128, false, &Config::Clients::urls};
+  Quota quota(kMany);
+  quota.take({1000, 1}, 128);
+  CHECK(quota.refusal({1001, 2}) == "the daemon has 128 things, and may have 128");
+  CHECK_FALSE(quota.refusal({0, 3}, 2));
+  CHECK(quota.refusal({0, 3}, 3) == "the daemon has 128 things, 3 more are wanted, and may have 130");
+  quota.give({1000, 1}, 128);
+}
+
+TEST_CASE("all channels together have as much memory as is set")
+{
+  Config::Clients clients;
+  clients.channel_bytes = {UINT64_MAX, UINT64_MAX};
+  clients.channel_bytes_total = 6400;
+  Shares shares(clients);
+  Quota quota(kChannelBytes);
+  quota.take({1000, 1}, 6000);
+  CHECK_FALSE(quota.refusal({1001, 2}, 400));
+  CHECK(quota.refusal({1001, 2}, 401) ==
+        "the daemon has 6000 bytes of channels, 401 more are wanted, and may have 6400 (ChannelBytesTotal in httpsys.toml)");
+  CHECK_FALSE(quota.refusal({0, 3}, 500));
+  CHECK(quota.refusal({0, 3}, 501));
+  clients.channel_bytes_total = 0;
+  set_shares(clients);
+  CHECK_FALSE(quota.refusal({1001, 2}, UINT64_MAX / 2));
+  quota.give({1000, 1}, 6000);
+}
+
 TEST_CASE("a process that the daemon does not see is one for each of its sessions")
 {
   CHECK(client_of(1000, 7, 1).process == client_of(1000, 7, 2).process);
+  CHECK(client_of(1000, 7, 1).process != client_of(1001, 7, 1).process); // what a dead one left behind is no other user's
   CHECK(client_of(1000, 0, 1).process != client_of(1000, 0, 2).process);
   CHECK(client_of(1000, 0, 7).process != client_of(1000, 7, 1).process);
 }
