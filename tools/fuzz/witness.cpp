@@ -101,6 +101,31 @@ Completion Witness::call(uint8_t op, uint64_t handle, uint64_t object, const Blo
   return done[0];
 }
 
+// Nothing but its own mark may be in what it is given.
+void Witness::look_for_others(const std::vector<uint8_t> &bytes) const
+{
+  static constexpr size_t kCommonToAll = 8; // bytes that every mark begins with
+  std::string_view text(reinterpret_cast<const char *>(bytes.data()), bytes.size());
+  std::string_view beginning = std::string_view(m_identity.mark).substr(0, kCommonToAll);
+  for (size_t at = text.find(beginning); at != text.npos; at = text.find(beginning, at + 1))
+    if (!text.substr(at).starts_with(m_identity.mark))
+      throw Finding{"mixed", "a client that keeps to the rules was given another one's bytes"};
+}
+
+std::string Witness::read_body(uint64_t request)
+{
+  std::string body;
+  for (bool has_ended = false; !has_ended;) {
+    Completion read = call(HSYS_OP_RECEIVE_BODY, m_queue, request, {}, HSYS_BODY_READ_MAX);
+    has_ended = read.entry.status == static_cast<uint32_t>(HSYS_STATUS_END_OF_FILE) || (read.entry.aux & 1) != 0;
+    if (read.entry.status != HSYS_STATUS_SUCCESS && !has_ended)
+      throw Finding{"refused others", fmt::format("a client that keeps to the rules got status {:#x} for a body", read.entry.status)};
+    if (read.entry.status == HSYS_STATUS_SUCCESS)
+      body.append(read.output.begin(), read.output.end());
+  }
+  return body;
+}
+
 void Witness::check()
 {
   auto peer = m_target.dial();
@@ -117,11 +142,14 @@ void Witness::check()
   if (received.entry.status != HSYS_STATUS_SUCCESS || received.output.size() < sizeof request)
     throw Finding{"refused others", fmt::format("a client that keeps to the rules got status {:#x} for a request", received.entry.status)};
   std::memcpy(&request, received.output.data(), sizeof request);
+  look_for_others(received.output);
   if (uint64_t{request.raw_url.offset} + request.raw_url.length > received.output.size())
     throw Finding{"mixed", "a request's URL lies outside of its image"};
   std::string url(reinterpret_cast<const char *>(received.output.data()) + request.raw_url.offset, request.raw_url.length);
   if (url != "/" + m_identity.name + "/" + number)
     throw Finding{"mixed", "a client that keeps to the rules got the request \"" + url + "\", not its own"};
+  if (read_body(request.request_id) != body)
+    throw Finding{"mixed", "a body of a client that keeps to the rules arrived as another one"};
   std::string answered;
   std::string answer = m_identity.mark + number;
   if (make(HSYS_OP_SEND_RESPONSE, m_queue, request.request_id, response_block(answer)) != 0)

@@ -21,6 +21,8 @@ private:
   Completion call(uint8_t op, uint64_t handle, uint64_t object, const Block &block, uint32_t out_length = 0);
   uint64_t make(uint8_t op, uint64_t handle, uint64_t object, const Block &block);
   void submit(uint8_t op, uint64_t handle, uint64_t object, const Block &block, uint32_t out_length);
+  void look_for_others(const std::vector<uint8_t> &bytes) const;
+  std::string read_body(uint64_t request);
   template <typename Condition>
   void wait_for(const char *what, Condition condition);
 
