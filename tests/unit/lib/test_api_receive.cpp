@@ -55,8 +55,9 @@ TEST_CASE("a request that arrives while its queue is closed is shown to nobody: 
   for (Mode mode : kModes) {
     Api api;
     RequestBuffer buffer;
+    const HANDLE queue = api.queue; // api's own changes while another thread calls
     ApiRun run(api, mode, [&](OVERLAPPED *overlapped, ULONG *bytes) {
-      return HttpReceiveHttpRequest(api.queue, HTTP_NULL_ID, 0, buffer.get(), buffer.size(), bytes, overlapped);
+      return HttpReceiveHttpRequest(queue, HTTP_NULL_ID, 0, buffer.get(), buffer.size(), bytes, overlapped);
     });
     uint32_t irp_id = api.daemon.wait_parked(HSYS_OP_RECEIVE_REQUEST).entry.irp_id;
     api.daemon.answer(HSYS_OP_CANCEL, {.status = HSYS_STATUS_NOT_FOUND}); // too late: it is on its way
