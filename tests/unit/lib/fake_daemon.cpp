@@ -302,6 +302,9 @@ void FakeDaemon::send_control(uint16_t type)
 void FakeDaemon::run()
 {
   for (;;) {
+    // Before looking: what comes after the look wakes the poll below.
+    uint64_t drained;
+    [[maybe_unused]] ssize_t count = read(m_wake, &drained, sizeof drained);
     std::deque<std::function<void()>> commands;
     {
       std::lock_guard lock(m_mutex);
@@ -309,8 +312,6 @@ void FakeDaemon::run()
         return;
       commands.swap(m_commands);
     }
-    uint64_t drained;
-    [[maybe_unused]] ssize_t count = read(m_wake, &drained, sizeof drained);
     for (auto &command : commands)
       command();
     bool is_busy = !commands.empty();
