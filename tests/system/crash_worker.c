@@ -3,7 +3,7 @@
 // process id. The time between is drawn, so that a signal finds requests that were received and not answered.
 //   crash_worker THREADS MICROSECONDS QUEUE-NAME [URL]
 // With a URL it makes the queue, without one it opens it.
-#include <http.h>
+#include "tests/system/worker.h"
 #include <httpsys.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -22,31 +22,6 @@ static void check(const char *what, ULONG code)
   _exit(1);
 }
 
-static void widen(WCHAR *wide, size_t size, const char *text)
-{
-  size_t i = 0;
-  for (; text[i] && i + 1 < size; i++)
-    wide[i] = (WCHAR)(unsigned char)text[i];
-  wide[i] = 0;
-}
-
-static void answer(HTTP_REQUEST_ID id)
-{
-  char body[16];
-  HTTP_RESPONSE response = {0};
-  HTTP_DATA_CHUNK chunk = {0};
-  ULONG bytes;
-  chunk.DataChunkType = HttpDataChunkFromMemory;
-  chunk.FromMemory.pBuffer = body;
-  chunk.FromMemory.BufferLength = (ULONG)snprintf(body, sizeof body, "%d", (int)getpid());
-  response.StatusCode = 200;
-  response.pReason = "OK";
-  response.ReasonLength = 2;
-  response.EntityChunkCount = 1;
-  response.pEntityChunks = &chunk;
-  HttpSendHttpResponse(queue, id, 0, &response, NULL, &bytes, NULL, 0, NULL, NULL);   // the client may have gone
-}
-
 static void *serve(void *seed)
 {
   _Alignas(8) unsigned char buffer[16384];
@@ -60,7 +35,7 @@ static void *serve(void *seed)
     if (write(1, line, (size_t)length) != length)
       _exit(1);
     usleep((unsigned)rand_r(&state) % longest);
-    answer(request->RequestId);
+    answer(queue, request->RequestId);
   }
 }
 

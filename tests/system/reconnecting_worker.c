@@ -4,7 +4,7 @@
 // with its process id. When the daemon is short of something it says "refused CODE" and tries again.
 //   reconnecting_worker THREADS QUEUE-NAME [URL]
 // With a URL it makes the queue, without one it opens it.
-#include <http.h>
+#include "tests/system/worker.h"
 #include <httpsys.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -37,38 +37,13 @@ static void check(ULONG code)
     give_up("cannot serve", code);
 }
 
-static void widen(WCHAR *wide, size_t size, const char *text)
-{
-  size_t i = 0;
-  for (; text[i] && i + 1 < size; i++)
-    wide[i] = (WCHAR)(unsigned char)text[i];
-  wide[i] = 0;
-}
-
-static void answer(HTTP_REQUEST_ID id)
-{
-  char body[16];
-  HTTP_RESPONSE response = {0};
-  HTTP_DATA_CHUNK chunk = {0};
-  ULONG bytes;
-  chunk.DataChunkType = HttpDataChunkFromMemory;
-  chunk.FromMemory.pBuffer = body;
-  chunk.FromMemory.BufferLength = (ULONG)snprintf(body, sizeof body, "%d", (int)getpid());
-  response.StatusCode = 200;
-  response.pReason = "OK";
-  response.ReasonLength = 2;
-  response.EntityChunkCount = 1;
-  response.pEntityChunks = &chunk;
-  HttpSendHttpResponse(queue, id, 0, &response, NULL, &bytes, NULL, 0, NULL, NULL);   // client or daemon may have gone
-}
-
 static void *serve(void *unused)
 {
   _Alignas(8) unsigned char buffer[16384];
   HTTP_REQUEST *request = (HTTP_REQUEST *)buffer;
   ULONG bytes;
   while (HttpReceiveHttpRequest(queue, HTTP_NULL_ID, 0, request, sizeof buffer, &bytes, NULL) == NO_ERROR)
-    answer(request->RequestId);
+    answer(queue, request->RequestId);
   return unused;
 }
 

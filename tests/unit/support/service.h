@@ -80,6 +80,17 @@ struct Service {
     world.run();
     return worker.take(irp);
   }
+  // How many bytes of the body were left.
+  size_t read_to_end(uint64_t request)
+  {
+    for (size_t got = 0;;) {
+      auto done = read(request);
+      if (done.status() == NtStatus::EndOfFile)
+        return got;
+      REQUIRE(done.status() == NtStatus::Success);
+      got += done.output.size();
+    }
+  }
   NtStatus status_of(hsys_op operation, uint64_t object) { return worker.call(Process::entry(operation, queue, object)).status(); }
   // Whether the connection serves another request.
   bool still_serves(SimSocket &client)
