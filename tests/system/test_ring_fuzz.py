@@ -54,6 +54,21 @@ class RingFuzz(ApiTest):
         self.assertEqual(re.sub(r'[\d.]+ s$', '', self.last_lines(process, 1)[0]), re.sub(r'[\d.]+ s$', '', self.last_lines(again, 1)[0]),
                          'the seed decides')
 
+    def test_a_short_run_goes_on_until_it_has_looked(self):
+        """However short it is told to be: what it says it has looked at, it has."""
+        self.check_clean(self.fuzz('--steps', '1', '--seed', '1'))
+        self.check_clean(self.fuzz('--steps', '1', '--seed', '1', '--attach', self.daemon.socket))
+
+    def test_nothing_to_minimise(self):
+        path = os.path.join(self.folder, 'nothing.steps')
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write('daemon seed=1 cores=1\n0 connect\n0 hello major=1\n')
+        process = self.fuzz('--minimise', path)
+        self.assertEqual(process.status, 0, process.describe())
+        self.assertIn('there is nothing to minimise', process.stdout.text())
+        self.assertRegex(self.last_lines(process, 1)[0], CLEAN)
+        self.assertEqual(self.fuzz('--replay', path).status, 0)
+
     def test_attached(self):
         """The daemon goes on serving others, and nothing of the attack stays in it."""
         port, _application = self.start_http('port')

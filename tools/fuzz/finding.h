@@ -24,6 +24,11 @@ struct Counts {
     refused += other.refused;
     revoked += other.revoked;
   }
+  // What a run has done nothing of, and so cannot have looked at; null: it has done some of all.
+  const char *lacks() const
+  {
+    return admitted == 0 ? "admitted an operation" : refused == 0 ? "refused anything" : revoked == 0 ? "cut a session off" : nullptr;
+  }
 };
 
 }

@@ -6,6 +6,7 @@
 #include "tools/fuzz/simulated_target.h"
 #include <chrono>
 #include <cstring>
+#include <fmt/format.h>
 
 namespace httpsys::fuzz {
 
@@ -75,11 +76,27 @@ Outcome run_apart(const std::function<void(Left &)> &work)
   outcome.has_finding = !left.is_done || left.has_finding;
   outcome.kind = left.has_finding ? left.kind : status ? "died" : "hung";
   outcome.text = left.has_finding ? left.text : "the daemon's process " + describe_end(status);
-  if (outcome.has_finding)
+  if (outcome.has_finding || outcome.counts.lacks())
     outcome.reproducer = {left.seed, left.cores, Program(left.steps, left.steps + left.step_count)};
   return outcome;
 }
 
+}
+
+void Outcome::take(const Finding &finding)
+{
+  has_finding = true;
+  kind = finding.kind;
+  text = finding.text;
+}
+
+// A run that has not looked at something cannot say that it found nothing.
+void Outcome::demand_some_of_all()
+{
+  const char *what = counts.lacks();
+  if (!has_finding && what)
+    take({counts.admitted == 0 ? "refused others" : "accepted",
+          fmt::format("in {} seeds, {} steps, the daemon has never {}", seeds, counts.steps, what)});
 }
 
 uint32_t cores_of(uint64_t seed)
@@ -92,9 +109,13 @@ Outcome run_seeds(uint64_t first, uint64_t seconds, uint64_t steps)
 {
   auto until = Clock::now() + std::chrono::seconds(seconds);
   Outcome all;
-  auto is_over = [&] { return (seconds > 0 && Clock::now() >= until) || (steps > 0 && all.counts.steps >= steps); };
+  uint64_t more = 0;
+  auto is_over = [&] {
+    bool was_long_enough = (seconds > 0 && Clock::now() >= until) || (steps > 0 && all.counts.steps >= steps);
+    return was_long_enough && (!all.counts.lacks() || more++ == kMoreSeeds);
+  };
   for (uint64_t seed = first; !all.has_finding && !is_over(); seed++) {
-    uint64_t most = steps > 0 ? std::min(kStepsOfSeed, steps - all.counts.steps) : kStepsOfSeed;
+    uint64_t most = all.counts.steps < steps ? std::min(kStepsOfSeed, steps - all.counts.steps) : kStepsOfSeed;
     Outcome one = run_apart([=](Left &left) {
       Generator generator(seed);
       run_one(left, seed, cores_of(seed), [&](const Run &run) {
@@ -105,6 +126,7 @@ Outcome run_seeds(uint64_t first, uint64_t seconds, uint64_t steps)
     one.seeds += all.seeds;
     all = std::move(one);
   }
+  all.demand_some_of_all();
   return all;
 }
 

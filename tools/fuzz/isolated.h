@@ -16,12 +16,20 @@ struct Outcome {
   bool has_finding = false;
   std::string kind, text;
   Reproducer reproducer; // of the finding
+
+  void take(const Finding &finding);
+  // At the end of seeds that have found nothing.
+  void demand_some_of_all();
 };
+
+// So many seeds a run goes on beyond its end, as long as the daemon has not done some of all that is counted.
+inline constexpr uint64_t kMoreSeeds = 100;
 
 // How the daemon of a seed is run when nobody says otherwise.
 uint32_t cores_of(uint64_t seed);
 
-// Seeds one after the other, from `first` on, until the time is over or so many steps are done; 0: no such end.
+// Seeds one after the other, from `first` on, until the time is over or so many steps are done, 0: no such end; then up to
+// kMoreSeeds.
 Outcome run_seeds(uint64_t first, uint64_t seconds, uint64_t steps);
 Outcome run_reproducer(const Reproducer &reproducer);
 // The shortest that it finds with a finding of the same kind. progress: told how many steps are left.

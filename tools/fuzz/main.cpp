@@ -55,9 +55,12 @@ void attack(AttachedTarget &target, const Options &options, Outcome &outcome)
 {
   auto until = Clock::now() + std::chrono::seconds(options.seconds.value_or(kDefaultSeconds));
   Program &program = outcome.reproducer.program;
-  auto is_over = [&] { return options.steps ? outcome.counts.steps >= *options.steps : Clock::now() >= until; };
+  uint64_t more = 0;
+  auto was_long_enough = [&] { return options.steps ? outcome.counts.steps >= *options.steps : Clock::now() >= until; };
+  auto is_over = [&] { return was_long_enough() && (!outcome.counts.lacks() || more == kMoreSeeds); };
   target.take_baseline();
   for (uint64_t seed = first_seed(options); !is_over(); seed++, outcome.seeds++) {
+    more += was_long_enough();
     outcome.reproducer.seed = seed;
     program.clear();
     Run run(target, fmt::format("fuzz-{}", seed), outcome.counts);
@@ -67,6 +70,7 @@ void attack(AttachedTarget &target, const Options &options, Outcome &outcome)
     run.finish();
   }
   target.compare_with_baseline();
+  outcome.demand_some_of_all();
 }
 
 void replay(AttachedTarget &target, const Reproducer &reproducer, Outcome &outcome)
@@ -93,18 +97,18 @@ int run_attached(const Options &options, const Reproducer &reproducer, Clock::ti
   try {
     options.replay.empty() ? attack(target, options, outcome) : replay(target, reproducer, outcome);
   } catch (const Finding &finding) {
-    outcome.has_finding = true;
-    outcome.kind = finding.kind;
-    outcome.text = finding.text;
+    outcome.take(finding);
   }
   return finish(options, outcome, begun);
 }
 
-int run_minimiser(const Options &options, const Reproducer &reproducer)
+int run_minimiser(const Options &options, const Reproducer &reproducer, Clock::time_point begun)
 {
   Outcome whole = run_reproducer(reproducer);
-  if (!whole.has_finding)
-    return complain(kExitUsage, fmt::format("{} shows nothing: there is nothing to minimise", options.minimise));
+  if (!whole.has_finding) {
+    fmt::print("{} shows nothing: there is nothing to minimise\n", options.minimise);
+    return finish(options, whole, begun);
+  }
   Outcome outcome = whole;
   outcome.reproducer = minimise(reproducer, whole.kind, [](size_t steps) {
     fmt::print("{} steps\n", steps);
@@ -134,7 +138,7 @@ int main(int argc, char **argv)
   if (!options.attach.empty())
     return run_attached(options, reproducer, begun);
   if (!options.minimise.empty())
-    return run_minimiser(options, reproducer);
+    return run_minimiser(options, reproducer, begun);
   if (!options.replay.empty())
     return finish(options, run_reproducer(reproducer), begun);
   uint64_t seconds = options.seconds.value_or(options.steps ? 0 : kDefaultSeconds);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "tools/fuzz/generator.h"
+#include "tools/fuzz/isolated.h"
 #include "tools/fuzz/reproducer.h"
 #include "uapi/ops.h"
 #include <doctest/doctest.h>
@@ -104,4 +105,19 @@ TEST_CASE("who is cut off begins anew")
   for (int i = 0; i < 100; i++)
     connects += generator.next(everybody).verb == Verb::Connect;
   CHECK(connects > 50);
+}
+
+TEST_CASE("a run that has not looked is a finding")
+{
+  Outcome outcome;
+  outcome.counts = {1, 1, 1, 1};
+  outcome.demand_some_of_all();
+  CHECK(!outcome.has_finding);
+  for (uint64_t Counts::*number : {&Counts::admitted, &Counts::refused, &Counts::revoked}) {
+    Outcome lacking = outcome;
+    lacking.counts.*number = 0;
+    lacking.demand_some_of_all();
+    CHECK(lacking.has_finding);
+    CHECK(lacking.kind == (number == &Counts::admitted ? "refused others" : "accepted"));
+  }
 }
