@@ -46,7 +46,8 @@ static void run_program(SimulatedTarget &target, Input &input, Program &program)
 {
   Counts counts;
   {
-    Run run(target, "fuzz", counts);
+    Marks marks;
+    Run run(target, "fuzz", counts, marks);
     Generator generator(7); // always the same beginning
     auto take = [&](const Step &step) {
       program.push_back(step);

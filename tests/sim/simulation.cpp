@@ -172,7 +172,8 @@ void Simulation::be_hostile(uint64_t steps, const std::function<void(uint64_t)> 
 {
   fuzz::Counts counts;
   fuzz::Generator generator(m_seed);
-  fuzz::Run run(*m_target, "sim", counts);
+  fuzz::Marks marks;
+  fuzz::Run run(*m_target, "sim", counts, marks);
   for (step = 1; step <= steps; step++) {
     trace.begin_step(step);
     on_step(step);

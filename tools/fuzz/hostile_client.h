@@ -6,7 +6,6 @@
 #include "tools/fuzz/ring_client.h"
 #include "tools/fuzz/shapes.h"
 #include "tools/fuzz/step.h"
-#include <functional>
 #include <map>
 #include <set>
 
@@ -14,13 +13,14 @@ namespace httpsys::fuzz {
 
 class HostileClient {
 public:
-  // The marks of all others' bytes: found in what this one gets, they are a finding. Lives as long as the run.
-  using IsForeign = std::function<bool(std::span<const uint8_t>)>;
+  // is_foreign: tells of others' marks, which are a finding in anything that this one gets.
   // known_to_all: ids of requests that any client has received.
   HostileClient(Identity identity, std::unique_ptr<Link> link, IsForeign is_foreign, std::vector<uint64_t> &known_to_all, Counts &counts);
 
   const Identity &identity() const { return m_identity; }
   bool has_ended();
+  // In all that it can read of its channel.
+  void look_for_others() { m_client.look_for_others(); }
   void run(const Step &step);
   // For the end of a run, when it is open and has only done what the ring allows: cancel_all() and collect() until nothing is owed.
   bool is_honest() const { return m_is_honest && m_client.is_open() && m_client.revoked() == 0; }
@@ -52,7 +52,6 @@ private:
 
   Identity m_identity;
   RingClient m_client;
-  IsForeign m_is_foreign;
   Counts &m_counts;
   std::vector<uint64_t> &m_known_to_all;
   bool m_is_honest = true;

@@ -42,7 +42,8 @@ void run_one(Left &left, uint64_t seed, uint32_t cores, const std::function<std:
   left.step_count = 0;
   // Not destroyed when a finding has been thrown: what it would check is no longer true.
   auto *target = new SimulatedTarget(seed, cores);
-  Run run(*target, "run", left.counts);
+  Marks marks;
+  Run run(*target, "run", left.counts, marks);
   for (auto step = next(run); step && left.step_count < kMostSteps; step = next(run)) {
     left.steps[left.step_count++] = *step;
     run.step(*step);

@@ -58,12 +58,13 @@ void attack(AttachedTarget &target, const Options &options, Outcome &outcome)
   uint64_t more = 0;
   auto was_long_enough = [&] { return options.steps ? outcome.counts.steps >= *options.steps : Clock::now() >= until; };
   auto is_over = [&] { return was_long_enough() && (!outcome.counts.lacks() || more == kMoreSeeds); };
+  Marks marks;
   target.take_baseline();
   for (uint64_t seed = first_seed(options); !is_over(); seed++, outcome.seeds++) {
     more += was_long_enough();
     outcome.reproducer.seed = seed;
     program.clear();
-    Run run(target, fmt::format("fuzz-{}", seed), outcome.counts);
+    Run run(target, fmt::format("fuzz-{}", seed), outcome.counts, marks);
     Generator generator(seed);
     while (program.size() < kStepsOfSeed && !is_over())
       run.step(program.emplace_back(generator.next(run.cut_off())));
@@ -78,7 +79,8 @@ void replay(AttachedTarget &target, const Reproducer &reproducer, Outcome &outco
   outcome.reproducer = reproducer;
   target.take_baseline();
   {
-    Run run(target, fmt::format("fuzz-{}", reproducer.seed), outcome.counts);
+    Marks marks;
+    Run run(target, fmt::format("fuzz-{}", reproducer.seed), outcome.counts, marks);
     for (const Step &step : reproducer.program)
       run.step(step);
     run.finish();

@@ -41,6 +41,7 @@ std::optional<std::vector<uint8_t>> RingClient::take_message()
   auto packet = m_link->receive();
   if (!packet)
     return packet;
+  look_for_others(*packet, "a control message");
   hsys_control head{};
   if (packet->size() < sizeof head)
     throw Finding{"mixed", "the daemon sent a control message of " + std::to_string(packet->size()) + " bytes"};
@@ -126,11 +127,38 @@ std::vector<Completion> RingClient::reap(size_t most)
       throw Finding{"mixed", "a completion's block lies outside the receive arena"};
     const uint8_t *block = mapping.ktou + m_geometry.rx_offset + entry.out_offset;
     completion.output.assign(block, block + entry.out_length);
+    look_for_others(completion.output, "a lent block");
     uint64_t granule_end = (uint64_t{entry.out_offset} + entry.out_length + HSYS_BLOCK_MIN - 1) / HSYS_BLOCK_MIN * HSYS_BLOCK_MIN;
     const uint8_t *end = mapping.ktou + m_geometry.rx_offset + std::min(granule_end, m_geometry.rx_bytes);
     completion.has_remains = std::any_of(block + entry.out_length, end, [](uint8_t byte) { return byte != 0; });
   }
   return found;
+}
+
+void RingClient::look_for_others(std::span<const uint8_t> bytes, const char *what) const
+{
+  if (m_is_foreign && m_is_foreign(bytes))
+    throw Finding{"mixed", std::string(what) + " has another client's bytes"};
+}
+
+static bool is_zero(const uint8_t *page)
+{
+  return page[0] == 0 && std::memcmp(page, page + 1, HSYS_PAGE - 1) == 0;
+}
+
+// Most pages have never been used; to pass over them is ten times faster than to search them.
+void RingClient::look_for_others() const
+{
+  if (!is_open())
+    return;
+  const uint8_t *begin = m_link->mapping()->ktou, *end = begin + m_link->mapping()->ktou_bytes;
+  for (const uint8_t *page = begin; page != end;) {
+    const uint8_t *used = page;
+    while (page != end && !is_zero(page))
+      page += HSYS_PAGE;
+    look_for_others({used, page}, "the daemon's half of a channel");
+    page += page == end ? 0 : HSYS_PAGE;
+  }
 }
 
 void RingClient::advance()

@@ -2,6 +2,7 @@
 // RingClient: the ring's protocol on a Link, with nothing forbidden to it: every index, word and entry can be set. Both the hostile clients
 // and the honest witness are made of it. Whatever it reads from the daemon is checked against the mapping before it is used.
 #pragma once
+#include "tools/fuzz/marks.h"
 #include "tools/fuzz/shapes.h"
 #include "tools/fuzz/target.h"
 #include "uapi/response.h"
@@ -16,7 +17,11 @@ struct Completion {
 
 class RingClient {
 public:
-  explicit RingClient(std::unique_ptr<Link> link) : m_link(std::move(link)) {}
+  // With is_foreign, all that it is given is searched for others' marks: every message, every lent block.
+  explicit RingClient(std::unique_ptr<Link> link, IsForeign is_foreign = nullptr)
+      : m_link(std::move(link)), m_is_foreign(std::move(is_foreign))
+  {
+  }
 
   Link &link() { return *m_link; }
   bool is_open() const { return m_link->mapping() != nullptr && m_geometry.magic == HSYS_CHANNEL_MAGIC; }
@@ -47,6 +52,8 @@ public:
   // Completions that have not been looked at, at most so many. They stay unreceived until advance().
   std::vector<Completion> reap(size_t most);
   void advance();
+  // In all that the daemon has ever written into its half of the channel, lent or not.
+  void look_for_others() const;
   // Hands a block back; published with the next publish_returns().
   void give_back(uint32_t block);
   void publish_returns(uint32_t ahead);
@@ -60,12 +67,14 @@ public:
   uint32_t &word(unsigned which);                              // of the five of hsys_upage
 
 private:
+  void look_for_others(std::span<const uint8_t> bytes, const char *what) const;
   void take_geometry();
   void fill_head(hsys_control &head, uint16_t type, size_t bytes);
   const hsys_kpage &kpage() const { return *reinterpret_cast<const hsys_kpage *>(m_link->mapping()->ktou); }
   hsys_upage &upage() { return *reinterpret_cast<hsys_upage *>(m_link->mapping()->utok); }
 
   std::unique_ptr<Link> m_link;
+  IsForeign m_is_foreign;
   hsys_geometry m_geometry{};
   uint32_t m_sequence = 0;
   uint32_t m_revoked = 0;

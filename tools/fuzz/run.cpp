@@ -8,42 +8,24 @@
 
 namespace httpsys::fuzz {
 
-static constexpr std::string_view kMark = "HSYSmark"; // begins every mark; 8 bytes that differ follow
-static constexpr size_t kMarkBytes = 16;
-static constexpr uint32_t kFarApart = 0x9e3779b1;
 static constexpr uint64_t kStepsBetweenChecks = 100;
+static constexpr uint64_t kStepsBetweenLooks = 32; // into all the memory that clients are given
 static constexpr size_t kVisitors = 16;
 static constexpr unsigned kTurnsOfGrace = 60; // until a session that has broken a rule must have ended
 static constexpr unsigned kTurnsToSettle = 5000;
 static constexpr std::chrono::seconds kTimeToSettle{5};
 
-Run::Run(Target &target, std::string name, Counts &counts) : m_target(target), m_name(std::move(name)), m_counts(counts)
+Run::Run(Target &target, std::string name, Counts &counts, Marks &marks)
+    : m_target(target), m_name(std::move(name)), m_counts(counts), m_marks(marks)
 {
-  m_witness = std::make_unique<Witness>(m_target, new_identity("witness"));
+  Identity identity = new_identity("witness");
+  m_witness = std::make_unique<Witness>(m_target, identity, m_marks.foreign_to(identity.mark));
   m_witness->check();
 }
 
 Identity Run::new_identity(const std::string &who)
 {
-  // Far from one another, so that a damaged one is nobody else's; an odd factor gives each number another one.
-  std::string mark = fmt::format("{}{:08x}", kMark, static_cast<uint32_t>(++m_identities) * kFarApart);
-  m_marks.insert(mark);
-  return {fmt::format("{}-{}-{}", m_name, who, m_identities), mark, m_target.port()};
-}
-
-bool Run::has_foreign_mark(const std::string &own, std::span<const uint8_t> bytes) const
-{
-  const char *begin = reinterpret_cast<const char *>(bytes.data()), *end = begin + bytes.size();
-  while (static_cast<size_t>(end - begin) >= kMarkBytes) {
-    auto *found = static_cast<const char *>(memmem(begin, static_cast<size_t>(end - begin), kMark.data(), kMark.size()));
-    if (!found || static_cast<size_t>(end - found) < kMarkBytes)
-      return false;
-    std::string mark(found, kMarkBytes);
-    if (mark != own && m_marks.contains(mark))
-      return true;
-    begin = found + 1;
-  }
-  return false;
+  return {fmt::format("{}-{}-{}", m_name, who, ++m_identities), m_marks.make(), m_target.port()};
 }
 
 void Run::connect(uint8_t number)
@@ -54,8 +36,16 @@ void Run::connect(uint8_t number)
     return;
   }
   Identity identity = new_identity(fmt::format("c{}", number));
-  auto is_foreign = [this, own = identity.mark](std::span<const uint8_t> bytes) { return has_foreign_mark(own, bytes); };
+  IsForeign is_foreign = m_marks.foreign_to(identity.mark);
   m_clients[number] = std::make_unique<HostileClient>(identity, std::move(link), is_foreign, m_known_to_all, m_counts);
+}
+
+// What it was given is looked through before it is gone.
+void Run::disconnect(std::unique_ptr<HostileClient> &client)
+{
+  if (client)
+    client->look_for_others();
+  client.reset();
 }
 
 void Run::step(const Step &step)
@@ -65,22 +55,26 @@ void Run::step(const Step &step)
   if (step.verb == Verb::Pass) {
     m_target.pass(step.arguments[0]);
   } else if (step.verb == Verb::Disconnect) {
-    client.reset();
+    disconnect(client);
   } else if (step.verb == Verb::Connect) {
-    client.reset();
+    disconnect(client);
     connect(step.client);
   } else if (step.verb == Verb::Web) {
     web(step);
   } else if (client) {
     client->run(step);
     if (client->has_ended())
-      client.reset();
+      disconnect(client);
   }
   m_target.yield();
   look_at_visitors();
   demand_ends();
   if (++m_steps % kStepsBetweenChecks == 0)
     m_witness->check();
+  if (m_steps % kStepsBetweenLooks == 0)
+    for (auto &one : m_clients)
+      if (one)
+        one->look_for_others();
 }
 
 std::array<bool, kClients> Run::cut_off() const
@@ -102,15 +96,16 @@ void Run::web(const Step &step)
     return m_target.yield(); // and it leaves
   if (m_visitors.size() == kVisitors)
     m_visitors.erase(m_visitors.begin());
-  m_visitors.push_back({std::move(peer), client->identity().mark});
+  m_visitors.push_back({std::move(peer), client->identity().mark, {}});
 }
 
 void Run::look_at_visitors()
 {
   for (Visitor &visitor : m_visitors) {
-    std::string answer = visitor.peer->receive();
-    if (has_foreign_mark(visitor.mark, {reinterpret_cast<const uint8_t *>(answer.data()), answer.size()}))
+    std::string answer = visitor.end_of_last + visitor.peer->receive();
+    if (m_marks.has_foreign(visitor.mark, {reinterpret_cast<const uint8_t *>(answer.data()), answer.size()}))
       throw Finding{"mixed", "a response has another client's bytes in it"};
+    visitor.end_of_last = answer.substr(answer.size() - std::min(answer.size(), Marks::kBytes - 1));
   }
 }
 
@@ -160,7 +155,7 @@ void Run::finish()
     if (client && !client->has_ended() && client->is_honest())
       settle(*client);
   for (auto &client : m_clients)
-    client.reset();
+    disconnect(client);
   m_target.yield();
   m_witness->check();
   m_witness.reset();

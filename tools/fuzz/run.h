@@ -3,6 +3,7 @@
 // Finding. The same steps on a simulated daemon of the same seed do the same.
 #pragma once
 #include "tools/fuzz/hostile_client.h"
+#include "tools/fuzz/marks.h"
 #include "tools/fuzz/witness.h"
 #include <chrono>
 
@@ -11,7 +12,7 @@ namespace httpsys::fuzz {
 class Run {
 public:
   // name: of this run, so that several on one daemon have different URLs.
-  Run(Target &target, std::string name, Counts &counts);
+  Run(Target &target, std::string name, Counts &counts, Marks &marks);
 
   void step(const Step &step);
   // Of each client: nothing but a new connection is of use.
@@ -22,11 +23,12 @@ public:
 private:
   struct Visitor {
     std::unique_ptr<Peer> peer;
-    std::string mark; // of whom it has asked
+    std::string mark;        // of whom it has asked
+    std::string end_of_last; // of what has come, in which a mark may have begun
   };
   Identity new_identity(const std::string &who);
-  bool has_foreign_mark(const std::string &own, std::span<const uint8_t> bytes) const;
   void connect(uint8_t client);
+  void disconnect(std::unique_ptr<HostileClient> &client);
   void web(const Step &step);
   void look_at_visitors();
   bool demand_ends();
@@ -35,8 +37,8 @@ private:
   Target &m_target;
   std::string m_name;
   Counts &m_counts;
+  Marks &m_marks;
   uint64_t m_identities = 0;
-  std::set<std::string> m_marks; // of all that have ever been part of it
   std::unique_ptr<Witness> m_witness;
   std::array<std::unique_ptr<HostileClient>, kClients> m_clients;
   std::vector<Visitor> m_visitors;

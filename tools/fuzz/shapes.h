@@ -15,6 +15,7 @@ struct Identity {
   std::string mark; // 16 bytes
   uint16_t port = 0;
 
+  std::string program() const { return "fuzz " + mark; }
   std::string prefix() const { return "http://127.0.0.1:" + std::to_string(port) + "/" + name + "/"; }
 };
 

@@ -40,9 +40,10 @@ void Witness::wait_for(const char *what, Condition condition)
   }
 }
 
-Witness::Witness(Target &target, Identity identity) : m_target(target), m_identity(std::move(identity)), m_client(connect_or_fail(target))
+Witness::Witness(Target &target, Identity identity, IsForeign is_foreign)
+    : m_target(target), m_identity(std::move(identity)), m_client(connect_or_fail(target), std::move(is_foreign))
 {
-  m_client.say_hello("witness");
+  m_client.say_hello(m_identity.program().c_str());
   wait_for("WELCOME", [&] { return m_client.take_messages(HSYS_CONTROL_WELCOME); });
   m_client.send(HSYS_CONTROL_CHANNEL_OPEN, hsys_control_channel_open{});
   wait_for("its channel", [&] { return m_client.take_messages(HSYS_CONTROL_CHANNEL_OPENED); });
@@ -101,17 +102,6 @@ Completion Witness::call(uint8_t op, uint64_t handle, uint64_t object, const Blo
   return done[0];
 }
 
-// Nothing but its own mark may be in what it is given.
-void Witness::look_for_others(const std::vector<uint8_t> &bytes) const
-{
-  static constexpr size_t kCommonToAll = 8; // bytes that every mark begins with
-  std::string_view text(reinterpret_cast<const char *>(bytes.data()), bytes.size());
-  std::string_view beginning = std::string_view(m_identity.mark).substr(0, kCommonToAll);
-  for (size_t at = text.find(beginning); at != text.npos; at = text.find(beginning, at + 1))
-    if (!text.substr(at).starts_with(m_identity.mark))
-      throw Finding{"mixed", "a client that keeps to the rules was given another one's bytes"};
-}
-
 std::string Witness::read_body(uint64_t request)
 {
   std::string body;
@@ -142,7 +132,6 @@ void Witness::check()
   if (received.entry.status != HSYS_STATUS_SUCCESS || received.output.size() < sizeof request)
     throw Finding{"refused others", fmt::format("a client that keeps to the rules got status {:#x} for a request", received.entry.status)};
   std::memcpy(&request, received.output.data(), sizeof request);
-  look_for_others(received.output);
   if (uint64_t{request.raw_url.offset} + request.raw_url.length > received.output.size())
     throw Finding{"mixed", "a request's URL lies outside of its image"};
   std::string url(reinterpret_cast<const char *>(received.output.data()) + request.raw_url.offset, request.raw_url.length);
@@ -160,6 +149,7 @@ void Witness::check()
   });
   if (!answered.starts_with("HTTP/1.1 200 ") || !answered.ends_with("\r\n\r\n" + answer))
     throw Finding{"mixed", "the answer of a client that keeps to the rules arrived as \"" + answered.substr(0, 60) + "...\""};
+  m_client.look_for_others();
 }
 
 }

@@ -10,8 +10,8 @@ namespace httpsys::fuzz {
 
 class Witness {
 public:
-  // Attaches and registers its URL. Throws a Finding when the daemon does not let it.
-  Witness(Target &target, Identity identity);
+  // Attaches and registers its URL. Throws a Finding when the daemon does not let it. is_foreign: as a HostileClient's.
+  Witness(Target &target, Identity identity, IsForeign is_foreign);
 
   const Identity &identity() const { return m_identity; }
   // One request and its answer.
@@ -21,7 +21,6 @@ private:
   Completion call(uint8_t op, uint64_t handle, uint64_t object, const Block &block, uint32_t out_length = 0);
   uint64_t make(uint8_t op, uint64_t handle, uint64_t object, const Block &block);
   void submit(uint8_t op, uint64_t handle, uint64_t object, const Block &block, uint32_t out_length);
-  void look_for_others(const std::vector<uint8_t> &bytes) const;
   std::string read_body(uint64_t request);
   template <typename Condition>
   void wait_for(const char *what, Condition condition);

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "tools/fuzz/marks.h"
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <fmt/format.h>
+#include <string_view>
+
+namespace httpsys::fuzz {
+
+static constexpr std::string_view kBeginning = "HSYSmark"; // of every mark; its number in 8 digits follows
+// Numbers one after the other are far from one another, so that a damaged mark is nobody else's; an odd factor can be taken back.
+static constexpr uint32_t kFactor = 0x9e3779b1;
+static constexpr uint32_t kRemembered = 4096;
+
+// Newton's: each step doubles the bits that are right, of which an odd number has 3 at once.
+static constexpr uint32_t inverse(uint32_t odd)
+{
+  uint32_t result = odd;
+  for (int step = 0; step < 4; step++)
+    result *= 2 - odd * result;
+  return result;
+}
+static_assert(inverse(kFactor) * kFactor == 1);
+
+std::string Marks::make()
+{
+  return fmt::format("{}{:08x}", kBeginning, ++m_last * kFactor);
+}
+
+static bool read_number(std::string_view digits, uint32_t &number)
+{
+  auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number, 16);
+  number *= inverse(kFactor);
+  return error == std::errc() && end == digits.data() + digits.size();
+}
+
+bool Marks::has_foreign(const std::string &own, std::span<const uint8_t> bytes) const
+{
+  const char *begin = reinterpret_cast<const char *>(bytes.data()), *end = begin + bytes.size();
+  while (static_cast<size_t>(end - begin) >= kBytes) {
+    auto *found = static_cast<const char *>(memmem(begin, static_cast<size_t>(end - begin), kBeginning.data(), kBeginning.size()));
+    if (!found || static_cast<size_t>(end - found) < kBytes)
+      return false;
+    std::string mark(found, kBytes); // copied: the bytes may be changing
+    uint32_t number = 0, last = m_last;
+    bool is_mark = read_number(std::string_view(mark).substr(kBeginning.size()), number);
+    if (is_mark && mark != own && last - number < std::min(last, kRemembered))
+      return true;
+    begin = found + 1;
+  }
+  return false;
+}
+
+}
