@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// A worker that test_received.py kills: writes the path of each request to stdout as soon as it has received it, then answers with its
+// A worker that test_received.py kills: notes the path of each request as soon as it has received it (witness.h), then answers with its
 // process id. The time between is drawn, so that a signal finds requests that were received and not answered.
 //   crash_worker THREADS MICROSECONDS QUEUE-NAME [URL]
 // With a URL it makes the queue, without one it opens it.
+#include "tests/system/witness.h"
 #include "tests/system/worker.h"
 #include <httpsys.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 static HANDLE queue;
@@ -30,13 +30,11 @@ static void *serve(void *seed)
     HTTP_REQUEST *request = (HTTP_REQUEST *)buffer;
     ULONG bytes;
     check("HttpReceiveHttpRequest", HttpReceiveHttpRequest(queue, HTTP_NULL_ID, 0, request, sizeof buffer, &bytes, NULL));
-    char line[64];
-    int length = snprintf(line, sizeof line, "got %.*s\n", (int)request->RawUrlLength, request->pRawUrl);
-    if (write(1, line, (size_t)length) != length)
-      _exit(1);
+    witness_note(request->RequestId, request->pRawUrl, request->RawUrlLength);
     usleep((unsigned)rand_r(&state) % longest);
     answer(queue, request->RequestId);
   }
+  return NULL;
 }
 
 int main(int argc, char **argv)

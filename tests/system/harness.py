@@ -240,10 +240,10 @@ class SystemTest(unittest.TestCase):
 
     # Applications: programs of this build that use libhttpapi.
 
-    def application(self, program, *arguments, environment=None):
+    def application(self, program, *arguments, environment=None, pass_fds=()):
         """program: its path in the build folder. The end of the test ends it."""
         process = Process([os.path.join(build_folder(), program), *arguments],
-                          {'HTTPSYS_SOCKET': self.daemon.socket, **(environment or {})}, name=os.path.basename(program))
+                          {'HTTPSYS_SOCKET': self.daemon.socket, **(environment or {})}, name=os.path.basename(program), pass_fds=pass_fds)
         self.addCleanup(self.end_application, process)
         return process
 

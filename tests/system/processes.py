@@ -82,7 +82,7 @@ class Process:
     """A running program. With a time limit (peers) it runs below timeout(1). Without one (the daemon, applications) pid is its own, and
     the kernel kills it when the thread that started it ends, so that nothing is left behind when meson kills a test program."""
 
-    def __init__(self, arguments, environment=None, folder=None, limit=None, name=None):
+    def __init__(self, arguments, environment=None, folder=None, limit=None, name=None, pass_fds=()):
         arguments = [str(argument) for argument in arguments]
         self.name = name or os.path.basename(arguments[0])
         if limit:
@@ -90,7 +90,7 @@ class Process:
         else:
             arguments = ['setpriv', '--pdeathsig', 'KILL', *arguments]
         self.popen = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder,
-                                      env={**os.environ, **(environment or {})}, start_new_session=True)
+                                      env={**os.environ, **(environment or {})}, start_new_session=True, pass_fds=pass_fds)
         self.pid = self.popen.pid
         self.stdout, self.stderr = Output(self.popen.stdout), Output(self.popen.stderr)
 
