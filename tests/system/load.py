@@ -20,6 +20,7 @@ class Client(threading.Thread):
         super().__init__()
         self.port, self.path, self.stop, self.daemon_dies = port, path, stop, daemon_dies
         self.counts = collections.Counter()
+        self.answers = collections.Counter()   # bodies
         self.wrong = []
 
     def run(self):
@@ -63,6 +64,7 @@ class Client(threading.Thread):
             body += part
         if not head.startswith(b'HTTP/1.1 200 '):
             return self.wrong.append(head.split(b'\r\n')[0].decode())
+        self.answers[body] += 1
         return 'answered'
 
     def half(self, text):
@@ -99,7 +101,6 @@ class LoadTest(ApiTest):
     @staticmethod
     def sum_of(clients):
         return sum((client.counts for client in clients), collections.Counter())
-
 
     def settled(self, threads):
         """Statistics when no connection of earlier tests is left and so many threads of the applications wait for requests."""
