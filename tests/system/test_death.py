@@ -4,15 +4,21 @@
 nothing hangs."""
 
 import json
+import select
 import signal
 import time
 
 import harness
 from application import MODES, ApiTest
-from processes import eventually
+from processes import PATIENCE, eventually
 
 
-class Workers(ApiTest):
+class DeathTest(ApiTest):
+    def until_queued(self, count):
+        eventually(lambda: self.daemon.statistics()['requests_queued'] == count, 10, f'{count} requests to wait')
+
+
+class Workers(DeathTest):
     def start_pair(self, mode='event', threads=2):
         """(port, creator, second worker) of one named queue."""
         port = harness.free_port()
@@ -26,16 +32,25 @@ class Workers(ApiTest):
         return connection
 
     def test_what_a_dead_worker_had_not_received(self):
-        """A stopped process receives nothing: its share of the requests goes to the other worker when it is killed."""
+        """A stopped process receives nothing: what it was handed goes to the other worker when it is killed."""
         for mode in MODES:
             with self.subTest(mode=mode):
                 port, creator, worker = self.start_pair(mode)
+                eventually(lambda: self.daemon.statistics()['irps_pending'] == 4, 10, 'the receives of both and of nobody else')
                 worker.stop()
                 connections = [self.send(port, '/plain') for _ in range(20)]
-                time.sleep(0.3)
+                # One for each of its receives lies in its ring, in no queue, and nobody answers it; the creator answers the others.
+                eventually(lambda: self.count_answered(connections) == 18, 10, '18 answers')
+                now = self.daemon.statistics()
+                self.assertEqual((now['requests_delivered'], now['requests_queued']), (2, 0))
                 worker.kill()
-                pids = {json.loads(connection.response().body)['pid'] for connection in connections}
-                self.assertEqual(pids, {creator.popen.pid})
+                pids = [json.loads(connection.response().body)['pid'] for connection in connections]
+                self.assertEqual(pids, [creator.popen.pid] * 20)
+                creator.kill()
+
+    @staticmethod
+    def count_answered(connections):
+        return len(select.select([connection.socket for connection in connections], [], [], 0)[0])
 
     def test_what_a_dead_worker_had_received(self):
         port, creator, worker = self.start_pair(threads=1)
@@ -51,7 +66,7 @@ class Workers(ApiTest):
 
     @staticmethod
     def ends_soon(connection):
-        connection.socket.settimeout(1)
+        connection.socket.settimeout(0.4 + 0.2 * PATIENCE)
         try:
             return connection.is_closed_by_peer()
         except TimeoutError:
@@ -60,11 +75,11 @@ class Workers(ApiTest):
     def test_creator_dies(self):
         """Its URLs go with it; what waits in the queue still goes to the other worker."""
         port, creator, worker = self.start_pair(threads=1)
-        busy = [self.send(port, '/hold?ms=1500') for _ in range(2)]
+        busy = [self.send(port, f'/hold?ms={1000 + 400 * PATIENCE}') for _ in range(2)]
         creator.expect('^holding$')
         worker.expect('^holding$')
         waiting = [self.send(port, '/plain') for _ in range(5)]
-        time.sleep(0.2)
+        self.until_queued(5)
         creator.kill()
         for connection in waiting:
             self.assertEqual(json.loads(connection.response().body)['pid'], worker.popen.pid)
@@ -84,7 +99,7 @@ class Workers(ApiTest):
         busy = self.send(port, '/hold?ms=60000')
         application.expect('^holding$')
         waiting = self.send(port, '/plain')
-        time.sleep(0.2)
+        self.until_queued(1)
         application.kill()
         self.assertEqual(waiting.response().status, 503)
         self.assertTrue(busy.is_closed_by_peer())
@@ -95,7 +110,7 @@ class Workers(ApiTest):
         connection.send('GET /certificate HTTP/1.1\r\nHost: localhost\r\n\r\n')
         time.sleep(0.3)
         application.kill()
-        connection.socket.settimeout(5)
+        connection.socket.settimeout(5 * PATIENCE)
         self.assertTrue(connection.is_closed_by_peer())
 
     def test_a_queue_of_another_name(self):
@@ -110,25 +125,25 @@ class Workers(ApiTest):
         other.expect(r'with 183: .*is registered by pid \d+ \(api_server', stream='stderr')
 
 
-class DaemonDrains(ApiTest):
+class DaemonDrains(DeathTest):
     def test_sigterm(self):
         """What is with the application is answered, what waits in a queue gets 503, then the daemon ends with status 0."""
         port, application = self.start_http('event', threads=1)
         busy, waiting = [self.connect(port, plain=True) for _ in range(2)]
-        busy.send('GET /hold?ms=1000 HTTP/1.1\r\nHost: localhost\r\n\r\n')
+        busy.send(f'GET /hold?ms={600 + 400 * PATIENCE} HTTP/1.1\r\nHost: localhost\r\n\r\n')
         application.expect('^holding$')
         waiting.send('GET /plain HTTP/1.1\r\nHost: localhost\r\n\r\n')
-        time.sleep(0.2)
+        self.until_queued(1)
         begin = time.monotonic()
         self.daemon.process.signal(signal.SIGTERM)
         self.assertEqual(waiting.response().status, 503)
-        self.assertLess(time.monotonic() - begin, 0.7)
+        self.assertLess(time.monotonic() - begin, 0.3 + 0.4 * PATIENCE)   # before the other is answered
         self.assertEqual(busy.response().status, 200)
         self.assertEqual(self.daemon.process.wait(5), 0)
         self.daemon.start()
 
 
-class DaemonDies(ApiTest):
+class DaemonDies(DeathTest):
     exit_status = None
 
     def test_pending_calls_end(self):
@@ -137,13 +152,18 @@ class DaemonDies(ApiTest):
                 port, application = self.start_http(mode, threads=8)
                 waiting = self.connect(port, plain=True)
                 waiting.send('GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n')
-                time.sleep(0.2)
+                # Seven receives and the wait for the disconnect.
+                eventually(lambda: self.is_waiting(8), 10, 'the calls')
                 begin = time.monotonic()
                 self.daemon.kill()
                 application.wait(5)
-                self.assertLess(time.monotonic() - begin, 1.5)
+                self.assertLess(time.monotonic() - begin, 1 * PATIENCE)
                 self.assertEqual(application.stdout.text().count('receive ended '), 8, application.describe())
                 self.daemon.start()
+
+    def is_waiting(self, calls):
+        now = self.daemon.statistics()
+        return now['irps_pending'] == calls and now['requests_delivered'] == 1
 
 
 if __name__ == '__main__':
