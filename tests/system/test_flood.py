@@ -31,18 +31,19 @@ class Attack(NamedTuple):
     connections: int = 0  # at a time; 0: one for each thread
     each: int = EACH_IDLE
     port: str = 'tls'
-    seconds: float = 0.8
+    seconds: float = 0.5
     is_ended: bool = False   # the daemon closes connections of it meanwhile
+    is_timed: bool = False   # when a time of the configuration is over
 
 
 ATTACKS = [
-    Attack('slow-head', 'closed, the time for the request head is over', 60, is_ended=True),
-    Attack('slow-body', 'closed, the time for the request body is over', 40, is_ended=True),
+    Attack('slow-head', 'closed, the time for the request head is over', 60, seconds=0.8, is_ended=True, is_timed=True),
+    Attack('slow-body', 'closed, the time for the request body is over', 40, seconds=0.8, is_ended=True, is_timed=True),
     Attack('slow-read', '', 30, EACH_UNREAD),
     Attack('pipeline', '', 10, EACH_UNREAD),
-    Attack('idle', '', 400, port='plain', is_ended=True),
-    Attack('idle-tls', '', 60, is_ended=True),
-    Attack('half-open', 'closed, the time for the TLS handshake is over', 300, seconds=1.7, is_ended=True),
+    Attack('idle', '', 400, port='plain', seconds=0.8, is_ended=True, is_timed=True),
+    Attack('idle-tls', '', 60, seconds=0.8, is_ended=True, is_timed=True),
+    Attack('half-open', 'closed, the time for the TLS handshake is over', 300, seconds=1.7, is_ended=True, is_timed=True),
     Attack('handshakes', ''),
     Attack('renegotiation', 'began a renegotiation', is_ended=True),
     Attack('key-update', ''),
@@ -104,7 +105,7 @@ class Flood(harness.SystemTest):
         words = [word for path in self.lists for word in ('--list', path)] if attack.name == 'certificates' else []
         if attack.connections:
             words += ['--connections', attack.connections]
-        seconds = attack.seconds * (SLOWER if attack.is_ended else 1)
+        seconds = attack.seconds * (SLOWER if attack.is_timed else 1)
         honest = self.start_attacker('honest', self.ports['tls'], seconds)
         attacker = self.start_attacker(attack.name, self.ports[attack.port], seconds, *words)
         ended, peak = threading.Event(), {'connections': 0, 'resident_bytes': 0}
@@ -126,11 +127,11 @@ class Flood(harness.SystemTest):
         before, logged, begin = self.daemon.statistics(), len(self.daemon.log()), time.monotonic()
         for _ in range(5):   # until attacker and honest client have had their turn, which others' load may take from them
             tried, honest, peak = self.attack(attack)
-            if tried['attempts'] >= 4 and honest['good'] > honest['bad'] and (tried['closed'] or not attack.is_ended):
+            if tried['attempts'] >= 4 and self.is_served(honest) and (tried['closed'] or not attack.is_ended):
                 break
-        # Served meanwhile.
-        self.assertGreater(honest['good'], 0)
-        self.assertLessEqual(honest['bad'], honest['good'], honest)   # on a machine that others load, too, a visit may take too long
+        # Every visit meanwhile is a good one.
+        self.assertTrue(self.is_served(honest), honest)
+        self.slowest = max(self.slowest, honest['max'])
         # Afterwards nothing is left of it: connections, requests, descriptors.
         eventually(lambda: self.left_of(before) == [], 10, f'the state before {attack.name}')
         after = self.daemon.statistics()
@@ -156,6 +157,11 @@ class Flood(harness.SystemTest):
         self.assertLessEqual(len(lines), 3 * (LOG_BURST + LOG_A_SECOND * (time.monotonic() - begin + 1)))
         self.assertLessEqual(max(map(len, lines), default=0), 2000)
 
+    @staticmethod
+    def is_served(honest):
+        """Each of its visits, which are a whole handshake and a page, and within a second: ten times what it takes on a busy machine."""
+        return honest['good'] >= 3 and honest['bad'] == 0 and honest['max'] < 1 * SLOWER
+
     def lines(self, position):
         """About the attackers."""
         return re.findall(r'^.*\b127\.1\.\d+\.\d+\b.*$', self.daemon.log()[position:], re.M)
@@ -166,9 +172,11 @@ class Flood(harness.SystemTest):
                 if now[key] > before[key]]
 
     def test_attacks(self):
+        self.slowest = 0
         for attack in ATTACKS:
             with self.subTest(attack.name):
                 self.check(attack)
+        print(f'{len(ATTACKS)} attacks, the honest client was served within {self.slowest:.3f} s each time', flush=True)
 
 
 if __name__ == '__main__':
