@@ -277,11 +277,15 @@ void Transport::flush()
 // A slice at a time shows whether the client goes on reading.
 void Transport::send_slice()
 {
-  auto rest = std::span<const uint8_t>(m_sending).subspan(m_sent);
-  m_slice = std::min(rest.size(), limits::kSendSliceBytes);
+  m_slice = std::min(m_sending.size() - m_sent, limits::kSendSliceBytes);
   auto &core = ke::Core::current();
-  core.io().send(m_socket, rest.first(m_slice), m_send);
   core.timers().set(*this, core.now() + limits::kSendMilliseconds);
+  send_rest_of_slice();
+}
+
+void Transport::send_rest_of_slice()
+{
+  ke::Core::current().io().send(m_socket, std::span<const uint8_t>(m_sending).subspan(m_sent, m_slice), m_send);
 }
 
 void Transport::on_sent(const platform::IoResult &result)
@@ -289,10 +293,16 @@ void Transport::on_sent(const platform::IoResult &result)
   Guard guard(m_owner);
   if (m_state == State::Closed)
     return close_socket_when_idle();
-  ke::Core::current().timers().cancel(*this);
-  if (!is_success(result.status))
+  if (!is_success(result.status)) {
+    ke::Core::current().timers().cancel(*this);
     return break_off(result.status);
-  m_sent += m_slice;
+  }
+  m_sent += result.value;
+  m_slice -= result.value;
+  if (m_slice == 0)
+    ke::Core::current().timers().cancel(*this);
+  else
+    send_rest_of_slice(); // the slice's time goes on
   if (m_state == State::Open && m_has_waiter && backlog() < buffer_windows().output) {
     m_has_waiter = false;
     m_owner.on_writable();

@@ -105,6 +105,7 @@ private:
   void fail_exchange(const std::string &reason);
   void take_tls_output();
   void send_slice();
+  void send_rest_of_slice();
   void note_sending(bool is_sending);
   void drain_output();
   void begin_lingering();
@@ -122,7 +123,7 @@ private:
   const Endpoint &m_local, &m_remote; // the owner's
   std::vector<uint8_t> m_output, m_sending;
   size_t m_sent = 0;  // of m_sending
-  size_t m_slice = 0; // in flight
+  size_t m_slice = 0; // what is left of it, in flight
   size_t m_lingered = 0;
   bool m_wants_bytes = true;
   bool m_peer_ended = false;

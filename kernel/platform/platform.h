@@ -54,7 +54,7 @@ public:
   virtual void receive_multishot(int socket, IoOperation &operation) = 0;
   // The bytes of one buffer, and the operation has ended. A multishot receive takes half a megabyte at once, before anybody can stop it.
   virtual void receive_one(int socket, IoOperation &operation) = 0;
-  // All bytes or an error (MSG_WAITALL); they must stay until completion.
+  // At least one of the bytes, and as many as the socket has room for: the result's value says how many. They must stay until completion.
   virtual void send(int socket, std::span<const uint8_t> bytes, IoOperation &operation) = 0;
   // Readable, hung up or in error; edge-triggered.
   virtual void poll_multishot(int descriptor, IoOperation &operation) = 0;

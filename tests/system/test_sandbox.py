@@ -23,8 +23,8 @@ ATTEMPTS = [
     'read /etc/shadow', 'write /etc/passwd', 'make a file in /tmp', 'write the state folder as another user', 'run a program',
     'start a process', 'trace another process', "read another process's memory", "open another process's memory", 'signal another process',
     'connect by TCP', 'make a packet socket', 'make a raw socket', 'raise a capability', 'become uid 0', 'make memory executable',
-    'make another io_uring', 'use another operation of its io_uring', 'load a BPF object', 'make a file system to mount',
-    'change the root folder', "make a key in the kernel's keyring"]
+    'make another io_uring', 'use another operation of its io_uring', 'connect through its io_uring', 'load a BPF object',
+    'make a file system to mount', 'change the root folder', "make a key in the kernel's keyring"]
 LANDLOCK_CREATE_RULESET, ENOSYS = 444, 38   # the number is the same everywhere
 without_sanitizer = unittest.skipUnless(os.environ.get('HTTPSYS_SANITIZE', 'none') == 'none',
                                         'builds with a sanitizer leave seccomp, Landlock and capabilities out')

@@ -91,6 +91,12 @@ Result<int> lock_socket(const std::string &socket_path, std::string &reason)
   const int descriptor = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
   if (descriptor < 0)
     return fail(reason, fmt::format("open the lock {}", path));
+  struct stat file {};
+  if (fstat(descriptor, &file) != 0 || !S_ISREG(file.st_mode) || file.st_nlink != 1) { // it is written to below
+    reason = fmt::format("{} is no lock of a control socket, but another file: remove it", path);
+    ::close(descriptor);
+    return NtStatus::AccessDenied;
+  }
   if (flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) {
       const NtStatus status = fail(reason, fmt::format("lock {}", path));

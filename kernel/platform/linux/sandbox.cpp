@@ -103,16 +103,22 @@ Result<void> Sandbox::enter_account(std::string &reason)
   return {};
 }
 
-void Sandbox::add_capabilities(bool is_bounded)
+Result<void> Sandbox::add_capabilities(bool is_bounded, std::string &reason)
 {
-  if (kIsSanitized && !m_account) // another user has lost them anyway, and needs the one
-    return add("capabilities", State::LeftOut, kLeftOut);
-  std::string reason;
+  if (kIsSanitized && !m_account) { // another user has lost them anyway, and needs the one
+    add("capabilities", State::LeftOut, kLeftOut);
+    return {};
+  }
   auto binds = keep_binding_alone(reason);
-  if (binds.is_error())
-    return add("capabilities", State::Absent, reason);
+  if (binds.is_error() && m_account)
+    return binds.error(); // become() has kept them all for this moment
+  if (binds.is_error()) {
+    add("capabilities", State::Absent, reason);
+    return {};
+  }
   add("capabilities", State::On,
     fmt::format("{}{}", *binds ? "CAP_NET_BIND_SERVICE alone" : "none", is_bounded ? "" : "; the bounding set stays, as it was started"));
+  return {};
 }
 
 void Sandbox::add_landlock()
@@ -149,7 +155,7 @@ Result<void> Sandbox::enter(std::string &reason)
   tzset(); // reads /etc/localtime, once
   const bool is_bounded = !kIsSanitized && empty_bounding_set(); // what the next step takes the right to
   TRY(enter_account(reason));
-  add_capabilities(is_bounded);
+  TRY(add_capabilities(is_bounded, reason));
   const bool no_new_privileges = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
   add("no_new_privs", no_new_privileges ? State::On : State::Absent, no_new_privileges ? "" : std::strerror(errno));
   make_undumpable(); // after the user: a change of it sets it anew

@@ -34,7 +34,8 @@ public:
   Result<void> prepare(const SandboxPlan &plan, std::string &reason);
   // After the control socket was made under its temporary name.
   Result<void> give_control_socket(std::string &reason) const;
-  // User, capabilities, no_new_privs, dumpable, Landlock. An error when the user cannot be changed: nothing else stops the daemon.
+  // User, capabilities, no_new_privs, dumpable, Landlock. An error when the user cannot be changed, or is changed and keeps
+  // capabilities: nothing else stops the daemon.
   Result<void> enter(std::string &reason);
   // seccomp, for all threads.
   void limit_calls();
@@ -47,7 +48,7 @@ private:
   Result<void> choose_account(std::string &reason);
   Result<void> enter_account(std::string &reason);
   void add(const char *name, SandboxLayer::State state, std::string detail);
-  void add_capabilities(bool is_bounded);
+  Result<void> add_capabilities(bool is_bounded, std::string &reason);
   void add_landlock();
   void add_ring();
   void add_secret_memory();

@@ -130,6 +130,12 @@ int use_other_operation(const Target &)
   return try_restricted_ring(reason).is_error() ? 0 : EACCES;
 }
 
+int connect_through_ring(const Target &target)
+{
+  const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  return socket < 0 ? errno : try_connecting_through_ring(socket, target.listener);
+}
+
 struct Attempt {
   const char *what;
   int (*function)(const Target &);
@@ -156,6 +162,7 @@ constexpr Attempt kAttempts[] = {
   {"make memory executable", [](const Target &) { return make_executable_memory(); }},
   {"make another io_uring", [](const Target &) { return make_ring(); }},
   {"use another operation of its io_uring", use_other_operation, Attempt::BeforeCalls},
+  {"connect through its io_uring", connect_through_ring, Attempt::BeforeCalls},
   {"load a BPF object", [](const Target &) { return load_program(); }},
   {"make a file system to mount", [](const Target &) { return code(syscall(SYS_fsopen, "tmpfs", 0)); }},
   {"change the root folder", [](const Target &) { return code(chroot("/proc")); }},
@@ -189,6 +196,7 @@ AttemptResult result_of(const Attempt &attempt, int status)
   case EACCES:
   case ENOSYS:
   case EAFNOSUPPORT: return {attempt.what, Outcome::Refused, ""};
+  case ENOENT: return {attempt.what, Outcome::NotTried, "there is no such file"};
   case kNotEntered: return {attempt.what, Outcome::NotTried, "the sandbox cannot be entered"};
   case kNotTried: return {attempt.what, Outcome::NotTried, "only uid 0 can be another user"};
   default: return {attempt.what, Outcome::Done, std::strerror(error)};

@@ -39,10 +39,6 @@ constexpr uint64_t kIgnored = 0; // answers to cancellations
 constexpr uint64_t kWake = 8;
 static_assert(alignof(IoOperation) > kKindMask);
 
-// IoOperation's word: kind, whether it was cancelled, and how many bytes a send has.
-constexpr uint64_t kCancelled = 8;
-constexpr unsigned kExpectedShift = 32;
-
 class UringEngine final : public IoEngine {
 public:
   explicit UringEngine(const UringSettings &settings) : m_settings(settings) {}
@@ -81,11 +77,12 @@ public:
     entry.user_data = user_data(operation, Kind::Receive);
   }
 
+  // WRITE, for SEND can name an address and connect to it (MSG_FASTOPEN), which neither seccomp nor Landlock sees.
   void send(int socket, std::span<const uint8_t> bytes, IoOperation &operation) override
   {
-    VERIFY(bytes.size() <= INT_MAX); // a completion counts in an int
-    io_uring_sqe &entry = start(operation, Kind::Send, static_cast<uint32_t>(bytes.size()));
-    io_uring_prep_send(&entry, socket, bytes.data(), bytes.size(), MSG_WAITALL | MSG_NOSIGNAL);
+    VERIFY(!bytes.empty() && bytes.size() <= INT_MAX); // a completion counts in an int
+    io_uring_sqe &entry = start(operation, Kind::Send);
+    io_uring_prep_write(&entry, socket, bytes.data(), static_cast<unsigned>(bytes.size()), 0);
     entry.user_data = user_data(operation, Kind::Send);
   }
 
@@ -100,9 +97,8 @@ public:
   void cancel(IoOperation &operation) override
   {
     VERIFY(operation.is_in_flight());
-    engine_word(operation) |= kCancelled;
     io_uring_sqe &entry = next_entry();
-    io_uring_prep_cancel64(&entry, user_data(operation, static_cast<Kind>(engine_word(operation) & kKindMask)), 0);
+    io_uring_prep_cancel64(&entry, user_data(operation, static_cast<Kind>(engine_word(operation))), 0);
     entry.user_data = kIgnored;
   }
 
@@ -114,7 +110,7 @@ private:
   {
     return reinterpret_cast<uint64_t>(&operation) | static_cast<uint64_t>(kind);
   }
-  io_uring_sqe &start(IoOperation &operation, Kind kind, uint32_t expected = 0);
+  io_uring_sqe &start(IoOperation &operation, Kind kind);
   io_uring_sqe &next_entry();
   void submit_spilled();
   void arm_wake();
@@ -123,7 +119,7 @@ private:
   void check_entered(int result) const;
   uint32_t handle_completions();
   bool handle(uint64_t data, int32_t value, uint32_t flags);
-  IoResult result_of(Kind kind, IoOperation &operation, int32_t value, uint32_t flags);
+  IoResult result_of(Kind kind, int32_t value, uint32_t flags) const;
   void return_buffer(uint32_t number);
   size_t buffer_bytes() const { return size_t{m_settings.receive_buffers} * m_settings.receive_buffer_bytes; }
 
@@ -138,11 +134,11 @@ private:
   std::atomic<bool> m_wake_requested{false};
 };
 
-io_uring_sqe &UringEngine::start(IoOperation &operation, Kind kind, uint32_t expected)
+io_uring_sqe &UringEngine::start(IoOperation &operation, Kind kind)
 {
   VERIFY(!operation.is_in_flight());
   set_in_flight(operation, true);
-  engine_word(operation) = static_cast<uint64_t>(kind) | uint64_t{expected} << kExpectedShift;
+  engine_word(operation) = static_cast<uint64_t>(kind);
   return next_entry();
 }
 
@@ -260,7 +256,7 @@ bool UringEngine::handle(uint64_t data, int32_t value, uint32_t flags)
     return false;
   }
   auto &operation = *reinterpret_cast<IoOperation *>(data & ~kKindMask);
-  const IoResult result = result_of(static_cast<Kind>(data & kKindMask), operation, value, flags);
+  const IoResult result = result_of(static_cast<Kind>(data & kKindMask), value, flags);
   if (!result.more)
     set_in_flight(operation, false);
   operation.on_complete(result);
@@ -270,7 +266,7 @@ bool UringEngine::handle(uint64_t data, int32_t value, uint32_t flags)
   return true;
 }
 
-IoResult UringEngine::result_of(Kind kind, IoOperation &operation, int32_t value, uint32_t flags)
+IoResult UringEngine::result_of(Kind kind, int32_t value, uint32_t flags) const
 {
   IoResult result;
   result.more = flags & IORING_CQE_F_MORE;
@@ -284,9 +280,6 @@ IoResult UringEngine::result_of(Kind kind, IoOperation &operation, int32_t value
       result.status = NtStatus::EndOfFile;
     else
       result.data = {m_buffers + size_t{flags >> IORING_CQE_BUFFER_SHIFT} * m_settings.receive_buffer_bytes, result.value};
-  } else if (kind == Kind::Send && result.value != engine_word(operation) >> kExpectedShift) {
-    // MSG_WAITALL stops short only at an error, which the kernel keeps to itself.
-    result.status = engine_word(operation) & kCancelled ? NtStatus::Cancelled : NtStatus::ConnectionAborted;
   }
   return result;
 }
@@ -323,7 +316,7 @@ struct Operation {
 // All that a ring ever does. A seccomp filter does not see what is asked of a ring, so the ring itself refuses everything else.
 constexpr Operation kOperations[] = {{IORING_OP_ACCEPT, "ACCEPT"},
                                      {IORING_OP_RECV, "RECV"},
-                                     {IORING_OP_SEND, "SEND"},
+                                     {IORING_OP_WRITE, "WRITE"},
                                      {IORING_OP_POLL_ADD, "POLL_ADD"},
                                      {IORING_OP_ASYNC_CANCEL, "ASYNC_CANCEL"}};
 constexpr uint8_t kRegistrations[] = {IORING_REGISTER_SYNC_CANCEL, IORING_UNREGISTER_PBUF_RING}; // once it runs: at its end
@@ -491,44 +484,88 @@ uint32_t uring_operations()
   return static_cast<uint32_t>(std::size(kOperations));
 }
 
-// Completes with 0 where it is allowed.
-static int try_nop(io_uring &ring)
+namespace {
+
+// A ring that is limited as an engine's is.
+class LimitedRing {
+public:
+  ~LimitedRing()
+  {
+    if (m_open)
+      io_uring_queue_exit(&m_ring);
+  }
+  Result<void> open(std::string &reason);
+  // 0 when the operation was done, otherwise its errno.
+  template <typename Prepare>
+  int try_operation(Prepare prepare);
+
+private:
+  io_uring m_ring{};
+  bool m_open = false;
+};
+
+Result<void> LimitedRing::open(std::string &reason)
 {
-  io_uring_sqe *entry = io_uring_get_sqe(&ring);
+  io_uring_params parameters{};
+  parameters.flags = kSetupFlags & ~IORING_SETUP_CQSIZE;
+  if (int error = -io_uring_queue_init_params(1, &m_ring, &parameters)) {
+    reason = describe_uring_failure(error, first_line("/proc/sys/kernel/io_uring_disabled"), runs_filtered());
+    return status_from_errno(error);
+  }
+  m_open = true;
+  int error = restrict_ring(m_ring);
+  if (error) {
+    reason = fmt::format("the kernel does not limit a ring to its operations: {}", std::strerror(error));
+    return status_from_errno(error);
+  }
+  error = -io_uring_enable_rings(&m_ring);
+  if (error) {
+    reason = fmt::format("a limited ring cannot be enabled: {}", std::strerror(error));
+    return status_from_errno(error);
+  }
+  return {};
+}
+
+template <typename Prepare>
+int LimitedRing::try_operation(Prepare prepare)
+{
   io_uring_cqe *completion = nullptr;
-  io_uring_prep_nop(entry);
-  int error = -io_uring_submit_and_wait(&ring, 1);
+  prepare(io_uring_get_sqe(&m_ring));
+  int error = -io_uring_submit_and_wait(&m_ring, 1);
   if (error > 0)
     return error;
-  if (io_uring_peek_cqe(&ring, &completion) != 0)
+  if (io_uring_peek_cqe(&m_ring, &completion) != 0)
     return EIO;
-  error = -completion->res;
-  io_uring_cqe_seen(&ring, completion);
+  error = completion->res < 0 ? -completion->res : 0;
+  io_uring_cqe_seen(&m_ring, completion);
   return error;
+}
+
 }
 
 Result<void> try_restricted_ring(std::string &reason)
 {
-  io_uring ring{};
-  io_uring_params parameters{};
-  parameters.flags = kSetupFlags & ~IORING_SETUP_CQSIZE;
-  if (int error = -io_uring_queue_init_params(1, &ring, &parameters)) {
-    reason = describe_uring_failure(error, first_line("/proc/sys/kernel/io_uring_disabled"), runs_filtered());
-    return status_from_errno(error);
-  }
-  int error = restrict_ring(ring);
-  if (error)
-    reason = fmt::format("the kernel does not limit a ring to its operations: {}", std::strerror(error));
-  else if ((error = -io_uring_enable_rings(&ring)))
-    reason = fmt::format("a limited ring cannot be enabled: {}", std::strerror(error));
-  else if (try_nop(ring) != EACCES) {
-    reason = "a limited ring does what it should refuse";
-    error = EIO;
-  }
-  io_uring_queue_exit(&ring);
-  if (error)
-    return status_from_errno(error);
-  return {};
+  LimitedRing ring;
+  TRY(ring.open(reason));
+  if (ring.try_operation([](io_uring_sqe *entry) { io_uring_prep_nop(entry); }) == EACCES)
+    return {};
+  reason = "a limited ring does what it should refuse";
+  return NtStatus::IoDeviceError;
+}
+
+int try_connecting_through_ring(int socket, const sockaddr_in &address)
+{
+  LimitedRing ring;
+  std::string reason;
+  if (ring.open(reason).is_error())
+    return 0; // nothing limits it
+  const char byte = 'x';
+  const int error = ring.try_operation([&](io_uring_sqe *entry) {
+    io_uring_prep_connect(entry, socket, reinterpret_cast<const sockaddr *>(&address), sizeof address);
+  });
+  return error != EACCES ? error : ring.try_operation([&](io_uring_sqe *entry) {
+    io_uring_prep_sendto(entry, socket, &byte, 1, MSG_FASTOPEN, reinterpret_cast<const sockaddr *>(&address), sizeof address);
+  });
 }
 
 }

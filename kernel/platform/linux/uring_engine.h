@@ -5,6 +5,7 @@
 #include "kernel/limits.h"
 #include "kernel/platform/platform.h"
 #include <memory>
+#include <netinet/in.h>
 
 namespace httpsys::platform {
 
@@ -22,6 +23,9 @@ Result<std::unique_ptr<IoEngine>> make_uring_engine(const UringSettings &setting
 uint32_t uring_operations();
 // Whether this kernel keeps such a ring to them: makes one, and asks it for another. When it does not, engines work without.
 Result<void> try_restricted_ring(std::string &reason);
+// Connects the socket through such a ring, or sends with the address (TCP fast open). 0 when one was done or nothing limits a ring,
+// otherwise why the last was not: EACCES.
+int try_connecting_through_ring(int socket, const sockaddr_in &address);
 
 // Why io_uring_setup failed. disabled: what /proc/sys/kernel/io_uring_disabled says, empty when there is no such file
 // (before Linux 6.6); filtered: the process runs under a seccomp filter.

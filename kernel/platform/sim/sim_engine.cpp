@@ -157,12 +157,10 @@ bool SimEngine::complete_send(Flight &flight, SimSocket &socket)
       part = std::min(part, size_t{1} + m_system.random.below(kShortBytes));
     socket.from_daemon.append(reinterpret_cast<const char *>(flight.bytes.data()), part);
     socket.room -= socket.room == UINT64_MAX ? 0 : part;
-    flight.bytes = flight.bytes.subspan(part);
-    flight.sent += static_cast<uint32_t>(part);
+    if (part > 0)
+      return complete(flight, {NtStatus::Success, static_cast<uint32_t>(part)});
   }
-  if (flight.bytes.empty())
-    return complete(flight, {NtStatus::Success, flight.sent});
-  return flight.is_cancelled && complete(flight, {NtStatus::Cancelled, flight.sent});
+  return flight.is_cancelled && complete(flight, {NtStatus::Cancelled});
 }
 
 }

@@ -30,7 +30,6 @@ private:
     int descriptor;
     IoOperation *operation;
     std::span<const uint8_t> bytes; // of a send, what is left of them
-    uint32_t sent = 0;
     bool is_cancelled = false;
     std::list<int> accepted = {}; // by a multishot accept, not told of yet
   };

@@ -101,6 +101,15 @@ TEST_CASE_FIXTURE(Folder, "the second daemon of a socket is told the first one's
   ::close(*again);
   CHECK(lock_socket(path + "/missing/s", reason).is_error());
   CHECK(reason_has("cannot open the lock"));
+  // Another file by that name is not written to.
+  const std::string other = path + "/other";
+  std::ofstream(other) << "somebody's";
+  std::filesystem::create_hard_link(other, path + "/linked.lock");
+  CHECK(lock_socket(path + "/linked", reason).error() == NtStatus::AccessDenied);
+  CHECK(reason.find("linked.lock is no lock") != std::string::npos);
+  CHECK(std::filesystem::file_size(other) == 10);
+  REQUIRE(mkfifo((path + "/pipe.lock").c_str(), 0600) == 0);
+  CHECK(lock_socket(path + "/pipe", reason).error() == NtStatus::AccessDenied);
 }
 
 TEST_CASE_FIXTURE(Folder, "publishing replaces a socket and nothing else")
