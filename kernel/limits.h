@@ -46,17 +46,24 @@ inline constexpr uint64_t kAcceptRetryMilliseconds = 100; // pause after accept 
 // Descriptors (RLIMIT_NOFILE) that connections leave to sessions, new ports and state files: a part of all, at least so many that
 // administrators and some applications always get in, at most so many that all sessions do.
 inline constexpr uint64_t kDescriptorsKeptPart = 4;   // one in so many
-inline constexpr uint64_t kDescriptorsKeptLeast = 128; // sixteen sessions of six each, and 32
-inline constexpr uint64_t kDescriptorsKeptMost = 6304; // kSessions and kSessionsReserved of six each, and 64
+inline constexpr uint64_t kDescriptorsKeptLeast = 128; // sixteen sessions, and 32
+inline constexpr uint64_t kDescriptorsKeptMost = 6560; // kSessions and kSessionsReserved, and 320
+inline constexpr uint64_t kDescriptorsPerSession = 6; // its socket, its process, two halves of its channel, kick, bell
+// Of those kept, for what is no session: one in so many. Half of them may be control sockets that wait for their close.
+inline constexpr uint64_t kDescriptorsSparePart = 4;
+inline constexpr uint64_t kDescriptorsSpareLeast = 32;
+inline constexpr uint64_t kDescriptorsSpareMost = 320;
 inline constexpr uint64_t kDescriptorsForConnections = 64; // with fewer left than these the daemon does not start
 inline constexpr uint64_t kPortsPart = 4; // ports leave connections one in so many of their descriptors, or nobody could connect
+inline constexpr uint32_t kPorts = 65535; // that listen; RLIMIT_NOFILE decides how many of them
 
 // io
 inline constexpr uint64_t kHelloMilliseconds = 5000;         // a connection of the control socket that says no HELLO by then is closed
-inline constexpr uint32_t kSessions = 1024;                  // connected at a time; each costs six descriptors and its arenas
+inline constexpr uint32_t kSessions = 1024;                  // connected at a time, if RLIMIT_NOFILE allows
 inline constexpr uint32_t kSessionsReserved = 16;            // beyond kSessions, for uid 0 and the daemon's own: httpsysctl always gets in
 inline constexpr uint32_t kControlMessagesPerTurn = 16;      // of one session, then the others have their turn
-inline constexpr size_t kControlsClosing = 256;              // sockets that wait for their close; beyond it nobody new is accepted
+inline constexpr size_t kControlsClosing = 256;              // sockets that wait for their close at most; beyond it nobody new is accepted
+inline constexpr uint64_t kControlsClosingMilliseconds = 3;   // then it is looked at again; most closes take microseconds
 inline constexpr uint32_t kHandlesCeiling = 4096;            // request queue handles of one session; each close looks through them
 inline constexpr uint32_t kEntriesPerTurn = 64;              // submission entries of one channel in one turn of the loop
 inline constexpr uint32_t kOperationsWithCore0 = 64;         // of one channel, for names and ports; each may be parsing of 32 KiB
@@ -90,6 +97,8 @@ inline constexpr uint32_t kServerSessionsPerUser = 2048;      // half of all, as
 inline constexpr uint32_t kUrlGroupsPerUser = 8192;
 inline constexpr uint32_t kUrlsPerUser = 8192;
 inline constexpr uint32_t kRequestQueuesPerUser = 2048;
+inline constexpr uint32_t kPortsPerUser = 8192;
+inline constexpr uint32_t kPortsPerProcess = 4096;
 // Results that wait for a block. They are the daemon's memory: a client that hands nothing back, or has stopped with so much on its way, is
 // cut off, and requests that it has not received go to other workers.
 inline constexpr uint64_t kWaitingOutputBytesPerUser = 512ull << 20;

@@ -47,8 +47,12 @@ struct Config {
     Share url_groups{limits::kUrlGroupsPerUser, limits::kUrlGroupsPerUser};
     Share urls{limits::kUrlsPerUser, limits::kUrlsPerUser};
     Share request_queues{limits::kRequestQueuesPerUser, limits::kRequestQueuesPerUser};
+    Share ports{limits::kPortsPerUser, limits::kPortsPerProcess};
     uint64_t channel_bytes_total = 0; // of all users; 0: half of the memory that the process may have
     Share waiting_output_bytes{limits::kWaitingOutputBytesPerUser, limits::kWaitingOutputBytesPerProcess};
+    // Of all users, not in the file: main has them from RLIMIT_NOFILE.
+    uint64_t sessions_total = limits::kSessions;
+    uint64_t ports_total = limits::kPorts;
   };
 
   // [compat]: HTTP.sys' leniency where RFC 9112 wants a refusal.

@@ -102,13 +102,14 @@ void SessionManager::Impl::start()
   accept();
 }
 
-// Who makes closes slow slows down who connects, and nobody else.
+// Who makes closes slow slows down who connects, and nobody else. One at a time: more would take the whole backlog, thousands of
+// descriptors, before anybody is turned away.
 void SessionManager::Impl::accept()
 {
   auto &core = ke::Core::current();
-  if (platform::system().closing_controls() >= limits::kControlsClosing)
-    return core.timers().set(*this, core.now() + limits::kAcceptRetryMilliseconds);
-  core.io().accept_multishot(m_listener, *this);
+  if (platform::system().closing_controls() >= m_settings.controls_closing)
+    return core.timers().set(*this, core.now() + limits::kControlsClosingMilliseconds);
+  core.io().accept_one(m_listener, *this);
 }
 
 void SessionManager::Impl::on_timer()
@@ -122,14 +123,9 @@ void SessionManager::Impl::on_complete(const platform::IoResult &result)
   bool has_socket = result.status == NtStatus::Success;
   if (has_socket)
     admit(static_cast<int>(result.value));
-  if (result.more) {
-    if (!m_is_stopping && platform::system().closing_controls() >= limits::kControlsClosing)
-      ke::Core::current().io().cancel(*this);
-    return;
-  }
   if (m_is_stopping)
     return finish_if_stopped();
-  if (has_socket || result.status == NtStatus::Cancelled)
+  if (has_socket)
     return accept();
   auto &core = ke::Core::current();
   if (m_outage.fails())

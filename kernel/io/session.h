@@ -17,6 +17,7 @@ public:
     uint32_t daemon_pid = 0;
     // Fills in the numbers of the layers above, for each STATS message, on core 0.
     void (*fill_stats)(hsys_control_stats &stats) = nullptr;
+    size_t controls_closing = limits::kControlsClosing; // while so many sockets wait for their close nobody is accepted
     uint32_t first_index = 0; // of every ring; tests let indices wrap early
   };
   // On core 0, as everything here.

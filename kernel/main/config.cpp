@@ -92,6 +92,7 @@ constexpr Key kKeys[] = {
     SHARE("UrlGroups", url_groups, 1, limits::kUrlGroups, "URL groups"),
     SHARE("Urls", urls, 1, limits::kUrls, "URLs"),
     SHARE("RequestQueues", request_queues, 1, limits::kRequestQueues, "request queues"),
+    SHARE("Ports", ports, 1, limits::kPorts, "ports"),
     SHARE("WaitingOutputBytes", waiting_output_bytes, HSYS_BLOCK_MAX, limits::kClientBytesCeiling, "bytes"),
     SWITCH("AcceptBareLF", accept_bare_lf),
     SWITCH("AcceptObsFold", accept_obs_fold),

@@ -101,11 +101,11 @@ static http::Settings http_settings(const Config &config)
   return settings;
 }
 
-Result<uint64_t> Daemon::descriptors_for_connections(std::string &reason) const
+Result<net::DescriptorBudget> Daemon::descriptor_budget(std::string &reason) const
 {
   uint64_t open = platform::open_descriptors();
-  if (auto descriptors = net::descriptors_for_connections(m_descriptor_limit, open))
-    return *descriptors;
+  if (auto budget = net::descriptor_budget(m_descriptor_limit, open))
+    return *budget;
   reason = fmt::format("this process may have {} descriptors (RLIMIT_NOFILE) and has {} now; httpsysd needs at least {} more: {} for "
                        "connections, the others are kept for applications and httpsysctl. Raise the hard limit (ulimit -Hn, systemd's "
                        "LimitNOFILE=)", m_descriptor_limit, open, limits::kDescriptorsForConnections + limits::kDescriptorsKeptLeast,
@@ -115,8 +115,7 @@ Result<uint64_t> Daemon::descriptors_for_connections(std::string &reason) const
 
 Result<void> Daemon::prepare(std::string &reason)
 {
-  m_descriptor_limit = platform::raise_descriptor_limit();
-  TRY(descriptors_for_connections(reason));
+  TRY(descriptor_budget(reason));
   TRY(platform::check_socket_path(m_options.socket_path, reason));
   TRY(m_sandbox.prepare({m_options.state_folder, m_options.socket_path, m_options.user}, reason));
   TRY(platform::lock_socket(m_options.socket_path, reason)); // held until the process ends
@@ -163,6 +162,19 @@ Result<void> Daemon::start_threads(platform::LinuxSystem &system, std::string &r
   return started;
 }
 
+void Daemon::set_shares() const
+{
+  Config::Clients shares = m_config.clients;
+  if (shares.channel_bytes_total == 0)
+    shares.channel_bytes_total = platform::memory_limit() / 2;
+  // Without one the daemon does not start.
+  if (auto budget = net::descriptor_budget(m_descriptor_limit, platform::open_descriptors())) {
+    shares.sessions_total = budget->sessions;
+    shares.ports_total = budget->ports;
+  }
+  se::set_shares(shares);
+}
+
 int Daemon::run(std::string &reason)
 {
   s_daemon = this;
@@ -171,10 +183,8 @@ int Daemon::run(std::string &reason)
   platform::make_undumpable();
   platform::end_without_memory();
   http::set_settings(http_settings(m_config));
-  Config::Clients shares = m_config.clients;
-  if (shares.channel_bytes_total == 0)
-    shares.channel_bytes_total = platform::memory_limit() / 2;
-  se::set_shares(shares);
+  m_descriptor_limit = platform::raise_descriptor_limit();
+  set_shares();
   register_layers();
   io::register_admin([](std::vector<std::string> words, std::vector<io::AdminFile> files, io::AdminAnswer answer) {
     s_daemon->administrate(std::move(words), std::move(files), std::move(answer));
@@ -212,16 +222,17 @@ void Daemon::load_store()
 void Daemon::open_for_clients()
 {
   std::string reason;
-  auto descriptors = descriptors_for_connections(reason); // less what the cores have
+  auto descriptors = descriptor_budget(reason); // less what the cores have
   if (descriptors.is_error())
     return finished(1, reason);
   m_signals->start();
-  net::ListenerSet::instance().start(http::Connection::accept, *descriptors);
+  net::ListenerSet::instance().start(http::Connection::accept, descriptors->connections);
   io::SessionManager::Settings settings;
   platform::system().fill_random({reinterpret_cast<uint8_t *>(&settings.epoch), sizeof settings.epoch});
   settings.daemon_uid = platform::user_id();
   settings.daemon_pid = platform::process_id();
   settings.fill_stats = fill_stats;
+  settings.controls_closing = descriptors->closing;
   io::SessionManager::instance().start(m_listener, settings);
   if (platform::publish_control_socket(m_options.socket_path, reason).is_error())
     return stop_serving(1, reason);

@@ -7,6 +7,7 @@
 #include "kernel/ke/core.h"
 #include "kernel/main/config.h"
 #include "kernel/main/options.h"
+#include "kernel/net/descriptor_budget.h"
 #include "kernel/platform/linux/linux_system.h"
 #include "kernel/platform/linux/sandbox.h"
 #include <condition_variable>
@@ -26,7 +27,8 @@ public:
 private:
   class SignalWatch;
   class DrainTimer;
-  Result<uint64_t> descriptors_for_connections(std::string &reason) const;
+  Result<net::DescriptorBudget> descriptor_budget(std::string &reason) const;
+  void set_shares() const;
   Result<void> prepare(std::string &reason);
   Result<void> start_threads(platform::LinuxSystem &system, std::string &reason);
   // Helper thread: the configuration store; then core 0: sessions and ports; then the socket gets its name.

@@ -181,9 +181,23 @@ void Namespace::erase_url(Urls::iterator url)
   m_url_quota.give(group.client);
   Port &port = m_ports.at(prefix.port());
   forget(port.urls);
+  if (auto client = port.clients.find(group.client.process); --client->second.second == 0) {
+    port.clients.erase(client);
+    if (port.payer->process == group.client.process && !port.clients.empty())
+      pays(port, port.clients.begin()->second.first);
+  }
   port.public_urls -= prefix.is_loopback_only() ? 0 : 1;
   m_unpublished_ports.insert(prefix.port());
   m_urls.erase(url);
+}
+
+void Namespace::pays(Port &port, std::optional<se::Client> client)
+{
+  if (port.payer)
+    m_port_quota.give(*port.payer);
+  port.payer = client;
+  if (client)
+    m_port_quota.take(*client);
 }
 
 void Namespace::drop_group(UrlGroup &group)
@@ -237,11 +251,14 @@ NtStatus Namespace::check_new_url(const io::Irp &irp, const url::UrlPrefix &pref
              ": ports below 1024 are for uid 0 and the daemon's own uid; use a port from 1024 on";
     return NtStatus::AccessDenied;
   }
-  if (auto why = m_url_quota.refusal(irp.client())) {
-    reason = *why;
-    return NtStatus::InsufficientResources;
-  }
-  return NtStatus::Success;
+  auto why = m_url_quota.refusal(irp.client());
+  // One that has lost its last URL listens until the next publication.
+  if (port != m_ports.end() && port->second.urls.empty())
+    pays(port->second, std::nullopt);
+  if (!why && (port == m_ports.end() || !port->second.payer))
+    why = m_port_quota.refusal(irp.client());
+  reason = why.value_or("");
+  return why ? NtStatus::InsufficientResources : NtStatus::Success;
 }
 
 void Namespace::add_url_now(io::IrpPtr irp)
@@ -290,6 +307,11 @@ void Namespace::insert_url(io::IrpPtr irp, url::UrlPrefix prefix, uint64_t url_c
   port.urls.push_back(url);
   group->urls.push_back(url);
   m_url_quota.take(group->client);
+  auto &urls_of = port.clients[group->client.process];
+  urls_of.first = group->client;
+  urls_of.second++;
+  if (!port.payer)
+    pays(port, group->client);
   complete_when_published(std::move(irp));
   finish_change();
 }
@@ -438,6 +460,7 @@ void Namespace::close_unused_ports(std::function<void()> done)
       listeners.narrow(number, settled);
       continue;
     }
+    pays(port, std::nullopt);
     m_ports.erase(number);
     listeners.close(number, settled);
   }

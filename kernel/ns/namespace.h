@@ -62,6 +62,8 @@ private:
   struct Port {
     std::vector<Urls::iterator> urls;
     size_t public_urls = 0; // of urls: those that are not for loopback alone
+    std::map<uint64_t, std::pair<se::Client, size_t>> clients; // who has how many of urls, by process
+    std::optional<se::Client> payer;                           // who has it in its quota
   };
 
   Namespace();
@@ -76,6 +78,7 @@ private:
   NtStatus check_new_url(const io::Irp &irp, const url::UrlPrefix &prefix, std::string &reason);
   void insert_url(io::IrpPtr irp, url::UrlPrefix prefix, uint64_t url_context);
   void erase_url(Urls::iterator url);
+  void pays(Port &port, std::optional<se::Client> client);
   void bind_group(UrlGroup &group, uint64_t queue_id);
   void drop_group(UrlGroup &group);
 
@@ -92,7 +95,8 @@ private:
 
   void remove_session(uint64_t id);
 
-  se::Quota m_session_quota{se::kServerSessions}, m_group_quota{se::kUrlGroups}, m_url_quota{se::kUrls};
+  se::Quota m_session_quota{se::kServerSessions}, m_group_quota{se::kUrlGroups}, m_url_quota{se::kUrls},
+      m_port_quota{se::kPorts};
   ob::IdTable<ServerSession> m_sessions;
   ob::IdTable<UrlGroup> m_groups;
   std::map<uint64_t, std::unique_ptr<ServerSession>> m_session_objects;

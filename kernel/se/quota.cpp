@@ -2,6 +2,7 @@
 #include "kernel/se/quota.h"
 #include "kernel/base/verify.h"
 #include "kernel/se/access.h"
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace httpsys::se {
@@ -46,25 +47,38 @@ static std::string sentence(const std::string &who, uint64_t has, const Resource
   return fmt::format("{} has {} {}{}, and may have {}{}", who, has, resource.plural, wanted, most, key);
 }
 
+uint64_t Quota::most_of_users() const
+{
+  uint64_t all = m_resource.total ? s_shares.*m_resource.total->most : m_resource.all;
+  return all != 0 ? all : UINT64_MAX;
+}
+
 uint64_t Quota::most_of_all(const Client &client) const
 {
-  uint64_t all = m_resource.all != 0 ? m_resource.all : s_shares.channel_bytes_total != 0 ? s_shares.channel_bytes_total : UINT64_MAX;
-  uint64_t reserve = may_administer(client.uid) ? all / kReservePart : 0;
+  uint64_t all = most_of_users();
+  uint64_t reserve = may_administer(client.uid) ? std::max(all / kReservePart, kReserveLeast) : 0;
   return all > UINT64_MAX - reserve ? UINT64_MAX : all + reserve;
 }
 
 std::optional<std::string> Quota::refusal(const Client &client, uint64_t count) const
 {
   const Config::Share &share = s_shares.*m_resource.share;
-  auto key = [this](const char *whose) { return fmt::format(" ({}Per{} in httpsys.toml)", m_resource.key, whose); };
+  const auto &total = m_resource.total;
+  auto most = [&, all = most_of_users()](uint64_t of_share, uint64_t part) {
+    return total && all != UINT64_MAX ? std::min(of_share, std::max(all / part, total->least)) : of_share;
+  };
+  auto key = [&](const char *whose, bool is_share, const char *part) {
+    return is_share ? fmt::format(" ({}Per{} in httpsys.toml)", m_resource.key, whose)
+                    : fmt::format(" ({} of what {} allows)", part, total->name);
+  };
   uint64_t process = count_of(m_processes, client.process), user = count_of(m_users, client.uid);
-  if (!has_room(process, count, share.process))
-    return sentence("this process", process, m_resource, count, share.process, key("Process"));
+  if (uint64_t may = most(share.process, 4); !has_room(process, count, may))
+    return sentence("this process", process, m_resource, count, may, key("Process", may == share.process, "a quarter"));
   bool is_bound = m_resource.is_memory || !may_administer(client.uid);
-  if (is_bound && !has_room(user, count, share.user))
-    return sentence(fmt::format("uid {}", client.uid), user, m_resource, count, share.user, key("User"));
+  if (uint64_t may = most(share.user, 2); is_bound && !has_room(user, count, may))
+    return sentence(fmt::format("uid {}", client.uid), user, m_resource, count, may, key("User", may == share.user, "half"));
   if (uint64_t all = most_of_all(client); !has_room(m_count, count, all))
-    return sentence("the daemon", m_count, m_resource, count, all, m_resource.all == 0 ? " (ChannelBytesTotal in httpsys.toml)" : "");
+    return sentence("the daemon", m_count, m_resource, count, all, total ? fmt::format(" ({})", total->name) : "");
   return std::nullopt;
 }
 

@@ -18,18 +18,33 @@ struct Client {
 };
 Client client_of(uint32_t uid, uint32_t pid, uint64_t session);
 
+// How much there is of all, where that is not a number of the code: one user has half of it at most, and one process a quarter, whatever
+// the shares say, but `least`.
+struct Total {
+  uint64_t Config::Clients::*most;
+  const char *name; // who decides it
+  uint64_t least;
+};
 struct Resource {
   const char *plural; // for sentences
   const char *key;    // of [clients], without "PerUser"
-  uint64_t all;       // that there may be of all clients; 0: channel_bytes_total
+  uint64_t all;       // that there may be of all clients
   bool is_memory;
   Config::Share Config::Clients::*share;
+  std::optional<Total> total = std::nullopt; // instead of `all`
 };
-// Beyond all that there may be, one in so many is for administrators, so that they can repair what users have filled.
+// Beyond all that there may be, one in so many, and so many at least, are for administrators, so that they can repair what users have
+// filled.
 inline constexpr uint64_t kReservePart = 64;
-inline constexpr Resource kSessions{"sessions", "Sessions", limits::kSessions, false, &Config::Clients::sessions};
+inline constexpr uint64_t kReserveLeast = 4;
+inline constexpr Resource kSessions{"sessions", "Sessions", limits::kSessions, false, &Config::Clients::sessions,
+                                    Total{&Config::Clients::sessions_total, "RLIMIT_NOFILE", 1}};
 static_assert(limits::kSessions / kReservePart == limits::kSessionsReserved);
-inline constexpr Resource kChannelBytes{"bytes of channels", "ChannelBytes", 0, true, &Config::Clients::channel_bytes};
+inline constexpr Resource kPorts{"listening ports", "Ports", limits::kPorts, false, &Config::Clients::ports,
+                                 Total{&Config::Clients::ports_total, "RLIMIT_NOFILE", 1}};
+inline constexpr Resource kChannelBytes{"bytes of channels", "ChannelBytes", UINT64_MAX, true, &Config::Clients::channel_bytes,
+                                        Total{&Config::Clients::channel_bytes_total, "ChannelBytesTotal in httpsys.toml",
+                                              limits::kDefaultChannelBytes}};
 inline constexpr Resource kOperations{"completion ring entries", "Operations", UINT64_MAX, true, &Config::Clients::operations};
 inline constexpr Resource kHandles{"request queue handles", "Handles", UINT64_MAX, false, &Config::Clients::handles};
 inline constexpr Resource kServerSessions{"server sessions", "ServerSessions", limits::kServerSessions, false,
@@ -39,7 +54,7 @@ inline constexpr Resource kUrls{"registered URLs", "Urls", limits::kUrls, false,
 inline constexpr Resource kRequestQueues{"request queues", "RequestQueues", limits::kRequestQueues, false,
                                          &Config::Clients::request_queues};
 
-// [clients], for every quota; channel_bytes_total 0 stands for no bound here. Main calls it before any core runs.
+// [clients], for every quota; a total of 0 stands for no bound here. Main calls it before any core runs.
 void set_shares(const Config::Clients &clients);
 const Config::Clients &shares();
 
@@ -59,6 +74,7 @@ private:
   template <typename Key>
   using Counts = std::unordered_map<Key, uint64_t>;
 
+  uint64_t most_of_users() const;
   uint64_t most_of_all(const Client &client) const;
 
   const Resource &m_resource;

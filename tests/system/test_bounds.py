@@ -3,8 +3,12 @@
 """[clients] of the configuration as applications meet it: the last thing that fits, the next one that does not, with its code and sentence,
 and that those who were there before notice nothing. Each resource at its edge: unit-ns, unit-session, unit-io."""
 
+import os
+import shutil
 import socket
 import struct
+import sys
+import unittest
 
 import application
 import harness
@@ -65,6 +69,79 @@ class Bounds(application.ApiTest):
         eventually(lambda: self.daemon.statistics()['sessions'] == 2, 10, 'the end of the first session')   # the second's and ours
         self.start('event', *self.urls(1))
         self.assertTrue(second.is_running())
+
+# Arguments: a socket and a number. Connects so often, keeps what is not closed, and says so.
+HOARDER = """
+import socket, sys
+kept = []
+for number in range(int(sys.argv[2])):
+    kept.append(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+    kept[-1].connect(sys.argv[1])
+print('connected', flush=True)
+sys.stdin.read()
+"""
+
+
+@unittest.skipIf(os.geteuid() != 0, 'needs root to become other users')
+class FewDescriptors(application.ApiTest):
+    """With 256 descriptors there are twelve sessions for users, and some ports. One user takes what he can."""
+    prefix = ('prlimit', '--nofile=256:256')
+    GREEDY, HONEST = 61001, 61002
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        # Copied, since the build folder may lie where nobody may look.
+        for path in ('tests/system/api_server', 'lib/libhttpapi.so.1'):
+            shutil.copy(os.path.join(harness.build_folder(), path), cls.folder)
+        for path in (cls.folder, cls.daemon.socket):
+            os.chmod(path, 0o777)
+
+    def setUp(self):
+        eventually(lambda: self.daemon.statistics()['sessions'] == 1, 10, 'the end of other tests')
+
+    def process_of(self, uid, *words):
+        return self.application(shutil.which('setpriv'), f'--reuid={uid}', f'--regid={uid}', '--clear-groups', '--pdeathsig', 'KILL',
+                                *words, environment={'LD_LIBRARY_PATH': self.folder})
+
+    def server_of(self, uid, ports=1):
+        self.ports = [harness.free_port() for _ in range(ports)]
+        return self.process_of(uid, os.path.join(self.folder, 'api_server'), 'event', 1, '-', 'create',
+                               *(f'http://localhost:{port}/' for port in self.ports))
+
+    def check_honest(self):
+        server = self.server_of(self.HONEST)
+        server.expect('^ready$')
+        self.assertEqual(self.connect(self.ports[0], plain=True).get('/plain').status, 200)
+        server.kill()
+
+    def test_sessions(self):
+        for _ in range(6):
+            self.server_of(self.GREEDY).expect('^ready$')
+        port = self.ports[0]
+        refused = self.server_of(self.GREEDY)
+        self.assertNotEqual(refused.wait(), 0)
+        refused.expect('HttpInitialize failed with 1062', stream='stderr')
+        self.daemon.expect_log(rf'uid {self.GREEDY}\) is turned away: uid {self.GREEDY} has 6 sessions, and may have 6 '
+                               r'\(half of what RLIMIT_NOFILE allows\)')
+        hoarder = self.process_of(self.GREEDY, sys.executable, '-c', HOARDER, self.daemon.socket, 500)
+        hoarder.expect('^connected$')
+        self.check_honest()
+        self.assertIn('SSL Certificate bindings', self.ctl('show', 'sslcert'))
+        self.assertEqual(self.connect(port, plain=True).get('/plain').status, 200)
+        self.assertLess(self.daemon.statistics()['descriptors'], 128)
+
+    def test_ports(self):
+        refused = self.server_of(self.GREEDY, 60)
+        self.assertNotEqual(refused.wait(), 0)
+        count = int(refused.expect(r'failed with 1450: HttpAddUrlToUrlGroup: this process has (\d+) listening ports, '
+                                   r'and may have \1 \(a quarter of what RLIMIT_NOFILE allows\)', stream='stderr').group(1))
+        for _ in range(2):
+            self.server_of(self.GREEDY, count).expect('^ready$')
+        refused = self.server_of(self.GREEDY, 2)
+        self.assertNotEqual(refused.wait(), 0)
+        refused.expect(rf'uid {self.GREEDY} has \d+ listening ports, and may have \d+ \(half of what RLIMIT_NOFILE', stream='stderr')
+        self.check_honest()
 
 
 if __name__ == '__main__':

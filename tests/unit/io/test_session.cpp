@@ -296,7 +296,7 @@ TEST_CASE("nobody is accepted while so many sockets wait for their close, and wh
   CHECK(accepted() == 2);
   clients[2] = rig.connect();
   auto wait = [&] {
-    for (auto end = platform::system().now() + 3 * limits::kAcceptRetryMilliseconds; platform::system().now() < end; usleep(5000))
+    for (auto end = platform::system().now() + 10 * limits::kControlsClosingMilliseconds; platform::system().now() < end; usleep(5000))
       rig.run();
   };
   wait();
@@ -482,9 +482,10 @@ TEST_CASE("when the daemon has all the sessions that it may have, administrators
   Config::Clients clients;
   clients.sessions = {limits::kSessions, limits::kSessions};
   Crowd crowd(clients);
+  // Half for a user, a quarter for a process.
   for (uint32_t session = 0; session < limits::kSessions; session++)
-    REQUIRE(crowd.connect(1000, 71) == HSYS_CONTROL_WELCOME);
-  CHECK(crowd.connect(1001, 72) <= 0);
+    REQUIRE(crowd.connect(1000 + session % 2, 71 + session % 4) == HSYS_CONTROL_WELCOME);
+  CHECK(crowd.connect(1002, 75) <= 0);
   CHECK(Crowd::has_logged("is turned away: the daemon has 1024 sessions, and may have 1024"));
   for (uint32_t session = 0; session < limits::kSessionsReserved; session++)
     REQUIRE(crowd.connect(0, 1) == HSYS_CONTROL_WELCOME);

@@ -221,7 +221,7 @@ TEST_CASE("the effective configuration is a configuration file")
   CHECK(again.config.timeouts.handshake == 250);
   CHECK(again.config.compat.accept_obs_fold);
   CHECK(again.config.limits.max_header_count == 5);
-  CHECK(again.origins.size() == 39);
+  CHECK(again.origins.size() == 41);
 }
 
 TEST_CASE("what a user and a process may have can be set, each on its own")
@@ -230,7 +230,7 @@ TEST_CASE("what a user and a process may have can be set, each on its own")
   const std::pair<const char *, Config::Share Clients::*> kinds[] = {
       {"Sessions", &Clients::sessions},         {"ChannelBytes", &Clients::channel_bytes},    {"Operations", &Clients::operations},
       {"Handles", &Clients::handles},           {"ServerSessions", &Clients::server_sessions}, {"UrlGroups", &Clients::url_groups},
-      {"Urls", &Clients::urls},                 {"RequestQueues", &Clients::request_queues},
+      {"Urls", &Clients::urls},                 {"RequestQueues", &Clients::request_queues},  {"Ports", &Clients::ports},
       {"WaitingOutputBytes", &Clients::waiting_output_bytes}};
   for (auto [name, share] : kinds) {
     CAPTURE(name);

@@ -1,38 +1,64 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/net/descriptor_budget.h"
 #include "kernel/limits.h"
+#include "kernel/se/quota.h"
+#include <algorithm>
 #include <doctest/doctest.h>
 
 using namespace httpsys;
 using namespace httpsys::net;
 
-static_assert(limits::kDescriptorsKeptMost >= 6 * (limits::kSessions + limits::kSessionsReserved));
-
-TEST_CASE("a part of the descriptors is kept, within bounds")
+TEST_CASE("a part of the descriptors is kept, within bounds, and sessions have most of it")
 {
   struct Case {
     uint64_t limit, open;
     std::optional<uint64_t> left;
+    uint64_t sessions = 0, closing = 0;
   };
   const Case cases[] = {
     {0, 0, std::nullopt},
     {20, 40, std::nullopt}, // lowered since
     {191, 0, std::nullopt},
-    {192, 0, 64},
+    {192, 0, 64, 12, 16},
     {192, 1, std::nullopt},
-    {256, 64, 64},
+    {256, 64, 64, 12, 16},
     {256, 65, std::nullopt},
-    {512, 0, 384},
-    {516, 0, 387},
-    {1024, 24, 744},
-    {4 * 6304, 0, 3 * 6304},
-    {4 * 6304 + 4, 0, 3 * 6304 + 4},
-    {524288, 100, 524288 - 100 - 6304},
-    {UINT64_MAX, 100, UINT64_MAX - 100 - 6304},
+    {512, 0, 384, 12, 16},
+    {516, 0, 387, 12, 16},
+    {1024, 24, 744, 28, 32},
+    {20000, 0, 15000, 768, 160},
+    {4 * 6560 - 4, 0, 3 * 6560 - 3, 1023, 160},
+    {4 * 6560, 0, 3 * 6560, 1024, 160},
+    {4 * 6560 + 4, 0, 3 * 6560 + 4, 1024, 160},
+    {524288, 100, 524288 - 100 - 6560, 1024, 160},
+    {UINT64_MAX, 100, UINT64_MAX - 100 - 6560, 1024, 160},
   };
   for (const Case &each : cases) {
     CAPTURE(each.limit);
     CAPTURE(each.open);
-    CHECK(descriptors_for_connections(each.limit, each.open) == each.left);
+    auto budget = descriptor_budget(each.limit, each.open);
+    REQUIRE(budget.has_value() == each.left.has_value());
+    if (!budget)
+      continue;
+    CHECK(budget->connections == *each.left);
+    CHECK(budget->sessions == each.sessions);
+    CHECK(budget->closing == each.closing);
+  }
+}
+
+TEST_CASE("whatever the limit is, sessions and ports of users and administrators fit their part")
+{
+  auto with_reserve = [](uint64_t of_users) { return of_users + std::max(of_users / se::kReservePart, se::kReserveLeast); };
+  for (uint64_t limit = 192; limit < 40000; limit++) {
+    auto budget = descriptor_budget(limit, 0);
+    REQUIRE(budget);
+    CAPTURE(limit);
+    // Each session has one more while its channel is made.
+    uint64_t kept = limit - budget->connections, sessions = with_reserve(budget->sessions);
+    REQUIRE(sessions * limits::kDescriptorsPerSession + budget->closing < kept);
+    REQUIRE(budget->sessions >= 12);
+    REQUIRE(budget->ports >= 8);
+    // Two sockets, which count twice.
+    REQUIRE(budget->connections - 4 * with_reserve(budget->ports) >= budget->connections / limits::kPortsPart);
   }
 }

@@ -43,6 +43,20 @@ Outcome make_url(Process &process)
   return {status, reason};
 }
 
+std::u16string url_of_port(unsigned number)
+{
+  std::string text = fmt::format("http://+:{}/", number);
+  return {text.begin(), text.end()};
+}
+
+Outcome make_port(Process &process)
+{
+  static unsigned s_number = 10000;
+  std::string reason;
+  NtStatus status = process.add_url(process.create_group(), url_of_port(++s_number), &reason);
+  return {status, reason};
+}
+
 Outcome make_queue(Process &process)
 {
   hsys_queue_name none{};
@@ -58,6 +72,7 @@ const Kind kKinds[] = {
     {"ServerSessions", &Config::Clients::server_sessions, make_server_session},
     {"UrlGroups", &Config::Clients::url_groups, make_group},
     {"Urls", &Config::Clients::urls, make_url},
+    {"Ports", &Config::Clients::ports, make_port},
     {"RequestQueues", &Config::Clients::request_queues, make_queue},
     {"Handles", &Config::Clients::handles, make_queue},
 };
@@ -103,6 +118,84 @@ TEST_CASE("a process and a user have as many objects as they may have, and not o
     refused(kind.make(third), "uid 1000 has 5 ", per_user);
     CHECK(kind.make(another) == NtStatus::InsufficientResources);
   }
+}
+
+TEST_CASE("a port counts for one of those that use it, for the next when he has gone")
+{
+  World world(2);
+  Config::Clients shares;
+  shares.ports = {100, 1};
+  se::set_shares(shares);
+  Process first(world, 0), second(world, 1), third(world, 0);
+  uint64_t groups[] = {first.create_group(), second.create_group(), third.create_group()};
+  auto add = [](Process &process, uint64_t group, const char16_t *path, unsigned port, std::string *reason = nullptr) {
+    return process.add_url(group, url_of_port(port) + path, reason);
+  };
+  CHECK(add(first, groups[0], u"a/", 8081) == NtStatus::Success);
+  CHECK(add(first, groups[0], u"b/", 8081) == NtStatus::Success);
+  CHECK(add(second, groups[1], u"c/", 8081) == NtStatus::Success);
+  CHECK(add(second, groups[1], u"", 8082) == NtStatus::Success);
+  std::string reason;
+  CHECK(add(first, groups[0], u"", 8083, &reason) == NtStatus::InsufficientResources);
+  CHECK(reason == "this process has 1 listening ports, and may have 1 (PortsPerProcess in httpsys.toml)");
+  // One URL is left of two.
+  CHECK(first.remove_url(groups[0], url_of_port(8081) + u"a/") == NtStatus::Success);
+  CHECK(add(first, groups[0], u"", 8083) == NtStatus::InsufficientResources);
+  // Now it is the second's, which has more than it may, and gets no other.
+  CHECK(first.remove_url(groups[0], url_of_port(8081) + u"b/") == NtStatus::Success);
+  CHECK(add(first, groups[0], u"", 8083) == NtStatus::Success);
+  CHECK(second.remove_url(groups[1], url_of_port(8082)) == NtStatus::Success);
+  CHECK(add(second, groups[1], u"", 8082) == NtStatus::InsufficientResources);
+  CHECK(add(second, groups[1], u"d/", 8081) == NtStatus::Success);
+  // Its end frees it, and a port that is left and taken again at once counts once.
+  second.die();
+  world.run();
+  CHECK(add(third, groups[2], u"", 8082) == NtStatus::Success);
+  for (int times = 0; times < 3; times++) {
+    uint32_t irp = third.submit(Process::entry(HSYS_OP_CLOSE_URL_GROUP, 0, groups[2]));
+    groups[2] = third.create_group();
+    CHECK(add(third, groups[2], u"", 8082) == NtStatus::Success);
+    CHECK(third.take(irp).status() == NtStatus::Success);
+  }
+  CHECK(add(third, groups[2], u"", 8084) == NtStatus::InsufficientResources);
+}
+
+TEST_CASE("users leave each other ports, and administrators theirs, when there are few descriptors")
+{
+  World world(1);
+  Config::Clients shares;
+  shares.ports_total = 8;
+  se::set_shares(shares);
+  Process one(world, 0, 1000), two(world, 0, 1000), three(world, 0, 1000), other(world, 0, 1001), same(world, 0, 1001),
+      late(world, 0, 1002), root(world, 0, 0), admin(world, 0, 0), last(world, 0, 0);
+  auto take = [](Process &process, int count, const std::string &refusal) {
+    for (int number = 0; number < count; number++)
+      CHECK(make_port(process) == NtStatus::Success);
+    Outcome next = make_port(process);
+    CHECK(next == NtStatus::InsufficientResources);
+    CHECK(next.reason == refusal);
+  };
+  take(one, 2, "this process has 2 listening ports, and may have 2 (a quarter of what RLIMIT_NOFILE allows)");
+  take(two, 2, "this process has 2 listening ports, and may have 2 (a quarter of what RLIMIT_NOFILE allows)");
+  take(three, 0, "uid 1000 has 4 listening ports, and may have 4 (half of what RLIMIT_NOFILE allows)");
+  take(other, 2, "this process has 2 listening ports, and may have 2 (a quarter of what RLIMIT_NOFILE allows)");
+  CHECK(make_port(same) == NtStatus::Success);
+  CHECK(make_port(same) == NtStatus::Success);
+  take(late, 0, "the daemon has 8 listening ports, and may have 8 (RLIMIT_NOFILE)");
+  CHECK(make_port(root) == NtStatus::Success);
+  CHECK(make_port(root) == NtStatus::Success);
+  CHECK(make_port(admin) == NtStatus::Success);
+  CHECK(make_port(admin) == NtStatus::Success);
+  take(last, 0, "the daemon has 12 listening ports, and may have 12 (RLIMIT_NOFILE)");
+  // What administrators have counts too.
+  for (Process *process : {&root, &admin}) {
+    process->die();
+    world.run();
+    CHECK(make_port(late) == NtStatus::InsufficientResources);
+  }
+  one.die();
+  world.run();
+  CHECK(make_port(late) == NtStatus::Success);
 }
 
 TEST_CASE("an opened queue is a handle of its opener's, and a closed one is none any more")

@@ -76,32 +76,69 @@ TEST_CASE("administrators are bound per user where it is memory, and per process
 
 TEST_CASE("administrators get in when users have all that there may be")
 {
-  static constexpr Resource kMany{"things", "Urls", 128, false, &Config::Clients::urls};
-  Quota quota(kMany);
-  quota.take({1000, 1}, 128);
-  CHECK(quota.refusal({1001, 2}) == "the daemon has 128 things, and may have 128");
-  CHECK_FALSE(quota.refusal({0, 3}, 2));
-  CHECK(quota.refusal({0, 3}, 3) == "the daemon has 128 things, 3 more are wanted, and may have 130");
-  quota.give({1000, 1}, 128);
+  static constexpr Resource kMany{"things", "Urls", 320, false, &Config::Clients::urls};
+  Quota quota(kMany), few(kThings);
+  quota.take({1000, 1}, 320);
+  CHECK(quota.refusal({1001, 2}) == "the daemon has 320 things, and may have 320");
+  CHECK_FALSE(quota.refusal({0, 3}, 5));
+  CHECK(quota.refusal({0, 3}, 6) == "the daemon has 320 things, 6 more are wanted, and may have 325");
+  quota.give({1000, 1}, 320);
+  few.take({1000, 1}, 10);
+  CHECK_FALSE(few.refusal({0, 3}, 4));
+  CHECK(few.refusal({0, 3}, 5));
+  few.give({1000, 1}, 10);
 }
 
-TEST_CASE("all channels together have as much memory as is set")
+TEST_CASE("all channels together have as much memory as is set, a user half of it, a process a quarter")
 {
   Config::Clients clients;
   clients.channel_bytes = {UINT64_MAX, UINT64_MAX};
-  clients.channel_bytes_total = 6400;
+  clients.channel_bytes_total = 64'000'000;
   Shares shares(clients);
   Quota quota(kChannelBytes);
-  quota.take({1000, 1}, 6000);
-  CHECK_FALSE(quota.refusal({1001, 2}, 400));
-  CHECK(quota.refusal({1001, 2}, 401) ==
-        "the daemon has 6000 bytes of channels, 401 more are wanted, and may have 6400 (ChannelBytesTotal in httpsys.toml)");
-  CHECK_FALSE(quota.refusal({0, 3}, 500));
-  CHECK(quota.refusal({0, 3}, 501));
+  const Client one{1000, 1}, two{1000, 2}, three{1000, 3}, other{1001, 4}, same{1001, 5}, last{1002, 6};
+  CHECK_FALSE(quota.refusal(one, 16'000'000));
+  CHECK(quota.refusal(one, 16'000'001) == "this process has 0 bytes of channels, 16000001 more are wanted, and may have 16000000 "
+                                          "(a quarter of what ChannelBytesTotal in httpsys.toml allows)");
+  quota.take(one, 16'000'000);
+  quota.take(two, 16'000'000);
+  CHECK(quota.refusal(three) ==
+        "uid 1000 has 32000000 bytes of channels, and may have 32000000 (half of what ChannelBytesTotal in httpsys.toml allows)");
+  quota.take(other, 16'000'000);
+  quota.take(same, 15'999'000);
+  CHECK_FALSE(quota.refusal(last, 1000));
+  CHECK(quota.refusal(last, 1001) == "the daemon has 63999000 bytes of channels, 1001 more are wanted, and may have 64000000 "
+                                     "(ChannelBytesTotal in httpsys.toml)");
+  CHECK_FALSE(quota.refusal({0, 7}, 1'001'000));
+  CHECK(quota.refusal({0, 7}, 1'001'001));
   clients.channel_bytes_total = 0;
   set_shares(clients);
-  CHECK_FALSE(quota.refusal({1001, 2}, UINT64_MAX / 2));
-  quota.give({1000, 1}, 6000);
+  CHECK_FALSE(quota.refusal(last, UINT64_MAX / 2));
+}
+
+TEST_CASE("with few descriptors there are few sessions, and with little memory a channel is still to be had")
+{
+  Config::Clients clients;
+  clients.sessions_total = 12;
+  clients.channel_bytes_total = 3 * limits::kDefaultChannelBytes;
+  Shares shares(clients);
+  Quota sessions(kSessions), bytes(kChannelBytes);
+  sessions.take({1000, 1}, 3);
+  CHECK(sessions.refusal({1000, 1}) == "this process has 3 sessions, and may have 3 (a quarter of what RLIMIT_NOFILE allows)");
+  sessions.take({1000, 2}, 3);
+  CHECK(sessions.refusal({1000, 3}) == "uid 1000 has 6 sessions, and may have 6 (half of what RLIMIT_NOFILE allows)");
+  sessions.take({1001, 4}, 6);
+  CHECK(sessions.refusal({1002, 5}) == "the daemon has 12 sessions, and may have 12 (RLIMIT_NOFILE)");
+  CHECK_FALSE(sessions.refusal({0, 6}, 3));
+  sessions.take({0, 7}, 3);
+  CHECK_FALSE(sessions.refusal({0, 6}));
+  CHECK(sessions.refusal({0, 6}, 2));
+  for (uint32_t uid : {1000u, 1001u, 1002u}) {
+    CHECK_FALSE(bytes.refusal({uid, uid}, limits::kDefaultChannelBytes));
+    CHECK(bytes.refusal({uid, uid}, limits::kDefaultChannelBytes + 1));
+    bytes.take({uid, uid}, limits::kDefaultChannelBytes);
+  }
+  CHECK(bytes.refusal({1003, 1003}));
 }
 
 TEST_CASE("a process that the daemon does not see is one for each of its sessions")
