@@ -256,11 +256,15 @@ std::unique_ptr<Peer> AttachedTarget::dial()
 
 void AttachedTarget::yield()
 {
+  if (m_is_stopped)
+    throw Stopped();
   std::this_thread::sleep_for(kMoment);
 }
 
 void AttachedTarget::pass(uint64_t milliseconds)
 {
+  if (m_is_stopped)
+    throw Stopped();
   std::this_thread::sleep_for(std::chrono::milliseconds(std::min(milliseconds, kLongestPass)));
 }
 
@@ -272,12 +276,8 @@ static std::vector<uint8_t> wait_for_message(RingClient &client)
       return *message;
     std::this_thread::sleep_for(kMoment);
   }
-  throw Finding{"hung", "the daemon has not answered HELLO and STATS for 5 s"};
+  throw Finding{"refused others", "HELLO and STATS are not answered for 5 s, while PING is"};
 }
-
-struct HeadAlone {
-  hsys_control head;
-};
 
 // A session of its own each time: HELLO, STATS. Nullopt: it does not tell this user.
 std::optional<hsys_control_stats> AttachedTarget::ask_for_stats()
@@ -331,18 +331,21 @@ std::optional<hsys_control_stats> AttachedTarget::look(Choose choose)
   return chosen;
 }
 
-void AttachedTarget::take_baseline()
+bool AttachedTarget::take_baseline()
 {
   m_baseline = look([](uint64_t one, uint64_t other) { return std::max(one, other); });
+  return m_baseline.has_value();
 }
 
 void AttachedTarget::compare_with_baseline()
 {
+  if (!m_baseline)
+    return;
   std::this_thread::sleep_for(kTimeToForget);
   auto now = look([](uint64_t one, uint64_t other) { return std::min(one, other); });
+  if (!now)
+    throw Finding{"refused others", "STATS is refused, and was answered before"};
   for (const Row &row : kRows) {
-    if (!now || !m_baseline)
-      return;
     uint64_t before = (*m_baseline).*row.number;
     if ((*now).*row.number > before + row.slack)
       throw Finding{"leaked", fmt::format("{} {} 2 s after all sessions have ended, {} before", (*now).*row.number, row.what, before)};

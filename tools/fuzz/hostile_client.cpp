@@ -38,8 +38,9 @@ static std::vector<uint8_t> filled(uint64_t bytes, uint64_t fill)
 }
 
 HostileClient::HostileClient(Identity identity, std::unique_ptr<Link> link, IsForeign is_foreign,
-                             std::vector<uint64_t> &known_to_all, Counts &counts)
-    : m_identity(std::move(identity)), m_client(std::move(link), std::move(is_foreign)), m_counts(counts), m_known_to_all(known_to_all)
+                             std::vector<uint64_t> &known_to_all, Counts &counts, uint32_t most_operations)
+    : m_identity(std::move(identity)), m_client(std::move(link), std::move(is_foreign)), m_counts(counts), m_known_to_all(known_to_all),
+      m_most_operations(most_operations)
 {
 }
 
@@ -137,7 +138,7 @@ void HostileClient::control(const Step &step)
   if (step.verb == Verb::Open) {
     hsys_control_channel_open open{};
     open.sq_entries = number(0);
-    open.cq_entries = number(1);
+    open.cq_entries = std::min(number(1), m_most_operations);
     open.rx_bytes = std::min(number(2), 1u << 22); // memory of the machine, not of the daemon
     open.tx_bytes = std::min(number(3), 1u << 22);
     m_has_ended |= !m_client.send(HSYS_CONTROL_CHANNEL_OPEN, open);

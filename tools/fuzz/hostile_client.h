@@ -14,8 +14,9 @@ namespace httpsys::fuzz {
 class HostileClient {
 public:
   // is_foreign: tells of others' marks, which are a finding in anything that this one gets.
-  // known_to_all: ids of requests that any client has received.
-  HostileClient(Identity identity, std::unique_ptr<Link> link, IsForeign is_foreign, std::vector<uint64_t> &known_to_all, Counts &counts);
+  // known_to_all: ids of requests that any client has received. most_operations: that its channel may be asked for.
+  HostileClient(Identity identity, std::unique_ptr<Link> link, IsForeign is_foreign, std::vector<uint64_t> &known_to_all, Counts &counts,
+                uint32_t most_operations);
 
   const Identity &identity() const { return m_identity; }
   bool has_ended();
@@ -54,6 +55,7 @@ private:
   RingClient m_client;
   Counts &m_counts;
   std::vector<uint64_t> &m_known_to_all;
+  uint32_t m_most_operations;
   bool m_is_honest = true;
   bool m_uses_slot_twice = false; // in an entry that may not be published yet
   bool m_must_be_cut_off = false;

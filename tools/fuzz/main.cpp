@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "tools/fuzz/attached_target.h"
-#include "tools/fuzz/generator.h"
-#include "tools/fuzz/isolated.h"
+#include "tools/fuzz/attack.h"
 #include "tools/fuzz/options.h"
-#include "tools/fuzz/run.h"
 #include <chrono>
 #include <fmt/format.h>
 #include <random>
@@ -51,42 +48,9 @@ uint64_t first_seed(const Options &options)
   return seed;
 }
 
-void attack(AttachedTarget &target, const Options &options, Outcome &outcome)
+uint64_t seconds_of(const Options &options)
 {
-  auto until = Clock::now() + std::chrono::seconds(options.seconds.value_or(kDefaultSeconds));
-  Program &program = outcome.reproducer.program;
-  uint64_t more = 0;
-  auto was_long_enough = [&] { return options.steps ? outcome.counts.steps >= *options.steps : Clock::now() >= until; };
-  auto is_over = [&] { return was_long_enough() && (!outcome.counts.lacks() || more == kMoreSeeds); };
-  Marks marks;
-  target.take_baseline();
-  for (uint64_t seed = first_seed(options); !is_over(); seed++, outcome.seeds++) {
-    more += was_long_enough();
-    outcome.reproducer.seed = seed;
-    program.clear();
-    Run run(target, fmt::format("fuzz-{}", seed), outcome.counts, marks);
-    Generator generator(seed);
-    while (program.size() < kStepsOfSeed && !is_over())
-      run.step(program.emplace_back(generator.next(run.cut_off())));
-    run.finish();
-  }
-  target.compare_with_baseline();
-  outcome.demand_some_of_all();
-}
-
-void replay(AttachedTarget &target, const Reproducer &reproducer, Outcome &outcome)
-{
-  outcome.reproducer = reproducer;
-  target.take_baseline();
-  {
-    Marks marks;
-    Run run(target, fmt::format("fuzz-{}", reproducer.seed), outcome.counts, marks);
-    for (const Step &step : reproducer.program)
-      run.step(step);
-    run.finish();
-  }
-  outcome.seeds = 1;
-  target.compare_with_baseline();
+  return options.seconds.value_or(options.steps ? 0 : kDefaultSeconds);
 }
 
 int run_attached(const Options &options, const Reproducer &reproducer, Clock::time_point begun)
@@ -95,12 +59,9 @@ int run_attached(const Options &options, const Reproducer &reproducer, Clock::ti
   std::string why;
   if (!target.reach(why))
     return complain(kExitNoDaemon, why);
-  Outcome outcome;
-  try {
-    options.replay.empty() ? attack(target, options, outcome) : replay(target, reproducer, outcome);
-  } catch (const Finding &finding) {
-    outcome.take(finding);
-  }
+  Outcome outcome = options.replay.empty()
+                      ? attack_seeds(target, first_seed(options), seconds_of(options), options.steps.value_or(0))
+                      : attack_again(target, reproducer);
   return finish(options, outcome, begun);
 }
 
@@ -143,6 +104,5 @@ int main(int argc, char **argv)
     return run_minimiser(options, reproducer, begun);
   if (!options.replay.empty())
     return finish(options, run_reproducer(reproducer), begun);
-  uint64_t seconds = options.seconds.value_or(options.steps ? 0 : kDefaultSeconds);
-  return finish(options, run_seeds(first_seed(options), seconds, options.steps.value_or(0)), begun);
+  return finish(options, run_seeds(first_seed(options), seconds_of(options), options.steps.value_or(0)), begun);
 }

@@ -11,6 +11,8 @@ namespace httpsys::fuzz {
 static constexpr uint64_t kStepsBetweenChecks = 100;
 static constexpr uint64_t kStepsBetweenLooks = 32; // into all the memory that clients are given
 static constexpr size_t kVisitors = 16;
+// So that all clients of a process, several runs' at a time, have no more than OperationsPerProcess of them.
+static constexpr uint32_t kOperationsOfReal = 8192;
 static constexpr unsigned kTurnsOfGrace = 60; // until a session that has broken a rule must have ended
 static constexpr unsigned kTurnsToSettle = 5000;
 static constexpr std::chrono::seconds kTimeToSettle{5};
@@ -37,7 +39,8 @@ void Run::connect(uint8_t number)
   }
   Identity identity = new_identity(fmt::format("c{}", number));
   IsForeign is_foreign = m_marks.foreign_to(identity.mark);
-  m_clients[number] = std::make_unique<HostileClient>(identity, std::move(link), is_foreign, m_known_to_all, m_counts);
+  uint32_t most = m_target.is_real() ? kOperationsOfReal : UINT32_MAX;
+  m_clients[number] = std::make_unique<HostileClient>(identity, std::move(link), is_foreign, m_known_to_all, m_counts, most);
 }
 
 // What it was given is looked through before it is gone.
