@@ -20,7 +20,7 @@ struct Config {
     uint32_t max_client_certificate_bytes = limits::kMaxClientCertificateBytes; // the list as sent
     uint64_t certificate_wait_body_bytes = limits::kCertificateWaitBodyBytes;   // of one connection
     uint64_t certificate_wait_body_bytes_total = limits::kCertificateWaitBodyBytesTotal;
-    uint64_t connection_buffer_bytes_total = limits::kConnectionBufferBytesTotal;
+    uint64_t connection_buffer_bytes_total = 0; // 0: limits::kConnectionBufferBytesTotal, or less where there is little memory
   };
 
   // [timeouts], in milliseconds, never 0 but for shutdown.

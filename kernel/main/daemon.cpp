@@ -7,6 +7,7 @@
 #include "kernel/http/tls_bindings.h"
 #include "kernel/io/session.h"
 #include "kernel/main/boot.h"
+#include "kernel/main/fit.h"
 #include "kernel/main/statistics.h"
 #include "kernel/mm/shared_region.h"
 #include "kernel/net/descriptor_budget.h"
@@ -73,7 +74,11 @@ private:
   platform::Milliseconds m_deadline;
 };
 
-Daemon::Daemon(const Options &options, const Config &config) : m_options(options), m_config(config), m_store(config) {}
+Daemon::Daemon(const Options &options, const Config &config)
+    : m_options(options), m_config(fit(config, platform::memory_limit(), options.cores != 0 ? options.cores : platform::usable_cpus())),
+      m_store(config)
+{
+}
 
 Daemon::~Daemon() = default;
 
@@ -165,8 +170,6 @@ Result<void> Daemon::start_threads(platform::LinuxSystem &system, std::string &r
 void Daemon::set_shares() const
 {
   Config::Clients shares = m_config.clients;
-  if (shares.channel_bytes_total == 0)
-    shares.channel_bytes_total = platform::memory_limit() / 2;
   // Without one the daemon does not start.
   if (auto budget = net::descriptor_budget(m_descriptor_limit, platform::open_descriptors())) {
     shares.sessions_total = budget->sessions;

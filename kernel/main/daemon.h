@@ -42,7 +42,7 @@ private:
   void administrate(std::vector<std::string> words, std::vector<io::AdminFile> files, io::AdminAnswer answer);
 
   const Options &m_options;
-  const Config &m_config;
+  const Config m_config; // fitted to this machine
   platform::Sandbox m_sandbox; // first thread, then helper thread, then core 0
   bool m_has_lock = false;
   int m_manager = -1;  // the service manager's socket

@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <string_view>
+#include <fmt/format.h>
 #include <fstream>
 #include <sched.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 namespace httpsys::platform {
@@ -46,18 +47,52 @@ uint64_t resident_bytes()
   return fields == 2 ? resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE)) : 0;
 }
 
-// What "0::/system.slice/httpsysd.service" in /proc/self/cgroup says; "max", which is no number, leaves the machine's.
+// The smallest number that one of the files has in the group or in one above it. "max" is none.
+static uint64_t least_of_groups(const std::string &root, std::string group, std::initializer_list<const char *> files)
+{
+  uint64_t least = UINT64_MAX;
+  while (true) {
+    for (const char *file : files) {
+      uint64_t most = 0;
+      if (std::ifstream(fmt::format("{}{}/{}", root, group, file)) >> most)
+        least = std::min(least, most);
+    }
+    if (group.empty())
+      return least;
+    group.resize(group.rfind('/'));
+  }
+}
+
+// Lines like "0::/system.slice/httpsysd.service" (version 2) and "4:memory:/container" (version 1).
+uint64_t control_group_limit(const std::string &list, const std::string &mounts)
+{
+  uint64_t least = UINT64_MAX;
+  std::ifstream groups(list);
+  for (std::string line; std::getline(groups, line);) {
+    size_t names = line.find(':'), path = line.find(":/");
+    if (path == std::string::npos || names == path)
+      continue;
+    std::string name = line.substr(names + 1, path - names - 1);
+    std::string group = line.substr(path + 1);
+    while (group.ends_with('/'))
+      group.pop_back();
+    if (name.empty()) {
+      for (const char *mount : {"", "/unified"})
+        least = std::min(least, least_of_groups(mounts + mount, group, {"memory.max", "memory.high"}));
+    } else if (fmt::format(",{},", name).find(",memory,") != std::string::npos) {
+      least = std::min(least, least_of_groups(mounts + "/memory", group, {"memory.limit_in_bytes"}));
+    }
+  }
+  return least;
+}
+
 uint64_t memory_limit()
 {
   uint64_t memory = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-  std::ifstream groups("/proc/self/cgroup");
-  for (std::string line; std::getline(groups, line);) {
-    static constexpr std::string_view kUnified = "0::";
-    uint64_t most = 0;
-    if (line.starts_with(kUnified) && std::ifstream("/sys/fs/cgroup" + line.substr(kUnified.size()) + "/memory.max") >> most)
-      memory = std::min(memory, most);
-  }
-  return memory;
+  rlimit addresses{};
+  if (getrlimit(RLIMIT_AS, &addresses) == 0 && addresses.rlim_cur != RLIM_INFINITY)
+    memory = std::min<uint64_t>(memory, addresses.rlim_cur);
+  return std::min(memory, control_group_limit("/proc/self/cgroup", "/sys/fs/cgroup"));
 }
 
 std::string parent_folder(const std::string &path)

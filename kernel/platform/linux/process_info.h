@@ -13,8 +13,11 @@ uint32_t usable_cpus();
 // Of this process; 0 when /proc does not tell.
 uint64_t open_descriptors();
 uint64_t resident_bytes();
-// Bytes that the process may come to have: of the machine, or of its control group (version 2) where that is less.
+// Bytes that the process may come to have: of the machine, or, where that is less, of RLIMIT_AS or of a control group that it is in.
 uint64_t memory_limit();
+// For it. list: like /proc/self/cgroup; mounts: like /sys/fs/cgroup. The smallest limit of a group and all above it, version 2 (where the
+// kernel makes a process wait, too) or 1; UINT64_MAX where there is none.
+uint64_t control_group_limit(const std::string &list, const std::string &mounts);
 // "/a/b" of "/a/b/c", "." of "c".
 std::string parent_folder(const std::string &path);
 

@@ -43,7 +43,7 @@ TEST_CASE("an empty file gives the defaults that the design promises")
     CHECK(config.limits.max_client_certificate_bytes == 32768);
     CHECK(config.limits.certificate_wait_body_bytes == 16777216);
     CHECK(config.limits.certificate_wait_body_bytes_total == 134217728);
-    CHECK(config.limits.connection_buffer_bytes_total == 268435456);
+    CHECK(config.limits.connection_buffer_bytes_total == 0);
     CHECK(config.timeouts.handshake == 30000);
     CHECK(config.timeouts.idle_connection == 120000);
     CHECK(config.timeouts.header_wait == 120000);
@@ -106,7 +106,7 @@ TEST_CASE("each range ends where it says")
         Row{"limits", "MaxClientCertificateBytes", "1024", "1023", "65536", "65537"},
         Row{"limits", "CertificateWaitBodyBytes", "0", "-1", "1099511627776", "1099511627777"},
         Row{"limits", "CertificateWaitBodyBytesTotal", "0", "-1", "1099511627776", "9223372036854775807"},
-        Row{"limits", "ConnectionBufferBytesTotal", "1048576", "1048575", "1099511627776", "1099511627777"},
+        Row{"limits", "ConnectionBufferBytesTotal", "0", "-1", "1099511627776", "1099511627777"},
         Row{"timeouts", "Handshake", "0.001", "0", "65535", "65535.001"},
         Row{"timeouts", "IdleConnection", "0.0005", "0.0004", "65535.0", "65536"},
         Row{"timeouts", "HeaderWait", "0.001", "-1", "65535", "1e300"},

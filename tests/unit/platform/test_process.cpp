@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/base/log.h"
 #include "kernel/platform/linux/process.h"
+#include "kernel/platform/linux/process_info.h"
 #include "tests/unit/temporary_folder.h"
 #include <csignal>
 #include <cstdlib>
@@ -236,4 +237,49 @@ TEST_CASE("the process gets all descriptors and locked memory that it may have, 
     make_undumpable();
     return prctl(PR_GET_DUMPABLE);
   }) == 0);
+}
+
+TEST_CASE_FIXTURE(Folder, "of all control groups that a process is in, the one with the least memory counts")
+{
+  auto write = [&](const std::string &name, const std::string &text) {
+    std::filesystem::create_directories(std::filesystem::path(path + name).parent_path());
+    std::ofstream(path + name) << text << '\n';
+  };
+  auto limit = [&](const std::string &list) {
+    write("/list", list);
+    return control_group_limit(path + "/list", path + "/groups");
+  };
+  const std::string unified = "0::/a.slice/b.service";
+  CHECK(limit(unified) == UINT64_MAX);
+  CHECK(control_group_limit(path + "/not there", path + "/groups") == UINT64_MAX);
+  write("/groups/a.slice/b.service/memory.max", "max");
+  write("/groups/a.slice/b.service/memory.high", "max");
+  CHECK(limit(unified) == UINT64_MAX);
+  write("/groups/memory.max", "9000");
+  CHECK(limit(unified) == 9000);
+  write("/groups/a.slice/memory.max", "8000");
+  CHECK(limit(unified) == 8000);
+  write("/groups/a.slice/memory.high", "7000");
+  CHECK(limit(unified) == 7000);
+  write("/groups/a.slice/b.service/memory.max", "7500");
+  CHECK(limit(unified) == 7000);
+  write("/groups/a.slice/b.service/memory.max", "6000");
+  CHECK(limit(unified) == 6000);
+  write("/groups/a.slice/b.service/memory.high", "5000");
+  CHECK(limit(unified) == 5000);
+  // Others are not looked at.
+  write("/groups/a.slice/c.service/memory.max", "10");
+  write("/groups/a.slice/b.service/d/memory.max", "10");
+  CHECK(limit(unified) == 5000);
+  CHECK(limit("0::/") == 9000);
+  // Version 1, alone and beside version 2.
+  const std::string both = "12:cpu,cpuacct:/a.slice\n4:memory:/box/inner\n1:name=systemd:/box\n" + unified;
+  write("/groups/memory/box/inner/memory.limit_in_bytes", "9223372036854771712");
+  write("/groups/memory/box/memory.limit_in_bytes", "4000");
+  CHECK(limit(both) == 4000);
+  CHECK(limit("4:cpu,memory:/box") == 4000);
+  CHECK(limit("4:memoryless:/box") == UINT64_MAX);
+  write("/groups/unified/a.slice/memory.max", "3000");
+  CHECK(limit(both) == 3000);
+  CHECK(memory_limit() > 0);
 }

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "kernel/main/fit.h"
+#include <algorithm>
+
+namespace httpsys::main {
+
+Config fit(const Config &config, uint64_t memory, uint32_t cores)
+{
+  Config fitted = config;
+  if (fitted.clients.channel_bytes_total == 0)
+    fitted.clients.channel_bytes_total = std::max<uint64_t>(memory / 2, 1);
+  auto &limits = fitted.limits;
+  const uint64_t part = memory / limits::kMemoryPart;
+  if (limits.connection_buffer_bytes_total == 0)
+    limits.connection_buffer_bytes_total = std::min(limits::kConnectionBufferBytesTotal, part);
+  // Each core counts its own.
+  limits.connection_buffer_bytes_total = std::max(limits.connection_buffer_bytes_total, cores * limits::kConnectionBufferLeast);
+  limits.certificate_wait_body_bytes_total = std::min(limits.certificate_wait_body_bytes_total, part);
+  return fitted;
+}
+
+}

@@ -1,0 +1,197 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The daemon in a control group with little memory, and clients that ask for as much as they can: it refuses with the documented codes,
+serves whoever it served before, is not killed for lack of memory, and has room again when they have gone. Needs a machine where a group can
+be made (root; version 2 or 1); elsewhere test_scarcity.py limits addresses (RLIMIT_AS)."""
+
+import os
+import signal
+import socket
+import time
+import unittest
+
+import harness
+from application import ApiTest
+from processes import eventually
+
+SANITIZED = os.environ.get('HTTPSYS_SANITIZE', 'none') != 'none'
+MIB = 1 << 20
+
+
+class Group:
+    """A control group below that of this program, or, where version 2 does not allow that, below one above it; until remove()."""
+
+    def __init__(self, limit):
+        self.folder = self.limit_name = None
+        for folder in self.candidates():
+            path = os.path.join(folder, f'httpsys-test-{os.getpid()}')
+            try:
+                os.mkdir(path)
+            except OSError:
+                continue
+            for name in ('memory.max', 'memory.limit_in_bytes'):
+                if os.path.exists(os.path.join(path, name)):
+                    self.folder, self.limit_name = path, name
+                    self.write(name, limit)
+                    return
+            os.rmdir(path)
+        raise unittest.SkipTest('this machine lets nobody make a control group with a limit of memory')
+
+    @staticmethod
+    def candidates():
+        with open('/proc/self/cgroup', encoding='ascii') as file:
+            lines = [line.strip().split(':', 2) for line in file]
+        for _number, names, path in lines:
+            if names == '':
+                roots = ('/sys/fs/cgroup', '/sys/fs/cgroup/unified')
+            elif 'memory' in names.split(','):
+                roots = ('/sys/fs/cgroup/memory',)
+            else:
+                continue
+            for root in roots:
+                group = path.rstrip('/')
+                while True:
+                    yield root + group
+                    if not group or names != '':
+                        break
+                    group = group.rpartition('/')[0]
+
+    def write(self, name, value):
+        with open(os.path.join(self.folder, name), 'w', encoding='ascii') as file:
+            file.write(str(value))
+
+    def read(self, name):
+        with open(os.path.join(self.folder, name), encoding='ascii') as file:
+            return file.read()
+
+    def kills(self):
+        """How often the kernel has killed a process of it for lack of memory."""
+        events = self.read('memory.events' if self.limit_name == 'memory.max' else 'memory.oom_control')
+        return int(dict(line.split() for line in events.splitlines()).get('oom_kill', 0))
+
+    def used(self):
+        return int(self.read('memory.current' if self.limit_name == 'memory.max' else 'memory.usage_in_bytes'))
+
+    def remove(self):
+        def gone():
+            try:
+                os.rmdir(self.folder)
+            except OSError:   # its process is about to end
+                return not os.path.exists(self.folder)
+            return True
+        eventually(gone, 10, 'the end of the control group')
+
+
+@unittest.skipIf(SANITIZED, "a sanitizer's own memory is beyond such a limit")
+class LittleMemory(ApiTest):
+    LIMIT = 192 * MIB
+    # Starts in the group: what a process had before stays charged to the group that it had.
+    prefix = ('sh', '-c', 'echo $$ > "$0"/cgroup.procs && exec "$@"')
+
+    @classmethod
+    def setUpClass(cls):
+        cls.group = Group(cls.LIMIT)
+        cls.addClassCleanup(cls.group.remove)
+        cls.prefix = (*cls.prefix, cls.group.folder)
+        super().setUpClass()
+
+    def setUp(self):
+        self.port = harness.free_port()
+        self.start('event', f'http://localhost:{self.port}/')
+        self.before = self.group.used()
+
+    def check_served(self):
+        with self.connect(self.port, plain=True) as connection:
+            self.assertEqual(connection.get('/plain').status, 200)
+
+    def check_end(self, what, most):
+        """The daemon is not killed, serves, and has room for another."""
+        print(f'{what}: {self.before // MIB} MiB before, {most // MIB} with them, {self.group.used() // MIB} after', flush=True)
+        self.assertEqual(self.group.kills(), 0)
+        self.assertTrue(self.daemon.process.is_running())
+        self.check_served()
+        self.start_http('blocking')
+        eventually(lambda: self.daemon.statistics()['connections'] == 0, 10, 'the end of all connections')
+
+    def test_channels(self):
+        """Applications until one is refused, with half of the memory for channels, half of that for a user."""
+        servers = []
+        for _ in range(40):
+            server = self.application('tests/system/api_server', 'event', 1, '-', 'create', f'http://localhost:{harness.free_port()}/')
+            servers.append(server)
+            if server.stdout.expect('^ready$', 10) is None:
+                break
+        self.assertGreater(len(servers), 3)
+        self.assertLess(len(servers), 40)
+        servers[-1].expect('HttpInitialize failed with 8: .*ERROR_NOT_ENOUGH_MEMORY', stream='stderr')
+        self.daemon.expect_log(r'gets no channel: uid \d+ has \d+ bytes of channels, \d+ more are wanted, and may have \d+ '
+                               r'\(half of what ChannelBytesTotal in httpsys.toml allows\)')
+        most = self.group.used()
+        self.check_served()
+        for server in servers:
+            server.kill()
+        self.check_end(f'{len(servers) - 1} channels beside another', most)
+
+    @staticmethod
+    def flood(port, count, payload):
+        """Connections that send as much as is taken and read nothing."""
+        connections = []
+        for _ in range(count):
+            connections.append(socket.create_connection(('127.0.0.1', port), 10))
+            connections[-1].setblocking(False)
+            left = memoryview(payload)
+            try:
+                while left:
+                    left = left[connections[-1].send(left):]
+            except BlockingIOError:
+                pass
+        return connections
+
+    def crowd(self, what, path, rounds=2):
+        """Clients that send without reading, to an application that stands still, then to it as it goes on; the second time, too."""
+        for turn in range(rounds):
+            with self.subTest(what, turn=turn):
+                port, stopped = self.start_http('event')
+                stopped.stop()
+                body = b'x' * 4000000
+                head = f'POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n'.encode()
+                connections = self.flood(port, 300, head + body)
+                time.sleep(0.5)
+                self.check_served()
+                most = self.group.used()
+                for connection in connections[100:]:
+                    connection.close()
+                stopped.signal(signal.SIGCONT)
+                self.check_served()
+                time.sleep(0.5)
+                for connection in connections[:100]:
+                    connection.close()
+                stopped.kill()
+                self.check_end(what, max(most, self.group.used()))
+
+    def test_uploads(self):
+        self.crowd('300 uploads', '/count')
+
+    def test_responses(self):
+        """Large ones that nobody reads."""
+        port, server = self.start_http('event', threads=150)
+        payload = b'GET /stream?4000000&1 HTTP/1.1\r\nHost: localhost\r\n\r\n'
+        connections = self.flood(port, 300, payload)
+        time.sleep(1)
+        self.check_served()
+        most = self.group.used()
+        for connection in connections:
+            connection.close()
+        server.kill()
+        self.check_end('300 unread responses', most)
+
+    def test_hostile_client(self):
+        """Rings of all sizes, results that wait, blocks that are not handed back."""
+        attack = self.application('tools/fuzz/httpsys-ring-fuzz', '--seconds', 2, '--attach', self.daemon.socket)
+        status, most = attack.wait(60), self.group.used()
+        self.assertEqual(status, 0, attack.describe())
+        self.check_end('a hostile client', most)
+
+
+if __name__ == '__main__':
+    harness.main()

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "kernel/main/fit.h"
+#include <doctest/doctest.h>
+
+using namespace httpsys;
+using httpsys::main::fit;
+
+static constexpr uint64_t kMiB = 1 << 20;
+
+TEST_CASE("what the configuration leaves open fits the memory that there is")
+{
+  const Config defaults;
+  Config small = fit(defaults, 192 * kMiB, 2);
+  CHECK(small.clients.channel_bytes_total == 96 * kMiB);
+  CHECK(small.limits.connection_buffer_bytes_total == 24 * kMiB);
+  CHECK(small.limits.certificate_wait_body_bytes_total == 24 * kMiB);
+  Config large = fit(defaults, 24'000 * kMiB, 2);
+  CHECK(large.clients.channel_bytes_total == 12'000 * kMiB);
+  CHECK(large.limits.connection_buffer_bytes_total == 256 * kMiB);
+  CHECK(large.limits.certificate_wait_body_bytes_total == 128 * kMiB);
+}
+
+TEST_CASE("what the configuration says holds, but that each core needs some buffers, and that bodies must not outgrow the memory")
+{
+  Config config;
+  config.clients.channel_bytes_total = 1000 * kMiB;
+  config.limits.connection_buffer_bytes_total = 500 * kMiB;
+  config.limits.certificate_wait_body_bytes_total = 20 * kMiB;
+  Config fitted = fit(config, 192 * kMiB, 64);
+  CHECK(fitted.clients.channel_bytes_total == 1000 * kMiB);
+  CHECK(fitted.limits.connection_buffer_bytes_total == 500 * kMiB);
+  CHECK(fitted.limits.certificate_wait_body_bytes_total == 20 * kMiB);
+  config.limits.connection_buffer_bytes_total = 1;
+  CHECK(fit(config, 192 * kMiB, 1).limits.connection_buffer_bytes_total == kMiB);
+  CHECK(fit(config, 192 * kMiB, 64).limits.connection_buffer_bytes_total == 64 * kMiB);
+  config.limits.connection_buffer_bytes_total = 0;
+  CHECK(fit(config, 192 * kMiB, 64).limits.connection_buffer_bytes_total == 64 * kMiB);
+}
