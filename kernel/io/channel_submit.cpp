@@ -126,6 +126,8 @@ Result<std::vector<uint8_t>> Channel::Impl::copy_parameters(const hsys_sqe &entr
   }
   std::vector<uint8_t> parameters(entry.in_length);
   TRY(utok.copy_in(geometry.tx_offset + entry.in_offset, parameters));
+  if (is_broken(Canary::ParametersReadAgain))
+    TRY(utok.copy_in(geometry.tx_offset + entry.in_offset, parameters));
   return parameters;
 }
 

@@ -66,7 +66,7 @@ private:
   {
     if (!hsys_tail_is_sane(tail, m_head, m_place.entries) && !is_broken(Canary::TailNotChecked))
       return false;
-    m_tail = tail;
+    m_tail = is_broken(Canary::TailReadAgain) ? m_memory.load_index(m_place.tail_offset) : tail;
     return true;
   }
   mm::UserMemory m_memory;

@@ -11,6 +11,8 @@ static constexpr uint32_t kMostCores = 16;
 
 static constexpr CanaryRow kCanaries[] = {
     {"EntryReadAgain", Canary::EntryReadAgain, ProfileName::Hostile},
+    {"ParametersReadAgain", Canary::ParametersReadAgain, ProfileName::Swarm},
+    {"TailReadAgain", Canary::TailReadAgain, ProfileName::Hostile},
     {"LengthsNotClamped", Canary::LengthsNotClamped, ProfileName::Hostile},
     {"ReservedBitsIgnored", Canary::ReservedBitsIgnored, ProfileName::Hostile},
     {"TailNotChecked", Canary::TailNotChecked, ProfileName::Hostile},

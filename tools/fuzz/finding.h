@@ -7,7 +7,8 @@
 namespace httpsys::fuzz {
 
 struct Finding {
-  const char *kind; // "died", "hung", "leaked", "mixed", "twice", "never", "sealed", "accepted", "unbounded", "refused others"
+  // "died", "hung", "leaked", "mixed", "twice", "never", "sealed", "accepted", "unbounded", "read twice", "refused others"
+  const char *kind;
   std::string text; // one line
 };
 

@@ -233,6 +233,9 @@ Step Generator::make(Verb verb, uint8_t client)
     arguments = {pick_area(), m_random.below(64), 1 + m_random.below(64), m_random.next(), 1 + m_random.below(8)};
     if (breaks() || m_raciness > 0)
       arguments = {static_cast<uint64_t>(Area::Entry), offsetof(hsys_sqe, irp_id), 1, m_random.below(8), 1 + m_random.below(4)};
+    if (breaks()) // a word, while it is checked
+      arguments = {static_cast<uint64_t>(Area::Page), HSYS_WORD_SPACING * m_random.below(5), sizeof(uint32_t), m_random.next(),
+                   1 + m_random.below(4)};
     break;
   case Verb::Return:
     if (breaks())

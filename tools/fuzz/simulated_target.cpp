@@ -18,8 +18,10 @@
 #include "kernel/queue/request_queue.h"
 #include "kernel/se/access.h"
 #include "tools/fuzz/channel_memory.h"
+#include "tools/fuzz/load_watch.h"
 #include <cstring>
 #include <fmt/format.h>
+#include <map>
 #include <set>
 
 namespace httpsys::fuzz {
@@ -36,6 +38,7 @@ namespace {
 
 class SimulatedLink;
 std::set<SimulatedLink *> s_links;
+std::map<int, SimulatedLink *> s_by_memory; // whose memory the daemon has behind that descriptor, now
 
 class SimulatedLink final : public Link {
 public:
@@ -47,7 +50,8 @@ public:
       if (m_is_odd)
         return;
       m_memory = std::make_unique<ChannelMemory>(memory[0], memory[1]);
-      m_utok_number = memory[1];
+      m_loads = std::make_unique<LoadWatch>(m_memory->mapping());
+      s_by_memory[m_utok_number = memory[1]] = this;
       m_kick = events[0];
       const auto &page = *reinterpret_cast<const hsys_kpage *>(m_memory->mapping().ktou);
       m_sq_head = page.sq_head;
@@ -89,11 +93,22 @@ public:
       throw Finding{"unbounded", fmt::format("in one turn {} entries and {} blocks of one client were taken", entries, returns)};
   }
 
-  // The daemon has read these bytes from a client's half: are they ours, and to be rewritten?
-  void rewrite_after_load(int utok_number, uint64_t offset, uint64_t bytes_read)
+  // What was read twice in this turn of a core.
+  void end_turn()
   {
+    if (!m_loads)
+      return;
+    m_loads->end_turn();
+    if (m_loads->finding())
+      throw *m_loads->finding();
+  }
+
+  // The daemon has read these bytes of ours. Are they to be rewritten by this client itself, too?
+  void after_load(uint64_t offset, uint64_t bytes_read)
+  {
+    m_loads->after_load(offset, bytes_read);
     bool is_hit = offset < m_race_offset + m_race_bytes.size() && m_race_offset < offset + bytes_read;
-    if (m_race_loads == 0 || m_race_bytes.empty() || utok_number != m_utok_number || !is_hit)
+    if (m_race_loads == 0 || m_race_bytes.empty() || !is_hit)
       return;
     m_race_loads--;
     const Mapping &mapping = m_memory->mapping();
@@ -107,6 +122,7 @@ public:
 private:
   std::shared_ptr<SimControl> m_control;
   std::unique_ptr<ChannelMemory> m_memory;
+  std::unique_ptr<LoadWatch> m_loads; // of m_memory
   bool m_is_odd = false;
   int m_utok_number = -1; // of the daemon's descriptor
   std::shared_ptr<SimEvent> m_kick;
@@ -115,14 +131,12 @@ private:
   std::vector<uint8_t> m_race_bytes;
 };
 
-// The one that races, if any.
-SimulatedLink *s_racing;
-
 SimulatedLink::~SimulatedLink()
 {
   s_links.erase(this);
-  if (s_racing == this)
-    s_racing = nullptr;
+  // A later one may have a descriptor of the same number.
+  if (auto found = s_by_memory.find(m_utok_number); found != s_by_memory.end() && found->second == this)
+    s_by_memory.erase(found);
   m_control->take_descriptors = nullptr;
   m_control->end();
 }
@@ -132,7 +146,6 @@ void SimulatedLink::race(uint64_t offset, std::vector<uint8_t> bytes, uint64_t l
   m_race_offset = offset;
   m_race_bytes = std::move(bytes);
   m_race_loads = loads;
-  s_racing = this;
 }
 
 class SimulatedPeer final : public Peer {
@@ -165,8 +178,8 @@ SimulatedTarget::SimulatedTarget(uint64_t seed, uint32_t cores) : m_system(seed)
   se::set_shares({});
   set_log_sink([](LogKind, std::string) {});
   mm::UserMemory::after_load_hook = [](mm::SharedRegion &region, uint64_t offset, uint64_t bytes) {
-    if (s_racing)
-      s_racing->rewrite_after_load(region.descriptor(), offset, bytes);
+    if (auto found = s_by_memory.find(region.descriptor()); found != s_by_memory.end())
+      found->second->after_load(offset, bytes);
   };
   std::vector<std::unique_ptr<platform::IoEngine>> engines;
   for (uint32_t core = 0; core < cores; core++)
@@ -195,6 +208,8 @@ SimulatedTarget::~SimulatedTarget()
 bool SimulatedTarget::turn(ke::CoreId core)
 {
   bool has_worked = m_cores->core(core).turn(false);
+  for (SimulatedLink *link : s_links)
+    link->end_turn();
   for (SimulatedLink *link : s_links)
     link->look_at_progress();
   return has_worked;
