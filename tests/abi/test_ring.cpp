@@ -13,7 +13,7 @@
 
 static uint64_t operations_of_a_long_run()
 {
-  return kIsSanitized || DaemonProcess::first_index() != 0 ? 50000 : 1000000;
+  return kIsSanitized || DaemonProcess::first_index() != 0 ? 50000 : 300000;
 }
 
 TEST_CASE("a channel has the sizes that were asked for, rounded and capped")
