@@ -16,6 +16,8 @@ from processes import eventually
 SANITIZED = os.environ.get('HTTPSYS_SANITIZE', 'none') != 'none'
 UPLOADS = 400
 UPLOAD_BYTES = 400000
+EACH_UPLOAD = 150 << 10   # of those bytes, once there are too many: SECURITY.md
+OTHERS = 16 << 20
 
 
 class Scarcity(LoadTest):
@@ -137,8 +139,14 @@ class OutOfMemory(Scarcity):
 
     def test_uploads(self):
         """ConnectionBufferBytesTotal holds for clients that send all they have at once, too."""
+        before = self.daemon.statistics()['resident_bytes']
         uploads = self.start_uploads()
+        self.daemon.expect_log('more than its part of ConnectionBufferBytesTotal')
         time.sleep(0.5)
+        now = self.daemon.statistics()
+        print(f'{UPLOADS} uploads of {UPLOAD_BYTES} bytes: {now["resident_bytes"] - before >> 10} KiB more', flush=True)
+        self.assertGreaterEqual(now['connections'], UPLOADS)   # nobody is cut off
+        self.assertLess(now['resident_bytes'] - before, UPLOADS * EACH_UPLOAD + OTHERS)
         for connection in uploads:
             connection.close()
         self.stopped.signal(signal.SIGCONT)
