@@ -7,12 +7,16 @@
 #include <chrono>
 #include <cstring>
 #include <fmt/format.h>
+#include <malloc.h>
 
 namespace httpsys::fuzz {
 
 using Clock = std::chrono::steady_clock;
 
 static constexpr size_t kMostSteps = 100'000; // of one seed or reproducer
+static constexpr uint64_t kSeedsBetweenLooks = 16; // for leaks
+static constexpr unsigned kWorlds = 6, kWorldsToSettle = 2;
+static constexpr size_t kLeakBytes = 4096; // of a world; what the allocator keeps for itself varies by less
 
 namespace {
 
@@ -54,10 +58,32 @@ void run_one(Left &left, uint64_t seed, uint32_t cores, const std::function<std:
   left.seeds++;
 }
 
-void be_child(Left &left, const std::function<void(Left &)> &work)
+// The same world is made and ended again: what it takes anew each time, once all that is kept for later has been taken, is lost.
+// (A sanitizer has a heap of its own, of which mallinfo2 says nothing.)
+void look_for_leaks(Left &left, const std::function<void(Left &)> &work)
+{
+  const Counts counts = left.counts;
+  const uint64_t seeds = left.seeds;
+  size_t least = SIZE_MAX, before = mallinfo2().uordblks;
+  for (unsigned world = 0; world < kWorlds && least > kLeakBytes; world++) {
+    work(left);
+    size_t now = mallinfo2().uordblks;
+    if (world >= kWorldsToSettle)
+      least = std::min(least, now > before ? now - before : 0);
+    before = now;
+  }
+  left.counts = counts;
+  left.seeds = seeds;
+  if (least > kLeakBytes)
+    throw Finding{"leaked", fmt::format("at least {} bytes of the heap are lost each time that this is run in one process", least)};
+}
+
+void be_child(Left &left, bool looks_for_leaks, const std::function<void(Left &)> &work)
 {
   try {
     work(left);
+    if (looks_for_leaks)
+      look_for_leaks(left, work);
   } catch (const Finding &finding) {
     put_text(left.kind, sizeof left.kind, finding.kind);
     put_text(left.text, sizeof left.text, finding.text);
@@ -66,11 +92,11 @@ void be_child(Left &left, const std::function<void(Left &)> &work)
   left.is_done = true;
 }
 
-Outcome run_apart(const std::function<void(Left &)> &work)
+Outcome run_apart(bool looks_for_leaks, const std::function<void(Left &)> &work)
 {
   SharedBytes memory(sizeof(Left));
   Left &left = *static_cast<Left *>(memory.data());
-  std::optional<int> status = run_in_child(left.counts.steps, [&] { be_child(left, work); });
+  std::optional<int> status = run_in_child(left.counts.steps, [&] { be_child(left, looks_for_leaks, work); });
   Outcome outcome;
   outcome.counts = left.counts;
   outcome.seeds = left.seeds;
@@ -117,7 +143,7 @@ Outcome run_seeds(uint64_t first, uint64_t seconds, uint64_t steps)
   };
   for (uint64_t seed = first; !all.has_finding && !is_over(); seed++) {
     uint64_t most = all.counts.steps < steps ? std::min(kStepsOfSeed, steps - all.counts.steps) : kStepsOfSeed;
-    Outcome one = run_apart([=](Left &left) {
+    Outcome one = run_apart((seed - first) % kSeedsBetweenLooks == 0, [=](Left &left) {
       Generator generator(seed);
       run_one(left, seed, cores_of(seed), [&](const Run &run) {
         return left.step_count < most ? std::optional(generator.next(run.cut_off())) : std::nullopt;
@@ -133,7 +159,7 @@ Outcome run_seeds(uint64_t first, uint64_t seconds, uint64_t steps)
 
 Outcome run_reproducer(const Reproducer &reproducer)
 {
-  return run_apart([&](Left &left) {
+  return run_apart(true, [&](Left &left) {
     size_t at = 0;
     run_one(left, reproducer.seed, reproducer.cores, [&](const Run &) -> std::optional<Step> {
       return at < reproducer.program.size() ? std::optional(reproducer.program[at++]) : std::nullopt;
