@@ -182,7 +182,9 @@ void ControlSession::open_channel(uint32_t sequence, const ChannelOpenRequest &o
   parts->sequence = sequence;
   parts->first_index = m_manager.settings().first_index;
   parts->geometry = make_geometry(choose_sizes(open), m_manager.settings().epoch, m_id);
-  ChannelCost cost{parts->geometry.ktou_bytes + parts->geometry.utok_bytes, parts->geometry.cq_entries};
+  // The copies of parameters in progress are as long as the send arena at most: see Channel::Impl::copy_parameters.
+  const hsys_geometry &geometry = parts->geometry;
+  ChannelCost cost{geometry.ktou_bytes + geometry.utok_bytes + geometry.tx_bytes, geometry.cq_entries};
   if (auto why = m_manager.take_channel(client(), cost)) {
     log(LogKind::Process, "{} gets no channel: {}", describe(), *why);
     return send(build_channel_opened(sequence, NtStatus::InsufficientResources, 0, 0));

@@ -27,7 +27,7 @@ struct ChannelParts {
 
 // What a channel takes of its client's quotas.
 struct ChannelCost {
-  uint64_t bytes = 0;      // of shared memory
+  uint64_t bytes = 0;      // of shared memory, and of the daemon's copies of parameters
   uint64_t operations = 0; // that may be in progress: entries of the completion ring
 };
 
