@@ -20,7 +20,7 @@ MIB = 1 << 20
 
 class Bounds(application.ApiTest):
     """Two URLs, two sessions and two channels of libhttpapi's size."""
-    config = {'clients': {'UrlsPerProcess': 2, 'SessionsPerProcess': 2, 'ChannelBytesPerUser': 15 * MIB}}
+    config = {'clients': {'UrlsPerProcess': 2, 'SessionsPerProcess': 2, 'ChannelBytesPerUser': 16 * MIB}}
 
     def urls(self, count):
         self.port = harness.free_port()
@@ -62,7 +62,7 @@ class Bounds(application.ApiTest):
         first, second = self.start('event', *self.urls(1)), self.start('event', *self.urls(1))
         port = self.port
         self.refused('HttpInitialize', 8, 'this user or process has as much of it as', *self.urls(1))
-        self.daemon.expect_log(r'gets no channel: uid \d+ has \d+ bytes of channels, \d+ more are wanted, and may have 15728640 '
+        self.daemon.expect_log(r'gets no channel: uid \d+ has \d+ bytes of channels, \d+ more are wanted, and may have 16777216 '
                                r'\(ChannelBytesPerUser in httpsys.toml\)')
         self.assertEqual(self.connect(port, plain=True).get('/0/plain').status, 200)
         first.kill()
