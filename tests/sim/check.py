@@ -3,10 +3,11 @@
 """Runs httpsys-sim as CI does.
 
 check.py PROGRAM seeds        every seed of seeds.txt, twice: no finding, and the same trace both times
-check.py PROGRAM new SECONDS  new seeds, each profile for its part of the time
+check.py PROGRAM new SECONDS  new seeds, each profile for its part of the time, and the first of each twice more: the same trace
 check.py PROGRAM canaries     every rule broken in turn: each must be found within a minute
 """
 import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -46,7 +47,12 @@ def check_new(program, seconds):
     for profile in PROFILES:
         status, output = run(program, '--profile', profile, '--seconds', str(max(1, seconds // len(PROFILES))))
         print(f'{profile}: {output}')
-        is_good = is_good and status == 0
+        first = re.search(r'^ok: \d+ seeds from (\d+),', output, re.MULTILINE)
+        is_good = is_good and status == 0 and first is not None
+        if first:
+            again = [run(program, '--profile', profile, '--seed', first[1]) for _ in range(2)]
+            print(*(output.splitlines()[-1] for _status, output in again), sep='\n')
+            is_good = is_good and again[0] == again[1] and again[0][0] == 0
     return is_good
 
 

@@ -10,6 +10,7 @@
 #include "tools/fuzz/run.h"
 #include <algorithm>
 #include <fmt/format.h>
+#include <utility>
 
 namespace httpsys::sim {
 
@@ -171,6 +172,7 @@ void Simulation::act()
 void Simulation::be_hostile(uint64_t steps, const std::function<void(uint64_t)> &on_step)
 {
   fuzz::Counts counts;
+  uint64_t answers = 0;
   fuzz::Generator generator(m_seed);
   fuzz::Marks marks;
   fuzz::Run run(*m_target, "sim", counts, marks);
@@ -180,6 +182,8 @@ void Simulation::be_hostile(uint64_t steps, const std::function<void(uint64_t)> 
     fuzz::Step next = generator.next(run.cut_off());
     trace.note("{}", fuzz::to_text(next));
     run.step(next);
+    if (counts.answers != std::exchange(answers, counts.answers))
+      trace.note("  answers {:016x}, {} sessions revoked", answers, counts.revoked);
   }
   m_target->system().faults = {};
   run.finish();

@@ -17,6 +17,7 @@ struct Counts {
   uint64_t admitted = 0; // operations that the daemon has completed without calling them invalid
   uint64_t refused = 0;  // operations, channels and sessions that it has refused
   uint64_t revoked = 0;  // sessions
+  uint64_t answers = 0;  // a hash of what operations ended with, in their order
 
   void add(const Counts &other)
   {
