@@ -435,7 +435,7 @@ TEST_CASE("a process and a user have as many sessions as they may have, and not 
 
 TEST_CASE("channels take of what process and user may have of memory and of operations, and give it back")
 {
-  static constexpr uint64_t kChannel = 8'000'000; // one counts 7.4 million, 2.1 of them for copies; without these three would fit twice this
+  static constexpr uint64_t kChannel = 8'000'000; // one counts 7.4 million, 2.1 of them for copies; without, three would fit
   struct Case {
     Config::Share bytes, operations;
     const char *key;
