@@ -62,7 +62,7 @@ inline constexpr uint64_t kHelloMilliseconds = 5000;         // a connection of 
 inline constexpr uint32_t kSessions = 1024;                  // connected at a time, if RLIMIT_NOFILE allows
 inline constexpr uint32_t kSessionsReserved = 16;            // beyond kSessions, for uid 0 and the daemon's own: httpsysctl always gets in
 inline constexpr uint32_t kControlMessagesPerTurn = 16;      // of one session, then the others have their turn
-inline constexpr size_t kControlsClosing = 256;              // sockets that wait for their close at most; beyond it nobody new is accepted
+inline constexpr size_t kControlsClosing = 256;              // sockets that wait for their close, fewer with few descriptors
 inline constexpr uint64_t kControlsClosingMilliseconds = 3;   // then it is looked at again; most closes take microseconds
 inline constexpr uint32_t kHandlesCeiling = 4096;            // request queue handles of one session; each close looks through them
 inline constexpr uint32_t kEntriesPerTurn = 64;              // submission entries of one channel in one turn of the loop
@@ -103,7 +103,7 @@ inline constexpr uint32_t kPortsPerProcess = 4096;
 // cut off, and requests that it has not received go to other workers.
 inline constexpr uint64_t kWaitingOutputBytesPerUser = 512ull << 20;
 inline constexpr uint64_t kWaitingOutputBytesPerProcess = 128ull << 20;
-inline constexpr uint64_t kDefaultChannelBytes = 8 << 20; // left to a channel at least; libhttpapi asks for 5.2 MiB
+inline constexpr uint64_t kDefaultChannelBytes = 8 << 20; // left to a channel at least; one of libhttpapi counts 7.1 MiB
 inline constexpr uint64_t kClientBytesCeiling = 1ull << 40; // of [clients] where it counts bytes; beyond any machine's memory
 
 // main

@@ -1,31 +1,60 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/io/waiting_output.h"
+#include "uapi/abi.h"
+#include <algorithm>
+#include <iterator>
 
 namespace httpsys::io {
 
-static bool add(WaitingOutput::Total &total, uint64_t bytes, uint64_t most)
+static constexpr const char kTotalKey[] = "WaitingOutputBytesTotal";
+
+namespace {
+
+struct Bound {
+  WaitingOutput::Total &total;
+  uint64_t most;
+  const char *key;
+};
+
+}
+
+static bool add(const Bound &bound, uint64_t bytes)
 {
-  if (total.fetch_add(bytes, std::memory_order_relaxed) + bytes <= most)
+  if (bound.total.fetch_add(bytes, std::memory_order_relaxed) + bytes <= bound.most)
     return true;
-  total.fetch_sub(bytes, std::memory_order_relaxed);
+  bound.total.fetch_sub(bytes, std::memory_order_relaxed);
   return false;
+}
+
+static Bound bound(WaitingOutput::Total &total, uint64_t share, const char *key, uint64_t part_of_all)
+{
+  const uint64_t part = std::max<uint64_t>(part_of_all, HSYS_BLOCK_MAX);
+  return share <= part ? Bound{total, share, key} : Bound{total, part, kTotalKey};
 }
 
 const char *WaitingOutput::take(uint64_t bytes)
 {
-  const Config::Share &share = se::shares().waiting_output_bytes;
-  if (!add(*m_process, bytes, share.process))
-    return "WaitingOutputBytesPerProcess";
-  if (add(*m_user, bytes, share.user))
-    return nullptr;
-  m_process->fetch_sub(bytes, std::memory_order_relaxed);
-  return "WaitingOutputBytesPerUser";
+  const auto &clients = se::shares();
+  const auto &share = clients.waiting_output_bytes;
+  const uint64_t all = clients.waiting_output_bytes_total ? clients.waiting_output_bytes_total : UINT64_MAX;
+  const Bound bounds[] = {bound(*m_process, share.process, "WaitingOutputBytesPerProcess", all / 4),
+                          bound(*m_user, share.user, "WaitingOutputBytesPerUser", all / 2),
+                          {*m_all, std::max<uint64_t>(all, HSYS_BLOCK_MAX), kTotalKey}};
+  for (size_t taken = 0; taken < std::size(bounds); taken++) {
+    if (add(bounds[taken], bytes))
+      continue;
+    const char *key = bounds[taken].key;
+    while (taken > 0)
+      bounds[--taken].total.fetch_sub(bytes, std::memory_order_relaxed);
+    return key;
+  }
+  return nullptr;
 }
 
 void WaitingOutput::give(uint64_t bytes)
 {
-  m_process->fetch_sub(bytes, std::memory_order_relaxed);
-  m_user->fetch_sub(bytes, std::memory_order_relaxed);
+  for (Total *total : {m_process.get(), m_user.get(), m_all.get()})
+    total->fetch_sub(bytes, std::memory_order_relaxed);
 }
 
 template <typename Key>
@@ -41,7 +70,7 @@ static std::shared_ptr<WaitingOutput::Total> find_or_make(std::map<Key, std::wea
 
 WaitingOutput WaitingOutputs::of(const se::Client &client)
 {
-  return {find_or_make(m_users, client.uid), find_or_make(m_processes, client.process)};
+  return {m_all, find_or_make(m_users, client.uid), find_or_make(m_processes, client.process)};
 }
 
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // WaitingOutput: bytes of results that wait for a block of their channel, counted for the process and for the user whose channels these
-// are, on whatever cores. WaitingOutputs makes them, on core 0; a channel counts in its own on its core.
+// are, and for all, on whatever cores. WaitingOutputs makes them, on core 0; a channel counts in its own on its core.
 #pragma once
 #include "kernel/se/quota.h"
 #include <atomic>
@@ -13,14 +13,18 @@ class WaitingOutput {
 public:
   using Total = std::atomic<uint64_t>;
   WaitingOutput() = default; // of a client of its own
-  WaitingOutput(std::shared_ptr<Total> user, std::shared_ptr<Total> process) : m_user(std::move(user)), m_process(std::move(process)) {}
+  WaitingOutput(std::shared_ptr<Total> all, std::shared_ptr<Total> user, std::shared_ptr<Total> process)
+      : m_all(std::move(all)), m_user(std::move(user)), m_process(std::move(process))
+  {
+  }
 
-  // nullptr: taken; else the key of [clients] that forbids it, and nothing is taken.
+  // nullptr: taken; else the key of [clients] that forbids it, and nothing is taken. Of the total one user has half at most and one process
+  // a quarter, whatever the shares say, but one block.
   const char *take(uint64_t bytes);
   void give(uint64_t bytes);
 
 private:
-  std::shared_ptr<Total> m_user = std::make_shared<Total>(0), m_process = std::make_shared<Total>(0);
+  std::shared_ptr<Total> m_all = std::make_shared<Total>(0), m_user = std::make_shared<Total>(0), m_process = std::make_shared<Total>(0);
 };
 
 class WaitingOutputs {
@@ -29,6 +33,7 @@ public:
   WaitingOutput of(const se::Client &client);
 
 private:
+  std::shared_ptr<WaitingOutput::Total> m_all = std::make_shared<WaitingOutput::Total>(0);
   std::map<uint32_t, std::weak_ptr<WaitingOutput::Total>> m_users;
   std::map<uint64_t, std::weak_ptr<WaitingOutput::Total>> m_processes;
 };

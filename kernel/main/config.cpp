@@ -94,6 +94,8 @@ constexpr Key kKeys[] = {
     SHARE("RequestQueues", request_queues, 1, limits::kRequestQueues, "request queues"),
     SHARE("Ports", ports, 1, limits::kPorts, "ports"),
     SHARE("WaitingOutputBytes", waiting_output_bytes, HSYS_BLOCK_MAX, limits::kClientBytesCeiling, "bytes"),
+    COUNT_OF_CLIENTS("WaitingOutputBytesTotal", waiting_output_bytes_total, 0, limits::kClientBytesCeiling,
+                     "bytes, 0 for an eighth of the memory"),
     SWITCH("AcceptBareLF", accept_bare_lf),
     SWITCH("AcceptObsFold", accept_obs_fold),
     SWITCH("AcceptTransferEncodingWithContentLength", accept_transfer_encoding_with_content_length),

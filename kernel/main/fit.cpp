@@ -11,6 +11,8 @@ Config fit(const Config &config, uint64_t memory, uint32_t cores)
     fitted.clients.channel_bytes_total = std::max<uint64_t>(memory / 2, 1);
   auto &limits = fitted.limits;
   const uint64_t part = memory / limits::kMemoryPart;
+  if (fitted.clients.waiting_output_bytes_total == 0)
+    fitted.clients.waiting_output_bytes_total = std::max<uint64_t>(part, 1);
   if (limits.connection_buffer_bytes_total == 0)
     limits.connection_buffer_bytes_total = std::min(limits::kConnectionBufferBytesTotal, part);
   // Each core counts its own.

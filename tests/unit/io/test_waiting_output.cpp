@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/io/waiting_output.h"
+#include "uapi/abi.h"
 #include <doctest/doctest.h>
 #include <string>
 
@@ -22,6 +23,44 @@ TEST_CASE("waiting results are counted for the process and for the user, whateve
   second.give(20);
   CHECK(other.take(20) == nullptr);
   CHECK(first.take(1) == std::string("WaitingOutputBytesPerUser"));
+  se::set_shares({});
+}
+
+TEST_CASE("of what all have waiting one user has half at most, one process a quarter, whatever the shares say")
+{
+  constexpr uint64_t kBlock = HSYS_BLOCK_MAX;
+  const std::string total = "WaitingOutputBytesTotal";
+  Config::Clients clients;
+  clients.waiting_output_bytes_total = 8 * kBlock;
+  se::set_shares(clients);
+  WaitingOutputs all;
+  WaitingOutput first = all.of({1000, 1}), second = all.of({1000, 2}), third = all.of({1000, 3});
+  CHECK(first.take(2 * kBlock) == nullptr);
+  CHECK(first.take(1) == total);
+  CHECK(second.take(2 * kBlock) == nullptr);
+  CHECK(third.take(1) == total);
+  WaitingOutput others[] = {all.of({1001, 4}), all.of({1001, 5}), all.of({1002, 6})};
+  CHECK(others[0].take(2 * kBlock) == nullptr);
+  CHECK(others[1].take(2 * kBlock) == nullptr);
+  CHECK(others[2].take(1) == total); // all of it
+  others[0].give(1);
+  CHECK(others[2].take(2) == total);
+  CHECK(others[2].take(1) == nullptr);
+  // A share that is less is what holds.
+  clients.waiting_output_bytes = {3 * kBlock, kBlock};
+  se::set_shares(clients);
+  WaitingOutputs less;
+  WaitingOutput one = less.of({1000, 1});
+  CHECK(one.take(kBlock + 1) == std::string("WaitingOutputBytesPerProcess"));
+  CHECK(one.take(kBlock) == nullptr);
+  // One block can always wait.
+  clients.waiting_output_bytes_total = 1;
+  se::set_shares(clients);
+  WaitingOutputs least;
+  WaitingOutput only = least.of({1000, 1});
+  CHECK(only.take(kBlock + 1) == std::string("WaitingOutputBytesPerProcess"));
+  CHECK(only.take(kBlock) == nullptr);
+  CHECK(least.of({1001, 2}).take(1) == total);
   se::set_shares({});
 }
 

@@ -221,7 +221,18 @@ TEST_CASE("the effective configuration is a configuration file")
   CHECK(again.config.timeouts.handshake == 250);
   CHECK(again.config.compat.accept_obs_fold);
   CHECK(again.config.limits.max_header_count == 5);
-  CHECK(again.origins.size() == 41);
+  CHECK(again.origins.size() == 42);
+}
+
+TEST_CASE("what all users may have together can be set")
+{
+  auto clients = good("[clients]\nChannelBytesTotal = 5\nWaitingOutputBytesTotal = 6\n").config.clients;
+  CHECK(clients.channel_bytes_total == 5);
+  CHECK(clients.waiting_output_bytes_total == 6);
+  for (const char *name : {"ChannelBytesTotal", "WaitingOutputBytesTotal"}) {
+    CHECK(bad(fmt::format("[clients]\n{} = -1\n", name)).find("it must be from 0 ") != std::string::npos);
+    CHECK(bad(fmt::format("[clients]\n{} = 1099511627777\n", name)).find("it must be from 0 ") != std::string::npos);
+  }
 }
 
 TEST_CASE("what a user and a process may have can be set, each on its own")

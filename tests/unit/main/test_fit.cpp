@@ -12,10 +12,12 @@ TEST_CASE("what the configuration leaves open fits the memory that there is")
   const Config defaults;
   Config small = fit(defaults, 192 * kMiB, 2);
   CHECK(small.clients.channel_bytes_total == 96 * kMiB);
+  CHECK(small.clients.waiting_output_bytes_total == 24 * kMiB);
   CHECK(small.limits.connection_buffer_bytes_total == 24 * kMiB);
   CHECK(small.limits.certificate_wait_body_bytes_total == 24 * kMiB);
   Config large = fit(defaults, 24'000 * kMiB, 2);
   CHECK(large.clients.channel_bytes_total == 12'000 * kMiB);
+  CHECK(large.clients.waiting_output_bytes_total == 3000 * kMiB);
   CHECK(large.limits.connection_buffer_bytes_total == 256 * kMiB);
   CHECK(large.limits.certificate_wait_body_bytes_total == 128 * kMiB);
 }
@@ -24,10 +26,12 @@ TEST_CASE("what the configuration says holds, but that each core needs some buff
 {
   Config config;
   config.clients.channel_bytes_total = 1000 * kMiB;
+  config.clients.waiting_output_bytes_total = 7 * kMiB;
   config.limits.connection_buffer_bytes_total = 500 * kMiB;
   config.limits.certificate_wait_body_bytes_total = 20 * kMiB;
   Config fitted = fit(config, 192 * kMiB, 64);
   CHECK(fitted.clients.channel_bytes_total == 1000 * kMiB);
+  CHECK(fitted.clients.waiting_output_bytes_total == 7 * kMiB);
   CHECK(fitted.limits.connection_buffer_bytes_total == 500 * kMiB);
   CHECK(fitted.limits.certificate_wait_body_bytes_total == 20 * kMiB);
   config.limits.connection_buffer_bytes_total = 1;
