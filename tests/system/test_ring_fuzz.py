@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""httpsys-ring-fuzz: its three faces as a script meets them: exit statuses, last lines, reproducer files, and a daemon that goes on."""
+"""httpsys-ring-fuzz --attach as a script meets it: exit statuses, last lines, reproducer files, and a daemon that goes on."""
 
 import os
 import re
@@ -12,72 +12,23 @@ import time
 import unittest
 
 import harness
-from application import ApiTest
-
-CLEAN = re.compile(r'ok: (\d+) steps, (\d+) operations admitted, (\d+) refused, (\d+) sessions revoked, (\d+) seeds, (\d+\.\d) s\Z')
-PROGRAM = 'tools/fuzz/httpsys-ring-fuzz'
+from ring_fuzz import CLEAN, PROGRAM, RingFuzzTest
 
 
-class RingFuzz(ApiTest):
+class RingFuzz(RingFuzzTest):
     exit_status = None  # one test kills it
-    # AddressSanitizer keeps what was freed, 256 MiB of it, which looks like a leak.
-    environment = {'ASAN_OPTIONS': ':'.join(filter(None, [os.environ.get('ASAN_OPTIONS'), 'quarantine_size_mb=4',
-                                                          'allocator_release_to_os_interval_ms=200']))}
-
-    def fuzz(self, *arguments, seconds=120):
-        if '--report' not in arguments:
-            arguments += ('--report', os.path.join(self.folder, 'report.steps'))
-        process = self.application(PROGRAM, *arguments)
-        process.status = process.wait(seconds)
-        return process
-
-    def last_lines(self, process, count):
-        return process.stdout.text().splitlines()[-count:]
-
-    def check_clean(self, process):
-        """Nothing was found, and something was done: each of the first four figures is more than zero. Returns the steps."""
-        self.assertEqual(process.status, 0, process.describe())
-        figures = CLEAN.match(self.last_lines(process, 1)[0])
-        self.assertIsNotNone(figures, process.describe())
-        for figure in figures.groups()[:5]:
-            self.assertGreater(int(figure), 0, process.describe())
-        return int(figures[1])
-
-    def test_standing_alone(self):
-        """Seeds that are known to find nothing, so that a finding is a change's; and a moment of whatever --seconds runs."""
-        self.assertEqual(self.check_clean(self.fuzz('--seed', '1', '--steps', '200000')), 200000)
-        process = self.fuzz('--seed', '1', '--seconds', '2')
-        self.check_clean(process)
-
-    def test_steps_and_seed(self):
-        process = self.fuzz('--steps', '30000', '--seed', '12')
-        self.assertEqual(process.stdout.text().splitlines()[0], 'seed: 12')
-        self.assertEqual(self.check_clean(process), 30000)
-        again = self.fuzz('--steps', '30000', '--seed', '12')
-        self.assertEqual(re.sub(r'[\d.]+ s$', '', self.last_lines(process, 1)[0]), re.sub(r'[\d.]+ s$', '', self.last_lines(again, 1)[0]),
-                         'the seed decides')
 
     def test_a_short_run_goes_on_until_it_has_looked(self):
         """However short it is told to be: what it says it has looked at, it has."""
         self.check_clean(self.fuzz('--steps', '1', '--seed', '1'))
         self.check_clean(self.fuzz('--steps', '1', '--seed', '1', '--attach', self.daemon.socket))
 
-    def test_nothing_to_minimise(self):
-        path = os.path.join(self.folder, 'nothing.steps')
-        with open(path, 'w', encoding='utf-8') as file:
-            file.write('daemon seed=1 cores=1\n0 connect\n0 hello major=1\n')
-        process = self.fuzz('--minimise', path)
-        self.assertEqual(process.status, 0, process.describe())
-        self.assertIn('there is nothing to minimise', process.stdout.text())
-        self.assertRegex(self.last_lines(process, 1)[0], CLEAN)
-        self.assertEqual(self.fuzz('--replay', path).status, 0)
-
     def test_attached(self):
         """The daemon goes on serving others, and nothing of the attack stays in it."""
         port, _application = self.start_http('port')
         with self.connect(port, plain=True) as connection:
             self.assertEqual(connection.get('/plain').status, 200)
-            process = self.application(PROGRAM, '--seconds', '8', '--seed', '1', '--attach', self.daemon.socket,
+            process = self.application(PROGRAM, '--seconds', '5', '--seed', '1', '--attach', self.daemon.socket,
                                        '--report', os.path.join(self.folder, 'attached.steps'))
             while process.popen.poll() is None:
                 self.assertEqual(connection.get('/plain').status, 200)
@@ -146,15 +97,6 @@ class RingFuzz(ApiTest):
         process = self.fuzz('--attach', os.path.join(self.folder, 'nobody'))
         self.assertEqual(process.status, 3, process.describe())
         self.assertIn('cannot reach httpsysd', process.stderr.text())
-
-    def test_usage(self):
-        path = os.path.join(self.folder, 'no.steps')
-        with open(path, 'w', encoding='utf-8') as file:
-            file.write('daemon seed=1 cores=1\n0 connect\n0 nonsense\n')
-        for arguments in (('--seconds', '0'), ('--unheard',), ('--replay', path), ('--replay', path + '-missing'), ('word',)):
-            process = self.fuzz(*arguments)
-            self.assertEqual(process.status, 2, process.describe())
-            self.assertNotEqual(process.stderr.text(), '')
 
 
 if __name__ == '__main__':
