@@ -3,7 +3,6 @@
 """httpsys-ring-fuzz --attach as a script meets it: exit statuses, last lines, reproducer files, and a daemon that goes on."""
 
 import os
-import re
 import shutil
 import signal
 import stat
@@ -12,7 +11,7 @@ import time
 import unittest
 
 import harness
-from ring_fuzz import CLEAN, PROGRAM, RingFuzzTest
+from ring_fuzz import PROGRAM, RingFuzzTest
 
 
 class RingFuzz(RingFuzzTest):
