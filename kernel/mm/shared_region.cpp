@@ -4,8 +4,16 @@
 
 namespace httpsys::mm {
 
+#ifdef HTTPSYS_SIMULATOR
+bool (*SharedRegion::is_out_of_memory_hook)() = nullptr;
+#endif
+
 Result<RefPtr<SharedRegion>> SharedRegion::create(const char *name, uint64_t bytes, Writer writer, std::span<const uint8_t> contents)
 {
+#ifdef HTTPSYS_SIMULATOR
+  if (is_out_of_memory_hook && is_out_of_memory_hook())
+    return NtStatus::NoMemory;
+#endif
   auto memory = TRY(platform::create_shared_memory(name, bytes, writer, contents));
   return RefPtr<SharedRegion>::adopt(new SharedRegion(memory, writer));
 }

@@ -24,6 +24,7 @@ static platform::SimFaults all_faults(Random &random)
   faults.send_is_short = static_cast<uint32_t>(random.below(65536));
   faults.call_fails = static_cast<uint32_t>(random.below(4000));
   faults.is_late = static_cast<uint32_t>(random.below(50000));
+  faults.memory_fails = static_cast<uint32_t>(random.below(8000));
   return faults;
 }
 
@@ -31,7 +32,7 @@ static platform::SimFaults all_faults(Random &random)
 static void thin_out(platform::SimFaults &faults, Random &random)
 {
   for (uint32_t *fault : {&faults.accept_fails, &faults.receive_ends, &faults.receive_is_short, &faults.receive_fails, &faults.send_fails,
-                          &faults.send_is_short, &faults.call_fails, &faults.is_late})
+                          &faults.send_is_short, &faults.call_fails, &faults.is_late, &faults.memory_fails})
     if (random.chance(1, 2))
       *fault = 0;
 }

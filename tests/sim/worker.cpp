@@ -88,8 +88,14 @@ bool Worker::attach(bool is_tls)
       throw Finding{"refused others", fmt::format("w{} gets no channel", m_number)};
     m_simulation.wait_a_turn(turns);
   }
-  if (!m_client.is_open())
+  if (!m_client.is_open()) {
+    const auto status = static_cast<NtStatus>(m_client.answer());
+    const bool is_short =
+      status == NtStatus::NoMemory || status == NtStatus::TooManyOpenedFiles || status == NtStatus::InsufficientResources;
+    if (!is_short || !m_simulation.is_faulty)
+      throw Finding{"refused others", fmt::format("w{} gets no channel: {:#x}", m_number, m_client.answer())};
     return false;
+  }
   m_site = &m_simulation.model.add_site(is_tls, m_simulation.step);
   auto &handle = *m_handles.emplace_back(std::make_unique<Handle>(Handle{0, m_site}));
   m_site->open_handles++;

@@ -5,12 +5,10 @@ daemon run in the same sandbox: it has no switch."""
 
 import os
 import pwd
-import re
 import signal
 import sys
 import unittest
 
-import certificates
 import harness
 from application import ApiTest
 from test_daemon import Alone, mode_of, program

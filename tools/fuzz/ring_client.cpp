@@ -74,7 +74,10 @@ bool RingClient::take_messages(uint16_t type)
   while (auto packet = take_message()) {
     hsys_control head;
     std::memcpy(&head, packet->data(), sizeof head);
-    has_come |= head.type == type;
+    if (head.type != type)
+      continue;
+    has_come = true;
+    m_answer = head.status;
   }
   return has_come;
 }

@@ -26,6 +26,7 @@ public:
   Link &link() { return *m_link; }
   bool is_open() const { return m_link->mapping() != nullptr && m_geometry.magic == HSYS_CHANNEL_MAGIC; }
   const hsys_geometry &geometry() const { return m_geometry; }
+  uint32_t answer() const { return m_answer; } // NTSTATUS of the last message that take_messages() was asked for
   uint32_t revoked() const { return m_revoked; } // hsys_revocation, 0: not that it knows
 
   // The head is filled in; false when the connection has ended.
@@ -77,7 +78,7 @@ private:
   IsForeign m_is_foreign;
   hsys_geometry m_geometry{};
   uint32_t m_sequence = 0;
-  uint32_t m_revoked = 0;
+  uint32_t m_answer = 0, m_revoked = 0;
   uint32_t m_sq_tail = 0, m_sq_published = 0, m_cq_head = 0, m_ret_tail = 0, m_ret_published = 0;
   uint64_t m_next_place = 0;
 };

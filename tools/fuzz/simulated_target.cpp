@@ -37,6 +37,7 @@ static constexpr uint32_t kUid = 1000;
 namespace {
 
 class SimulatedLink;
+platform::SimSystem *s_system = nullptr; // that of the target
 std::set<SimulatedLink *> s_links;
 std::map<int, SimulatedLink *> s_by_memory; // whose memory the daemon has behind that descriptor, now
 
@@ -181,6 +182,8 @@ SimulatedTarget::SimulatedTarget(uint64_t seed, uint32_t cores) : m_system(seed)
     if (auto found = s_by_memory.find(region.descriptor()); found != s_by_memory.end())
       found->second->after_load(offset, bytes);
   };
+  s_system = &m_system;
+  mm::SharedRegion::is_out_of_memory_hook = [] { return s_system->strikes(&platform::SimFaults::memory_fails); };
   std::vector<std::unique_ptr<platform::IoEngine>> engines;
   for (uint32_t core = 0; core < cores; core++)
     engines.push_back(std::make_unique<platform::SimEngine>(m_system));
@@ -203,6 +206,8 @@ SimulatedTarget::~SimulatedTarget()
 {
   set_log_sink(nullptr);
   mm::UserMemory::after_load_hook = nullptr;
+  mm::SharedRegion::is_out_of_memory_hook = nullptr;
+  s_system = nullptr;
 }
 
 bool SimulatedTarget::turn(ke::CoreId core)

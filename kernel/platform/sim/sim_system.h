@@ -21,6 +21,7 @@ struct SimFaults {
   uint32_t send_fails = 0;      // InsufficientResources (ENOBUFS), what has gone out stays out
   uint32_t send_is_short = 0;   // goes on later
   uint32_t call_fails = 0;      // listen_tcp, create_event, create_bell: TooManyOpenedFiles
+  uint32_t memory_fails = 0;    // of a channel: NoMemory (ENOSPC), by SharedRegion's hook
   uint32_t is_late = 0;         // a completion that could come does not yet
 };
 
