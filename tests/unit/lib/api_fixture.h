@@ -131,6 +131,7 @@ private:
 class Seen {
 public:
   explicit Seen(FakeDaemon &daemon, std::initializer_list<hsys_op> ops, FakeReply reply = {.object_id = 0x500})
+      : m_daemon(daemon), m_ops(ops)
   {
     for (hsys_op op : ops)
       daemon.on(op, [this, reply](FakeDaemon &fake, const FakeOperation &seen) {
@@ -143,7 +144,12 @@ public:
       });
   }
   Seen(FakeDaemon &daemon, hsys_op op, FakeReply reply = {.object_id = 0x500}) : Seen(daemon, {op}, reply) {}
-  ~Seen() { std::lock_guard lock(m_mutex); } // the daemon's thread was the last to write
+  ~Seen()
+  {
+    for (hsys_op op : m_ops) // the Api closes its queue later
+      m_daemon.forget(op);
+    std::lock_guard lock(m_mutex); // the daemon's thread was the last to write
+  }
   FakeOperation operation()
   {
     std::lock_guard lock(m_mutex);
@@ -157,6 +163,8 @@ public:
   }
 
 private:
+  FakeDaemon &m_daemon;
+  std::vector<hsys_op> m_ops;
   std::mutex m_mutex;
   FakeOperation m_operation;
   int m_count = 0;

@@ -16,6 +16,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
+constexpr int kDataOperations[] = {HSYS_OP_RECEIVE_REQUEST, HSYS_OP_RECEIVE_BODY, HSYS_OP_SEND_RESPONSE, HSYS_OP_SEND_BODY,
+                                   HSYS_OP_RECEIVE_CERTIFICATE, HSYS_OP_WAIT_DISCONNECT};
 constexpr uint64_t kEpoch = 0x1122334455667788, kSession = 7;
 constexpr uint32_t kNoIndex = ~0u;
 
@@ -60,8 +62,7 @@ FakeDaemon::FakeDaemon(FakeOptions options) : m_options(std::move(options))
   unlink(m_path.c_str());
   if (bind(m_listener, reinterpret_cast<sockaddr *>(&address), sizeof address) != 0 || listen(m_listener, 8) != 0)
     throw std::runtime_error("the fake daemon cannot listen on " + m_path);
-  for (int op : {HSYS_OP_RECEIVE_REQUEST, HSYS_OP_RECEIVE_BODY, HSYS_OP_SEND_RESPONSE, HSYS_OP_SEND_BODY, HSYS_OP_RECEIVE_CERTIFICATE,
-                 HSYS_OP_WAIT_DISCONNECT})
+  for (int op : kDataOperations)
     m_handlers[op] = nullptr;
   m_thread = std::thread([this] { run(); });
 }
@@ -84,6 +85,14 @@ void FakeDaemon::on(hsys_op op, Handler handler)
 {
   std::lock_guard lock(m_mutex);
   m_handlers[op] = std::move(handler);
+}
+
+void FakeDaemon::forget(hsys_op op)
+{
+  std::lock_guard lock(m_mutex);
+  m_handlers.erase(op);
+  if (std::ranges::find(kDataOperations, op) != std::end(kDataOperations))
+    m_handlers[op] = nullptr;
 }
 
 void FakeDaemon::answer(hsys_op op, FakeReply reply)

@@ -64,6 +64,8 @@ public:
   const std::string &path() const { return m_path; }
   // What an operation does, from now on; runs in the daemon's thread.
   void on(hsys_op op, Handler handler);
+  // What it did in the beginning.
+  void forget(hsys_op op);
   // The handler that completes at once with this.
   void answer(hsys_op op, FakeReply reply);
   // Leaves them parked, the default of data operations.
