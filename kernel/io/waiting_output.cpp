@@ -18,12 +18,15 @@ struct Bound {
 
 }
 
+// Only what fits is ever counted: another core must not be refused for what is about to be taken back.
 static bool add(const Bound &bound, uint64_t bytes)
 {
-  if (bound.total.fetch_add(bytes, std::memory_order_relaxed) + bytes <= bound.most)
-    return true;
-  bound.total.fetch_sub(bytes, std::memory_order_relaxed);
-  return false;
+  uint64_t now = bound.total.load(std::memory_order_relaxed);
+  do {
+    if (now + bytes > bound.most)
+      return false;
+  } while (!bound.total.compare_exchange_weak(now, now + bytes, std::memory_order_relaxed));
+  return true;
 }
 
 static Bound bound(WaitingOutput::Total &total, uint64_t share, const char *key, uint64_t part_of_all)
@@ -36,10 +39,12 @@ const char *WaitingOutput::take(uint64_t bytes)
 {
   const auto &clients = se::shares();
   const auto &share = clients.waiting_output_bytes;
+  // Who has next to nothing is not cut off for what others have.
+  const bool is_small = m_process->load(std::memory_order_relaxed) + bytes <= HSYS_BLOCK_MAX;
   const uint64_t all = clients.waiting_output_bytes_total ? clients.waiting_output_bytes_total : UINT64_MAX;
   const Bound bounds[] = {bound(*m_process, share.process, "WaitingOutputBytesPerProcess", all / 4),
                           bound(*m_user, share.user, "WaitingOutputBytesPerUser", all / 2),
-                          {*m_all, std::max<uint64_t>(all, HSYS_BLOCK_MAX), kTotalKey}};
+                          {*m_all, is_small ? UINT64_MAX : all, kTotalKey}};
   for (size_t taken = 0; taken < std::size(bounds); taken++) {
     if (add(bounds[taken], bytes))
       continue;

@@ -19,7 +19,8 @@ public:
   }
 
   // nullptr: taken; else the key of [clients] that forbids it, and nothing is taken. Of the total one user has half at most and one process
-  // a quarter, whatever the shares say, but one block.
+  // a quarter, whatever the shares say, but one block, which
+  // he has even when the others have all of it.
   const char *take(uint64_t bytes);
   void give(uint64_t bytes);
 

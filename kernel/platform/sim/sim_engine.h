@@ -29,7 +29,7 @@ private:
     Kind kind;
     int descriptor;
     IoOperation *operation;
-    std::span<const uint8_t> bytes; // of a send, what is left of them
+    std::span<const uint8_t> bytes; // of a send
     bool is_cancelled = false;
     std::list<int> accepted = {}; // by a multishot accept, not told of yet
   };
