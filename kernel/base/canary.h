@@ -3,6 +3,10 @@
 // other build is_broken() is false when the program is compiled, and nothing of them is left.
 #pragma once
 
+#ifdef HTTPSYS_UNHOOKED
+#error "compiled once for the daemon and the simulator: a file that asks for a canary belongs to kernel_hooked_sources (meson.build)"
+#endif
+
 namespace httpsys {
 
 // Letter and number: the trust rule (design-anchors A.17.11).

@@ -22,10 +22,8 @@ public:
   // The daemon refuses to run then.
   static Result<void> self_test();
 
-#ifdef HTTPSYS_SIMULATOR
-  // Whether there is no memory for one that is asked for: what ENOSPC becomes.
+  // Whether there is no memory for one that is asked for: what ENOSPC becomes. The simulator's build alone has it.
   static bool (*is_out_of_memory_hook)();
-#endif
 
   int descriptor() const { return m_memory.descriptor; }
   uint64_t size() const { return m_memory.bytes; }

@@ -24,10 +24,8 @@ public:
   std::optional<std::span<const uint8_t>> body_span(uint64_t area, uint64_t area_size, uint64_t offset, uint64_t length) const;
   const RefPtr<SharedRegion> &region() const { return m_region; }
 
-#ifdef HTTPSYS_SIMULATOR
-  // Told of every read: where in the region, and how many bytes.
+  // Told of every read: where in the region, and how many bytes. The simulator's build alone has it.
   static void (*after_load_hook)(SharedRegion &region, uint64_t offset, uint64_t bytes);
-#endif
 
 private:
   RefPtr<SharedRegion> m_region;
