@@ -125,7 +125,8 @@ inline constexpr uint64_t kLingerMilliseconds = 2000;        // read-and-drop ti
 inline constexpr size_t kLingerBytes = 65536;                // read-and-drop bytes of a closing connection
 inline constexpr size_t kSendSliceBytes = 65536;             // given to the socket at a time
 inline constexpr uint64_t kSendMilliseconds = 120'000;       // for one slice to be taken: 546 bytes/s, of HTTP.sys' MinSendRate's order
-inline constexpr size_t kIdleBufferBytes = 4096;             // a connection's buffers that are larger are freed when they are empty
+inline constexpr size_t kIdleBufferBytes = 4096;             // a connection gives larger buffers up when they are empty
+inline constexpr size_t kSpareBufferBytes = 2u << 20;        // of a core, of such buffers, for the next that needs one
 inline constexpr size_t kCertificateCallsWaiting = 1024;     // on one connection; all are answered at once, each with 32 KiB or more
 inline constexpr uint32_t kConnectionsPerCore = 262144;      // below ob::IdTable's 2^20 slots
 

@@ -3,6 +3,7 @@
 #include "kernel/base/log.h"
 #include "kernel/base/verify.h"
 #include "kernel/http/settings.h"
+#include "kernel/http/spare_buffers.h"
 #include "kernel/io/per_core.h"
 #include "uapi/abi.h"
 
@@ -33,12 +34,14 @@ static void look(Budget &budget)
   if (is_short == budget.is_short)
     return;
   budget.is_short = is_short;
-  if (is_short)
+  if (is_short) {
+    free_spares();
     log(LogKind::Connection, "connections of core {} keep {} bytes, more than its part of ConnectionBufferBytesTotal ({} bytes): each may "
         "keep less until it is half of that", ke::Core::current().id(), budget.bytes, share);
-  else
+  } else {
     log(LogKind::Connection, "connections of core {} keep {} bytes: each may keep as much as usual again", ke::Core::current().id(),
         budget.bytes);
+  }
 }
 
 const BufferWindows &buffer_windows()

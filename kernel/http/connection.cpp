@@ -6,6 +6,7 @@
 #include "kernel/http/own_answer.h"
 #include "kernel/http/request_image.h"
 #include "kernel/http/settings.h"
+#include "kernel/http/spare_buffers.h"
 #include "kernel/io/per_core.h"
 #include "kernel/net/listener_set.h"
 #include "kernel/ns/url_tree.h"
@@ -31,7 +32,10 @@ static io::PerCore<IntrusiveList<Connection>> s_connections;
 Connection::~Connection()
 {
   VERIFY(m_id == 0 && m_disconnect_waits.is_empty());
-  s_connections.here().remove(*this);
+  auto &all = s_connections.here();
+  all.remove(*this);
+  if (all.is_empty())
+    free_spares();
 }
 
 Connection *Connection::find(uint64_t id)

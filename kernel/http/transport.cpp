@@ -4,6 +4,7 @@
 #include "kernel/base/text.h"
 #include "kernel/http/buffer_budget.h"
 #include "kernel/http/counters.h"
+#include "kernel/http/spare_buffers.h"
 #include "kernel/http/tls_bindings.h"
 #include "kernel/limits.h"
 #include "kernel/net/listener_set.h"
@@ -128,13 +129,26 @@ void Transport::on_end_of_stream()
   m_owner.on_peer_end();
 }
 
+void Transport::append(std::span<const uint8_t> bytes)
+{
+  size_t size = m_output.size() + bytes.size();
+  if (size > m_output.capacity() && size > limits::kIdleBufferBytes) {
+    std::vector<uint8_t> larger = take_spare(size);
+    if (larger.capacity() >= size) {
+      larger.assign(m_output.begin(), m_output.end());
+      m_output.swap(larger);
+    }
+  }
+  m_output.insert(m_output.end(), bytes.begin(), bytes.end());
+  note_sending(true);
+}
+
 void Transport::take_tls_output()
 {
   auto bytes = m_tls->output();
   if (bytes.empty() || m_state == State::Closed)
     return;
-  m_output.insert(m_output.end(), bytes.begin(), bytes.end());
-  note_sending(true);
+  append(bytes);
   m_tls->consume_output(bytes.size());
   count_buffers();
   ke::Core::current().request_flush(*this);
@@ -226,8 +240,7 @@ void Transport::write(std::span<const uint8_t> bytes)
   if (m_state != State::Open)
     return;
   if (!m_tls) {
-    m_output.insert(m_output.end(), bytes.begin(), bytes.end());
-    note_sending(true);
+    append(bytes);
   } else {
     while (!bytes.empty()) {
       size_t taken = m_tls->write(bytes.first(std::min(bytes.size(), limits::kWritePieceBytes)));
@@ -265,10 +278,9 @@ void Transport::flush()
   note_sending(false);
   if (m_tls)
     m_tls->output_has_gone();
-  // Idle connections are many.
   for (auto *buffer : {&m_output, &m_sending})
     if (buffer->capacity() > limits::kIdleBufferBytes)
-      *buffer = std::vector<uint8_t>(); // "= {}" would keep its memory
+      keep_spare(*buffer);
   count_buffers();
   if (m_state == State::Draining)
     begin_lingering();
@@ -402,7 +414,7 @@ void Transport::finish(NtStatus status, const std::string &reason)
   Guard guard(m_owner);
   ke::Core::current().timers().cancel(*this);
   ke::Core::current().cancel_flush(*this);
-  m_output = std::vector<uint8_t>(); // m_sending is the kernel's yet
+  keep_spare(m_output); // m_sending is the kernel's yet
   count_buffers();
   note_sending(false);
   if (m_receive.is_in_flight())

@@ -103,6 +103,7 @@ private:
   void pump_tls();
   void fail_tls();
   void fail_exchange(const std::string &reason);
+  void append(std::span<const uint8_t> bytes);
   void take_tls_output();
   void send_slice();
   void send_rest_of_slice();

@@ -6,6 +6,7 @@
 #include "kernel/http/counters.h"
 #include "kernel/http/id_tables.h"
 #include "kernel/http/settings.h"
+#include "kernel/http/spare_buffers.h"
 #include "kernel/http/tls_bindings.h"
 #include "kernel/io/irp_queue.h"
 #include "kernel/io/session.h"
@@ -301,6 +302,7 @@ void SimulatedTarget::end()
     require_none("request ids", http::id_tables().requests.count());
     require_none("parked operations", io::IrpQueue::parked_here());
     require_none("buffered bytes", http::buffered_bytes());
+    require_none("spare bytes", http::spare_bytes());
     require_none("queued requests", queue::queued_requests_on_this_core());
   }
   require_none("descriptors", m_system.descriptor_count());

@@ -6,6 +6,7 @@
 #include "kernel/http/counters.h"
 #include "kernel/http/id_tables.h"
 #include "kernel/http/operations.h"
+#include "kernel/http/spare_buffers.h"
 #include "kernel/io/irp_queue.h"
 #include "kernel/net/listener_set.h"
 #include "kernel/ns/namespace.h"
@@ -80,6 +81,7 @@ World::~World()
     CHECK(http::id_tables().requests.count() == 0);
     CHECK(io::IrpQueue::parked_here() == 0);
     CHECK(http::buffered_bytes() == 0);
+    CHECK(http::spare_bytes() == 0);
     CHECK(queue::queued_requests_on_this_core() == 0);
   }
   CHECK(system.descriptor_count() == 0);
