@@ -15,8 +15,9 @@ Config fit(const Config &config, uint64_t memory, uint32_t cores)
     fitted.clients.waiting_output_bytes_total = std::max<uint64_t>(part, 1);
   if (limits.connection_buffer_bytes_total == 0)
     limits.connection_buffer_bytes_total = std::min(limits::kConnectionBufferBytesTotal, part);
-  // Each core counts its own.
-  limits.connection_buffer_bytes_total = std::max(limits.connection_buffer_bytes_total, cores * limits::kConnectionBufferLeast);
+  // Each core counts its own; many cores must not make more of it than there is.
+  const uint64_t least = std::min(cores * limits::kConnectionBufferLeast, part);
+  limits.connection_buffer_bytes_total = std::max(limits.connection_buffer_bytes_total, least);
   limits.certificate_wait_body_bytes_total = std::min(limits.certificate_wait_body_bytes_total, part);
   return fitted;
 }

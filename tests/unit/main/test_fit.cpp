@@ -36,7 +36,10 @@ TEST_CASE("what the configuration says holds, but that each core needs some buff
   CHECK(fitted.limits.certificate_wait_body_bytes_total == 20 * kMiB);
   config.limits.connection_buffer_bytes_total = 1;
   CHECK(fit(config, 192 * kMiB, 1).limits.connection_buffer_bytes_total == kMiB);
-  CHECK(fit(config, 192 * kMiB, 64).limits.connection_buffer_bytes_total == 64 * kMiB);
-  config.limits.connection_buffer_bytes_total = 0;
-  CHECK(fit(config, 192 * kMiB, 64).limits.connection_buffer_bytes_total == 64 * kMiB);
+  CHECK(fit(config, 512 * kMiB, 64).limits.connection_buffer_bytes_total == 64 * kMiB);
+  // Many cores have no more than the part of the memory all the same.
+  for (uint64_t set = 0; set < 2; set++) {
+    config.limits.connection_buffer_bytes_total = set;
+    CHECK(fit(config, 256 * kMiB, 128).limits.connection_buffer_bytes_total == 32 * kMiB);
+  }
 }
