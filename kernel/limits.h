@@ -177,6 +177,11 @@ inline constexpr uint64_t kCertificateWaitBodyBytesTotal = 134217728; // bytes o
 inline constexpr uint64_t kConnectionBufferBytesTotal = 268435456;    // bytes of all connections that wait for socket or application
 inline constexpr uint64_t kConnectionBufferLeast = 1048576;           // bytes of each core's connections, a few of them; whatever is set
 inline constexpr uint64_t kMemoryPart = 8; // one in so many of the memory's bytes, for the last two and others of their kind
+// What a connection may cost when ConnectionBufferBytesTotal is used up: 160 KiB of heap (TLS, a head, 64 KiB of body, malloc's rounding),
+// the kernel's buffers of its socket, and with as much again whatever else there is beside connections.
+inline constexpr uint64_t kMemoryPerConnection = 1048576; // bytes of the process's memory for each; default of MaxConnections
+inline constexpr uint64_t kMaxConnectionsCeiling = 1 << 30;
+inline constexpr uint64_t kMultishotBytes = 524288; // bytes that a multishot receive may bring before anybody can stop it: 32 buffers
 inline constexpr uint32_t kHandshakeSeconds = 30;                     // a TLS handshake must be finished
 inline constexpr uint32_t kIdleConnectionSeconds = 120;               // between two requests; HTTP.sys' default as the next ones are
 inline constexpr uint32_t kHeaderWaitSeconds = 120;                   // first to last byte of a head

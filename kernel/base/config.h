@@ -21,6 +21,9 @@ struct Config {
     uint64_t certificate_wait_body_bytes = limits::kCertificateWaitBodyBytes;   // of one connection
     uint64_t certificate_wait_body_bytes_total = limits::kCertificateWaitBodyBytesTotal;
     uint64_t connection_buffer_bytes_total = 0; // 0: limits::kConnectionBufferBytesTotal, or less where there is little memory
+    uint64_t max_connections = 0;               // 0: what suits the memory
+    // Not in the file: main has it from the memory. Connections whose sockets are read with multishot receives.
+    uint64_t multishot_receives = UINT64_MAX;
   };
 
   // [timeouts], in milliseconds, never 0 but for shutdown.

@@ -20,6 +20,7 @@ namespace {
 struct Budget {
   size_t bytes = 0;
   bool is_short = false;
+  uint64_t multishots = 0;
 };
 
 }
@@ -63,6 +64,25 @@ void BufferedBytes::set(size_t bytes)
   budget.bytes = budget.bytes - m_bytes + bytes;
   m_bytes = bytes;
   look(budget);
+}
+
+bool MultishotRight::take()
+{
+  Budget &budget = s_budgets.here();
+  if (!m_has && budget.multishots < settings().multishot_receives / ke::Cores::instance().count()) {
+    budget.multishots++;
+    m_has = true;
+  }
+  return m_has;
+}
+
+void MultishotRight::give()
+{
+  if (!m_has)
+    return;
+  VERIFY(s_budgets.here().multishots > 0); // on the core that counted it
+  s_budgets.here().multishots--;
+  m_has = false;
 }
 
 size_t buffered_bytes()

@@ -29,6 +29,20 @@ private:
   size_t m_bytes = 0;
 };
 
+// The right to read with a multishot receive, which takes limits::kMultishotBytes of what a client has sent before anybody can stop it.
+// There are as many as the memory bears when all their clients send at once; each core has an equal part. On the connection's core.
+class MultishotRight {
+public:
+  MultishotRight() = default;
+  MultishotRight(const MultishotRight &) = delete;
+  ~MultishotRight() { give(); }
+  bool take(); // false: there is none left
+  void give();
+
+private:
+  bool m_has = false;
+};
+
 // Of the current core.
 size_t buffered_bytes();
 

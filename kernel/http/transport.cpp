@@ -53,7 +53,7 @@ void Transport::start_receive()
   if (m_state == State::Open && m_tls && !m_tls->wants_input())
     return;
   // A client that sends much at once would have it all kept, whatever its window is.
-  if (buffers_are_short())
+  if (buffers_are_short() || !m_multishot.take())
     ke::Core::current().io().receive_one(m_socket, m_receive);
   else
     ke::Core::current().io().receive_multishot(m_socket, m_receive);
@@ -84,6 +84,7 @@ void Transport::on_received(const platform::IoResult &result)
     on_data(result.data);
   if (result.more)
     return;
+  m_multishot.give();
   if (m_state == State::Closed)
     return close_socket_when_idle();
   if (result.status == NtStatus::EndOfFile)

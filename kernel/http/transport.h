@@ -119,6 +119,7 @@ private:
   int m_socket;
   State m_state = State::Open;
   Receive m_receive;
+  MultishotRight m_multishot; // while a receive of that kind is in flight
   Send m_send;
   std::unique_ptr<tls::TlsStream> m_tls;
   const Endpoint &m_local, &m_remote; // the owner's

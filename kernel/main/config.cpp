@@ -75,6 +75,7 @@ constexpr Key kKeys[] = {
           "bytes"),
     COUNT("ConnectionBufferBytesTotal", connection_buffer_bytes_total, 0, limits::kClientBytesCeiling,
           "bytes, 0 for what suits the memory"),
+    COUNT("MaxConnections", max_connections, 0, limits::kMaxConnectionsCeiling, "connections, 0 for what suits the memory"),
     SECONDS("Handshake", handshake, 1),
     SECONDS("IdleConnection", idle_connection, 1),
     SECONDS("HeaderWait", header_wait, 1),

@@ -20,6 +20,7 @@
 #include "kernel/queue/request_queue.h"
 #include "kernel/se/access.h"
 #include "kernel/se/quota.h"
+#include <algorithm>
 #include <cstdio>
 
 namespace httpsys::main {
@@ -103,6 +104,7 @@ static http::Settings http_settings(const Config &config)
   settings.certificate_wait_body_bytes = config.limits.certificate_wait_body_bytes;
   settings.certificate_wait_body_bytes_total = config.limits.certificate_wait_body_bytes_total;
   settings.connection_buffer_bytes_total = config.limits.connection_buffer_bytes_total;
+  settings.multishot_receives = config.limits.multishot_receives;
   return settings;
 }
 
@@ -229,7 +231,10 @@ void Daemon::open_for_clients()
   if (descriptors.is_error())
     return finished(1, reason);
   m_signals->start();
-  net::ListenerSet::instance().start(http::Connection::accept, descriptors->connections);
+  const uint64_t most = m_config.limits.max_connections;
+  net::ListenerSet::instance().start(http::Connection::accept, descriptors->connections, most);
+  log("up to {} connections at a time, as {} allows", std::min(most, descriptors->connections),
+      most <= descriptors->connections ? "MaxConnections in httpsys.toml or the memory" : "the limit of descriptors (RLIMIT_NOFILE)");
   io::SessionManager::Settings settings;
   platform::system().fill_random({reinterpret_cast<uint8_t *>(&settings.epoch), sizeof settings.epoch});
   settings.daemon_uid = platform::user_id();

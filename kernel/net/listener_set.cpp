@@ -127,10 +127,11 @@ ListenerSet &ListenerSet::instance()
   return set;
 }
 
-void ListenerSet::start(void (*accepted)(int socket), uint64_t descriptors)
+void ListenerSet::start(void (*accepted)(int socket), uint64_t descriptors, uint64_t most)
 {
   m_accepted = accepted;
   m_descriptors = descriptors;
+  m_most = most;
   m_wants_resume = false;
   m_is_closed = false;
   m_next_core = 0;
@@ -259,10 +260,15 @@ size_t ListenerSet::descriptor_count() const
 }
 
 // A listener may accept one more when another has taken the last: that is why it counts twice.
-uint64_t ListenerSet::connections_allowed() const
+uint64_t ListenerSet::descriptors_allow() const
 {
   uint64_t left = m_descriptors - std::min(m_descriptors, 2 * m_listeners);
   return std::max(left, m_descriptors / limits::kPortsPart);
+}
+
+uint64_t ListenerSet::connections_allowed() const
+{
+  return std::min(descriptors_allow(), m_most);
 }
 
 // The backlogs alone might fill it, before anything of that is known here.
@@ -280,8 +286,9 @@ bool ListenerSet::must_wait()
   if (!is_full())
     return false;
   if (m_full.fails())
-    log("{} connections are open, as many as the limit of descriptors (RLIMIT_NOFILE) allows beside those kept for sessions: who comes "
-        "now waits until one ends", connection_count());
+    log("{} connections are open, as many as {}: who comes now waits until one ends", connection_count(),
+        m_most <= descriptors_allow() ? "MaxConnections in httpsys.toml or the memory allows"
+                                      : "the limit of descriptors (RLIMIT_NOFILE) allows beside those kept for sessions");
   return true;
 }
 

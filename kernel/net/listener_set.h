@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // ListenerSet: the listening sockets of all ports. A port whose URLs name only loopback hosts listens on 127.0.0.1 and
 // ::1, the first other URL widens it to all addresses. Core 0 accepts and hands connections to the cores in turn; a
-// connection never migrates afterwards. While connections have as many descriptors as they may, nobody is accepted: who comes
+// connection never migrates afterwards. While there are as many connections as descriptors or memory allow, nobody is accepted: who comes
 // waits in the kernel's backlog until one has gone. Lives on core 0, as long as the daemon.
 #pragma once
 #include "kernel/base/refptr.h"
@@ -18,8 +18,8 @@ class ListenerSet {
 public:
   static ListenerSet &instance();
   // accepted(socket) runs on the core that shall own the connection. descriptors: for connections and listening sockets together; the
-  // latter go first, but for a part (limits::kPortsPart).
-  void start(void (*accepted)(int socket), uint64_t descriptors = UINT64_MAX);
+  // latter go first, but for a part (limits::kPortsPart). most: connections, if descriptors allow more.
+  void start(void (*accepted)(int socket), uint64_t descriptors = UINT64_MAX, uint64_t most = UINT64_MAX);
   // Closes a socket that came through accepted(). Any core.
   void close_connection(int socket);
   // Sockets of connections that are open. Any core.
@@ -52,6 +52,7 @@ private:
   Result<std::vector<RefPtr<Listener>>> make_listeners(uint16_t port, Scope scope);
   void close_listeners(std::vector<RefPtr<Listener>> listeners, std::function<void()> closed);
   void hand_on(int socket);
+  uint64_t descriptors_allow() const;
   uint64_t connections_allowed() const;
   bool is_full() const { return connection_count() >= connections_allowed(); }
   bool is_nearly_full() const;
@@ -64,6 +65,7 @@ private:
   void (*m_accepted)(int socket) = nullptr;
   ke::CoreId m_next_core = 0;
   uint64_t m_descriptors = UINT64_MAX;
+  uint64_t m_most = UINT64_MAX;
   uint64_t m_listeners = 0; // sockets, those included that are being closed
   std::atomic<uint64_t> m_connections{0};
   std::atomic<bool> m_wants_resume{false}; // when a descriptor is free

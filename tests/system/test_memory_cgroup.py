@@ -5,8 +5,10 @@ serves whoever it served before, is not killed for lack of memory, and has room 
 be made (root; version 2 or 1); elsewhere test_scarcity.py limits addresses (RLIMIT_AS)."""
 
 import os
+import resource
 import signal
 import socket
+import ssl
 import time
 import unittest
 
@@ -82,9 +84,7 @@ class Group:
         eventually(gone, 10, 'the end of the control group')
 
 
-@unittest.skipIf(SANITIZED, "a sanitizer's own memory is beyond such a limit")
-class LittleMemory(ApiTest):
-    LIMIT = 192 * MIB
+class GroupTest(ApiTest):
     # Starts in the group: what a process had before stays charged to the group that it had.
     prefix = ('sh', '-c', 'echo $$ > "$0"/cgroup.procs && exec "$@"')
 
@@ -112,6 +112,12 @@ class LittleMemory(ApiTest):
         self.check_served()
         self.start_http('blocking')
         eventually(lambda: self.daemon.statistics()['connections'] == 0, 10, 'the end of all connections')
+
+
+@unittest.skipIf(SANITIZED, "a sanitizer's own memory is beyond such a limit")
+class LittleMemory(GroupTest):
+    LIMIT = 192 * MIB
+    config = {'limits': {'MaxConnections': 400}}   # or the memory would allow 192
 
     def test_channels(self):
         """Applications until one is refused, with half of the memory for channels, half of that for a user."""
@@ -184,6 +190,77 @@ class LittleMemory(ApiTest):
             connection.close()
         server.kill()
         self.check_end('300 unread responses', most)
+
+
+@unittest.skipIf(SANITIZED, "a sanitizer's own memory is beyond such a limit")
+class Crowds(GroupTest):
+    """More clients than the memory has room for: one for each MiB is accepted, the others wait, whatever they send."""
+    LIMIT = 256 * MIB
+    ALLOWED = 256
+    CLIENTS = 2000   # all of them inside would have the daemon killed
+
+    def clients(self, port, context):
+        _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        clients = []
+        for _ in range(self.CLIENTS):
+            client = socket.socket()
+            self.addCleanup(client.close)
+            client.setblocking(False)
+            client.connect_ex(('127.0.0.1', port))
+            if context:
+                client = context.wrap_socket(client, do_handshake_on_connect=False)
+                self.addCleanup(client.close)
+            clients.append(client)
+        return clients
+
+    @staticmethod
+    def step(function, *arguments):
+        """False: it has to be tried again; a client that has not been accepted may go on for ever."""
+        try:
+            return function(*arguments) or True
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return False
+
+    def crowd(self, start, context):
+        port, server = start('event')
+        server.stop()
+        clients = self.clients(port, context)
+        eventually(lambda: self.daemon.statistics()['connections'] == self.ALLOWED, 30, 'as many connections as the memory allows')
+        inside = clients
+        if context:
+            inside = []
+            def handshakes():
+                inside.extend(client for client in clients if client not in inside and self.step(client.do_handshake))
+                # One is of a client that a test before has left, or of another address family's listener.
+                return len(inside) >= self.ALLOWED - 8
+            eventually(handshakes, 60, 'the handshakes of those that are accepted')
+        # All at once, now that each is being read.
+        piece = b'x' * 16384
+        head = b'POST /count HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4000000\r\n\r\n'
+        sending = [client for client in inside if self.step(client.send, head)]
+        for _ in range(50):
+            sending = [client for client in sending if self.step(client.send, piece)]
+        time.sleep(1)
+        most = self.group.used()
+        self.assertEqual(self.group.kills(), 0)
+        self.assertEqual(self.daemon.statistics()['connections'], self.ALLOWED)
+        # Once for tests that follow each other within a second.
+        self.assertIn('256 connections are open, as many as MaxConnections in httpsys.toml or the memory allows', self.daemon.log())
+        for client in clients:
+            client.close()
+        server.kill()
+        self.check_end(f'{self.CLIENTS} uploads{" over TLS" if context else ""}', most)
+
+    def test_plain(self):
+        self.daemon.expect_log('up to 256 connections at a time, as MaxConnections in httpsys.toml or the memory allows')
+        self.crowd(self.start_http, None)
+
+    def test_tls(self):
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        self.crowd(self.start_https, context)
 
 
 if __name__ == '__main__':

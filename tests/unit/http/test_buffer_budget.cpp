@@ -102,6 +102,40 @@ TEST_CASE("bodies that nobody reads share what there is, and are whole when they
   CHECK(buffered(service) < kTotal / 2);
 }
 
+TEST_CASE("as many connections are read with multishot receives as there is memory for what these bring")
+{
+  for (uint32_t cores : {1u, 2u}) {
+    CAPTURE(cores);
+    http::Settings settings;
+    settings.multishot_receives = cores * 2 + cores - 1; // what is left when it is shared out belongs to nobody
+    Service service(cores, settings);
+    std::vector<std::shared_ptr<SimSocket>> clients;
+    std::string receives;
+    auto come = [&] {
+      clients.push_back(service.connect());
+      service.world.system.on_completion = [&](char kind, int, const platform::IoResult &result) {
+        if (!result.data.empty() && (kind == 'R' || kind == 'Q'))
+          receives += kind;
+      };
+      service.get(*clients.back());
+      service.world.system.on_completion = nullptr;
+      service.answer(service.receive_id());
+    };
+    for (uint32_t i = 0; i < cores * 3; i++)
+      come();
+    CHECK(receives == std::string(cores * 2, 'R') + std::string(cores, 'Q'));
+    CHECK(service.still_serves(*clients.back()));
+    // Who goes leaves it to who comes next on that core.
+    clients.front()->reset_sent = true;
+    service.world.run();
+    receives.clear();
+    come();
+    CHECK(receives == "R");
+    for (size_t i = 1; i < clients.size(); i++)
+      CHECK(service.still_serves(*clients[i]));
+  }
+}
+
 TEST_CASE("a receive that waits for as much of a body as it can take gets it while others keep too much")
 {
   Service service(1, narrow());

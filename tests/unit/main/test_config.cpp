@@ -44,6 +44,7 @@ TEST_CASE("an empty file gives the defaults that the design promises")
     CHECK(config.limits.certificate_wait_body_bytes == 16777216);
     CHECK(config.limits.certificate_wait_body_bytes_total == 134217728);
     CHECK(config.limits.connection_buffer_bytes_total == 0);
+    CHECK(config.limits.max_connections == 0);
     CHECK(config.timeouts.handshake == 30000);
     CHECK(config.timeouts.idle_connection == 120000);
     CHECK(config.timeouts.header_wait == 120000);
@@ -63,7 +64,7 @@ TEST_CASE("each key changes its own value")
       good("[limits]\nMaxRequestLine = 65\nMaxRequestBytes = 257\nMaxFieldLength = 66\nMaxHeaderCount = 7\n"
            "UrlSegmentMaxLength = 8\nUrlSegmentMaxCount = 9\nMaxClientCertificateBytes = 1025\n"
            "CertificateWaitBodyBytes = 11\nCertificateWaitBodyBytesTotal = 5_000_000_000\n"
-           "ConnectionBufferBytesTotal = 6_000_000_000\n"
+           "ConnectionBufferBytesTotal = 6_000_000_000\nMaxConnections = 12\n"
            "[timeouts]\nHandshake = 1\nIdleConnection = 0.5\nHeaderWait = 3.25\nEntityBody = 0.001\nDrainEntityBody = "
            "5\n"
            "SslRenegotiation = 6.0\nShutdown = 0\n"
@@ -79,6 +80,7 @@ TEST_CASE("each key changes its own value")
   CHECK(config.limits.certificate_wait_body_bytes == 11);
   CHECK(config.limits.certificate_wait_body_bytes_total == 5'000'000'000);
   CHECK(config.limits.connection_buffer_bytes_total == 6'000'000'000);
+  CHECK(config.limits.max_connections == 12);
   CHECK(config.timeouts.handshake == 1000);
   CHECK(config.timeouts.idle_connection == 500);
   CHECK(config.timeouts.header_wait == 3250);
@@ -107,6 +109,7 @@ TEST_CASE("each range ends where it says")
         Row{"limits", "CertificateWaitBodyBytes", "0", "-1", "1099511627776", "1099511627777"},
         Row{"limits", "CertificateWaitBodyBytesTotal", "0", "-1", "1099511627776", "9223372036854775807"},
         Row{"limits", "ConnectionBufferBytesTotal", "0", "-1", "1099511627776", "1099511627777"},
+        Row{"limits", "MaxConnections", "0", "-1", "1073741824", "1073741825"},
         Row{"timeouts", "Handshake", "0.001", "0", "65535", "65535.001"},
         Row{"timeouts", "IdleConnection", "0.0005", "0.0004", "65535.0", "65536"},
         Row{"timeouts", "HeaderWait", "0.001", "-1", "65535", "1e300"},
@@ -221,7 +224,7 @@ TEST_CASE("the effective configuration is a configuration file")
   CHECK(again.config.timeouts.handshake == 250);
   CHECK(again.config.compat.accept_obs_fold);
   CHECK(again.config.limits.max_header_count == 5);
-  CHECK(again.origins.size() == 42);
+  CHECK(again.origins.size() == 43);
 }
 
 TEST_CASE("what all users may have together can be set")

@@ -15,11 +15,17 @@ TEST_CASE("what the configuration leaves open fits the memory that there is")
   CHECK(small.clients.waiting_output_bytes_total == 24 * kMiB);
   CHECK(small.limits.connection_buffer_bytes_total == 24 * kMiB);
   CHECK(small.limits.certificate_wait_body_bytes_total == 24 * kMiB);
+  CHECK(small.limits.max_connections == 192);
+  CHECK(small.limits.multishot_receives == 48);
   Config large = fit(defaults, 24'000 * kMiB, 2);
   CHECK(large.clients.channel_bytes_total == 12'000 * kMiB);
   CHECK(large.clients.waiting_output_bytes_total == 3000 * kMiB);
   CHECK(large.limits.connection_buffer_bytes_total == 256 * kMiB);
   CHECK(large.limits.certificate_wait_body_bytes_total == 128 * kMiB);
+  CHECK(large.limits.max_connections == 24'000);
+  CHECK(large.limits.multishot_receives == 6000);
+  // Who starts with less serves somebody all the same.
+  CHECK(fit(defaults, 32 * kMiB, 1).limits.max_connections == 64);
 }
 
 TEST_CASE("what the configuration says holds, but that each core needs some buffers, and that bodies must not outgrow the memory")
@@ -29,11 +35,13 @@ TEST_CASE("what the configuration says holds, but that each core needs some buff
   config.clients.waiting_output_bytes_total = 7 * kMiB;
   config.limits.connection_buffer_bytes_total = 500 * kMiB;
   config.limits.certificate_wait_body_bytes_total = 20 * kMiB;
+  config.limits.max_connections = 100'000;
   Config fitted = fit(config, 192 * kMiB, 64);
   CHECK(fitted.clients.channel_bytes_total == 1000 * kMiB);
   CHECK(fitted.clients.waiting_output_bytes_total == 7 * kMiB);
   CHECK(fitted.limits.connection_buffer_bytes_total == 500 * kMiB);
   CHECK(fitted.limits.certificate_wait_body_bytes_total == 20 * kMiB);
+  CHECK(fitted.limits.max_connections == 100'000);
   config.limits.connection_buffer_bytes_total = 1;
   CHECK(fit(config, 192 * kMiB, 1).limits.connection_buffer_bytes_total == kMiB);
   CHECK(fit(config, 512 * kMiB, 64).limits.connection_buffer_bytes_total == 64 * kMiB);

@@ -14,10 +14,11 @@ using Clients = std::vector<std::shared_ptr<SimSocket>>;
 
 // With so many descriptors for its connections and ports: two of these are listening sockets, which count twice.
 struct Crowded {
-  explicit Crowded(uint32_t cores, uint64_t descriptors, bool has_ipv6 = true) : world(cores), worker(world, cores - 1)
+  explicit Crowded(uint32_t cores, uint64_t descriptors, bool has_ipv6 = true, uint64_t most = UINT64_MAX)
+    : world(cores), worker(world, cores - 1)
   {
     world.system.has_ipv6 = has_ipv6;
-    net::ListenerSet::instance().start([](int socket) { http::Connection::accept(socket); }, descriptors);
+    net::ListenerSet::instance().start([](int socket) { http::Connection::accept(socket); }, descriptors, most);
     worker.serve(u"http://+:8080/", worker.create_queue());
     world.log.clear();
   }
@@ -73,6 +74,20 @@ TEST_CASE("nobody is accepted beyond the descriptors that there are, and whoever
     CHECK(crowded.accepted() == 5);
     CHECK(crowded.begins() == 1);
     CHECK(crowded.ends() == 0);
+  }
+}
+
+TEST_CASE("whichever allows fewer connections, descriptors or memory, is what holds and what is told")
+{
+  for (uint64_t most : {2, 5, 6}) {
+    CAPTURE(most);
+    Crowded crowded(1, 5 + 4, true, most);
+    crowded.connect(7);
+    CHECK(crowded.accepted() == std::min<uint64_t>(most, 5));
+    CHECK(crowded.begins() == (most == 6 ? 1 : 0));
+    CHECK(crowded.lines("as many as MaxConnections") == (most == 6 ? 0 : 1));
+    crowded.leave(0);
+    CHECK(crowded.accepted() == std::min<uint64_t>(most, 5)); // who has waited
   }
 }
 
