@@ -56,7 +56,9 @@ uint64_t Quota::most_of_users() const
 uint64_t Quota::most_of_all(const Client &client) const
 {
   uint64_t all = most_of_users();
-  uint64_t reserve = may_administer(client.uid) ? std::max(all / kReservePart, kReserveLeast) : 0;
+  uint64_t reserve = 0;
+  if (may_administer(client.uid))
+    reserve = std::max({all / kReservePart, kReserveLeast, m_resource.total ? m_resource.total->least : 0});
   return all > UINT64_MAX - reserve ? UINT64_MAX : all + reserve;
 }
 

@@ -33,8 +33,8 @@ struct Resource {
   Config::Share Config::Clients::*share;
   std::optional<Total> total = std::nullopt; // instead of `all`
 };
-// Beyond all that there may be, one in so many, and so many at least, are for administrators, so that they can repair what users have
-// filled.
+// Beyond all that there may be, one in so many, and so many at least, or the total's `least`, are for administrators, so that they can
+// repair what users have filled: a part of one channel's memory is no channel.
 inline constexpr uint64_t kReservePart = 64;
 inline constexpr uint64_t kReserveLeast = 4;
 inline constexpr Resource kSessions{"sessions", "Sessions", limits::kSessions, false, &Config::Clients::sessions,

@@ -109,8 +109,9 @@ TEST_CASE("all channels together have as much memory as is set, a user half of i
   CHECK_FALSE(quota.refusal(last, 1000));
   CHECK(quota.refusal(last, 1001) == "the daemon has 63999000 bytes of channels, 1001 more are wanted, and may have 64000000 "
                                      "(ChannelBytesTotal in httpsys.toml)");
-  CHECK_FALSE(quota.refusal({0, 7}, 1'001'000));
-  CHECK(quota.refusal({0, 7}, 1'001'001));
+  // One in 64 would be less than one channel.
+  CHECK_FALSE(quota.refusal({0, 7}, limits::kDefaultChannelBytes + 1000));
+  CHECK(quota.refusal({0, 7}, limits::kDefaultChannelBytes + 1001));
   clients.channel_bytes_total = 0;
   set_shares(clients);
   CHECK_FALSE(quota.refusal(last, UINT64_MAX / 2));
