@@ -6,7 +6,7 @@
 
 namespace httpsys::io {
 
-static constexpr const char kTotalKey[] = "WaitingOutputBytesTotal";
+static constexpr se::Total kTotal{&Config::Clients::waiting_output_bytes_total, "WaitingOutputBytesTotal", HSYS_BLOCK_MAX};
 
 namespace {
 
@@ -29,22 +29,21 @@ static bool add(const Bound &bound, uint64_t bytes)
   return true;
 }
 
-static Bound bound(WaitingOutput::Total &total, uint64_t share, const char *key, uint64_t part_of_all)
+static Bound bound(WaitingOutput::Total &total, uint64_t share, const char *key, uint64_t all, uint64_t part)
 {
-  const uint64_t part = std::max<uint64_t>(part_of_all, HSYS_BLOCK_MAX);
-  return share <= part ? Bound{total, share, key} : Bound{total, part, kTotalKey};
+  const se::Bound may = se::bound_of(share, kTotal, all, part);
+  return {total, may.most, may.is_share ? key : kTotal.name};
 }
 
 const char *WaitingOutput::take(uint64_t bytes)
 {
-  const auto &clients = se::shares();
-  const auto &share = clients.waiting_output_bytes;
+  const auto &share = se::shares().waiting_output_bytes;
   // Who has next to nothing is not cut off for what others have.
   const bool is_small = m_process->load(std::memory_order_relaxed) + bytes <= HSYS_BLOCK_MAX;
-  const uint64_t all = clients.waiting_output_bytes_total ? clients.waiting_output_bytes_total : UINT64_MAX;
-  const Bound bounds[] = {bound(*m_process, share.process, "WaitingOutputBytesPerProcess", all / 4),
-                          bound(*m_user, share.user, "WaitingOutputBytesPerUser", all / 2),
-                          {*m_all, is_small ? UINT64_MAX : all, kTotalKey}};
+  const uint64_t all = kTotal.all();
+  const Bound bounds[] = {bound(*m_process, share.process, "WaitingOutputBytesPerProcess", all, se::kProcessPart),
+                          bound(*m_user, share.user, "WaitingOutputBytesPerUser", all, se::kUserPart),
+                          {*m_all, is_small ? UINT64_MAX : all, kTotal.name}};
   for (size_t taken = 0; taken < std::size(bounds); taken++) {
     if (add(bounds[taken], bytes))
       continue;

@@ -47,10 +47,21 @@ static std::string sentence(const std::string &who, uint64_t has, const Resource
   return fmt::format("{} has {} {}{}, and may have {}{}", who, has, resource.plural, wanted, most, key);
 }
 
+uint64_t Total::all() const
+{
+  uint64_t all = s_shares.*most;
+  return all != 0 ? all : UINT64_MAX;
+}
+
+Bound bound_of(uint64_t share, const Total &total, uint64_t all, uint64_t part)
+{
+  uint64_t of_all = all == UINT64_MAX ? UINT64_MAX : std::max(all / part, total.least);
+  return {std::min(share, of_all), share <= of_all};
+}
+
 uint64_t Quota::most_of_users() const
 {
-  uint64_t all = m_resource.total ? s_shares.*m_resource.total->most : m_resource.all;
-  return all != 0 ? all : UINT64_MAX;
+  return m_resource.total ? m_resource.total->all() : m_resource.all;
 }
 
 uint64_t Quota::most_of_all(const Client &client) const
@@ -66,19 +77,19 @@ std::optional<std::string> Quota::refusal(const Client &client, uint64_t count) 
 {
   const Config::Share &share = s_shares.*m_resource.share;
   const auto &total = m_resource.total;
-  auto most = [&, all = most_of_users()](uint64_t of_share, uint64_t part) {
-    return total && all != UINT64_MAX ? std::min(of_share, std::max(all / part, total->least)) : of_share;
+  auto bound = [&](uint64_t of_share, uint64_t part) {
+    return total ? bound_of(of_share, *total, total->all(), part) : Bound{of_share, true};
   };
   auto key = [&](const char *whose, bool is_share, const char *part) {
     return is_share ? fmt::format(" ({}Per{} in httpsys.toml)", m_resource.key, whose)
                     : fmt::format(" ({} of what {} allows)", part, total->name);
   };
   uint64_t process = count_of(m_processes, client.process), user = count_of(m_users, client.uid);
-  if (uint64_t may = most(share.process, 4); !has_room(process, count, may))
-    return sentence("this process", process, m_resource, count, may, key("Process", may == share.process, "a quarter"));
+  if (Bound may = bound(share.process, kProcessPart); !has_room(process, count, may.most))
+    return sentence("this process", process, m_resource, count, may.most, key("Process", may.is_share, "a quarter"));
   bool is_bound = m_resource.is_memory || !may_administer(client.uid);
-  if (uint64_t may = most(share.user, 2); is_bound && !has_room(user, count, may))
-    return sentence(fmt::format("uid {}", client.uid), user, m_resource, count, may, key("User", may == share.user, "half"));
+  if (Bound may = bound(share.user, kUserPart); is_bound && !has_room(user, count, may.most))
+    return sentence(fmt::format("uid {}", client.uid), user, m_resource, count, may.most, key("User", may.is_share, "half"));
   if (uint64_t all = most_of_all(client); !has_room(m_count, count, all))
     return sentence("the daemon", m_count, m_resource, count, all, total ? fmt::format(" ({})", total->name) : "");
   return std::nullopt;

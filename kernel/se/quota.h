@@ -24,7 +24,18 @@ struct Total {
   uint64_t Config::Clients::*most;
   const char *name; // who decides it
   uint64_t least;
+
+  uint64_t all() const; // UINT64_MAX: no bound
 };
+inline constexpr uint64_t kUserPart = 2, kProcessPart = 4;
+
+// What a user or a process may have: its share, or one in so many of what there is, but the total's `least`.
+struct Bound {
+  uint64_t most;
+  bool is_share; // else the total is less
+};
+Bound bound_of(uint64_t share, const Total &total, uint64_t all, uint64_t part);
+
 struct Resource {
   const char *plural; // for sentences
   const char *key;    // of [clients], without "PerUser"
