@@ -93,12 +93,12 @@ inline constexpr uint32_t kOperationsPerUser = 1 << 22;       // entries of comp
 inline constexpr uint32_t kOperationsPerProcess = 1 << 17;    // the largest completion ring twice
 inline constexpr uint32_t kHandlesPerUser = 65536;            // of request queues
 inline constexpr uint32_t kHandlesPerProcess = 1024;
-inline constexpr uint32_t kServerSessionsPerUser = 2048;      // half of all, as the next ones: no user takes all from the others
-inline constexpr uint32_t kUrlGroupsPerUser = 8192;
-inline constexpr uint32_t kUrlsPerUser = 8192;
-inline constexpr uint32_t kRequestQueuesPerUser = 2048;
-inline constexpr uint32_t kPortsPerUser = 8192;
-inline constexpr uint32_t kPortsPerProcess = 4096;
+// Half of all, but for ports: no user takes all from the others; and half of that: no process takes all from its user's others.
+inline constexpr uint32_t kServerSessionsPerUser = 2048, kServerSessionsPerProcess = 1024;
+inline constexpr uint32_t kUrlGroupsPerUser = 8192, kUrlGroupsPerProcess = 4096;
+inline constexpr uint32_t kUrlsPerUser = 8192, kUrlsPerProcess = 4096;
+inline constexpr uint32_t kRequestQueuesPerUser = 2048, kRequestQueuesPerProcess = 1024;
+inline constexpr uint32_t kPortsPerUser = 8192, kPortsPerProcess = 4096;
 // Results that wait for a block. They are the daemon's memory: a client that hands nothing back, or has stopped with so much on its way, is
 // cut off, and requests that it has not received go to other workers.
 inline constexpr uint64_t kWaitingOutputBytesPerUser = 512ull << 20;

@@ -46,10 +46,10 @@ struct Config {
     Share channel_bytes{limits::kChannelBytesPerUser, limits::kChannelBytesPerProcess};
     Share operations{limits::kOperationsPerUser, limits::kOperationsPerProcess}; // completion ring entries
     Share handles{limits::kHandlesPerUser, limits::kHandlesPerProcess};
-    Share server_sessions{limits::kServerSessionsPerUser, limits::kServerSessionsPerUser};
-    Share url_groups{limits::kUrlGroupsPerUser, limits::kUrlGroupsPerUser};
-    Share urls{limits::kUrlsPerUser, limits::kUrlsPerUser};
-    Share request_queues{limits::kRequestQueuesPerUser, limits::kRequestQueuesPerUser};
+    Share server_sessions{limits::kServerSessionsPerUser, limits::kServerSessionsPerProcess};
+    Share url_groups{limits::kUrlGroupsPerUser, limits::kUrlGroupsPerProcess};
+    Share urls{limits::kUrlsPerUser, limits::kUrlsPerProcess};
+    Share request_queues{limits::kRequestQueuesPerUser, limits::kRequestQueuesPerProcess};
     Share ports{limits::kPortsPerUser, limits::kPortsPerProcess};
     uint64_t channel_bytes_total = 0; // of all users; 0: half of the memory that the process may have
     Share waiting_output_bytes{limits::kWaitingOutputBytesPerUser, limits::kWaitingOutputBytesPerProcess};

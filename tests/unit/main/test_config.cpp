@@ -45,6 +45,10 @@ TEST_CASE("an empty file gives the defaults that the design promises")
     CHECK(config.limits.certificate_wait_body_bytes_total == 134217728);
     CHECK(config.limits.connection_buffer_bytes_total == 0);
     CHECK(config.limits.max_connections == 0);
+    CHECK(config.clients.server_sessions.process == 1024);
+    CHECK(config.clients.url_groups.process == 4096);
+    CHECK(config.clients.urls.process == 4096);
+    CHECK(config.clients.request_queues.process == 1024);
     CHECK(config.timeouts.handshake == 30000);
     CHECK(config.timeouts.idle_connection == 120000);
     CHECK(config.timeouts.header_wait == 120000);
