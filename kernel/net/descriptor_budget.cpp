@@ -24,7 +24,8 @@ std::optional<DescriptorBudget> descriptor_budget(uint64_t limit, uint64_t open)
   uint64_t of_ports = budget.connections - budget.connections / limits::kPortsPart;
   budget.ports = std::min<uint64_t>(without_reserve(of_ports / 4), limits::kPorts);
   budget.sessions = std::min<uint64_t>(without_reserve((kept - spare) / limits::kDescriptorsPerSession), limits::kSessions);
-  budget.closing = std::min<uint64_t>(spare / 2, limits::kControlsClosing);
+  static_assert(limits::kControlsClosing == limits::kDescriptorsSpareMost / 2);
+  budget.closing = spare / 2;
   return budget;
 }
 

@@ -31,7 +31,7 @@ TEST_CASE("a part of the descriptors is kept, within bounds, and sessions have m
     {4 * 6560, 0, 3 * 6560, 1024, 160},
     {4 * 6560 + 4, 0, 3 * 6560 + 4, 1024, 160},
     {524288, 100, 524288 - 100 - 6560, 1024, 160},
-    {UINT64_MAX, 100, UINT64_MAX - 100 - 6560, 1024, 160},
+    {UINT64_MAX, 100, UINT64_MAX - 100 - 6560, 1024, limits::kControlsClosing},
   };
   for (const Case &each : cases) {
     CAPTURE(each.limit);
