@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/io/waiting_output.h"
 #include "uapi/abi.h"
-#include <algorithm>
 #include <iterator>
 
 namespace httpsys::io {
@@ -35,14 +34,22 @@ static Bound bound(WaitingOutput::Total &total, uint64_t share, const char *key,
   return {total, may.most, may.is_share ? key : kTotal.name};
 }
 
+// Other cores may count meanwhile: one result more or less.
+uint64_t WaitingOutput::of_others() const
+{
+  const uint64_t user = m_user->load(std::memory_order_relaxed), all = m_all->load(std::memory_order_relaxed);
+  return all > user ? all - user : 0;
+}
+
 const char *WaitingOutput::take(uint64_t bytes)
 {
   const auto &share = se::shares().waiting_output_bytes;
   // Who has next to nothing is not cut off for what others have.
   const bool is_small = m_process->load(std::memory_order_relaxed) + bytes <= HSYS_BLOCK_MAX;
-  const uint64_t all = kTotal.all();
+  const uint64_t all = kTotal.all(), others = of_others();
+  const uint64_t left = is_small || all == UINT64_MAX ? all : all - (others < all ? others : all);
   const Bound bounds[] = {bound(*m_process, share.process, "WaitingOutputBytesPerProcess", all, se::kProcessPart),
-                          bound(*m_user, share.user, "WaitingOutputBytesPerUser", all, se::kUserPart),
+                          bound(*m_user, share.user, "WaitingOutputBytesPerUser", left, se::kUserPart),
                           {*m_all, is_small ? UINT64_MAX : all, kTotal.name}};
   for (size_t taken = 0; taken < std::size(bounds); taken++) {
     if (add(bounds[taken], bytes))
@@ -57,7 +64,8 @@ const char *WaitingOutput::take(uint64_t bytes)
 
 void WaitingOutput::give(uint64_t bytes)
 {
-  for (Total *total : {m_process.get(), m_user.get(), m_all.get()})
+  // Backwards, so that in between nobody seems to have more than he has.
+  for (Total *total : {m_all.get(), m_user.get(), m_process.get()})
     total->fetch_sub(bytes, std::memory_order_relaxed);
 }
 

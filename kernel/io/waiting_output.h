@@ -18,13 +18,15 @@ public:
   {
   }
 
-  // nullptr: taken; else the key of [clients] that forbids it, and nothing is taken. Of the total one user has half at most and one process
-  // a quarter, whatever the shares say, but one block, which
-  // he has even when the others have all of it.
+  // nullptr: taken; else the key of [clients] that forbids it, and nothing is taken. Whatever the shares say, one process has a quarter of
+  // the total at most, and one user half of what the other users leave, so that there is always some left for who comes next, and who has
+  // most is refused first. One block a process has in any case.
   const char *take(uint64_t bytes);
   void give(uint64_t bytes);
 
 private:
+  uint64_t of_others() const;
+
   std::shared_ptr<Total> m_all = std::make_shared<Total>(0), m_user = std::make_shared<Total>(0), m_process = std::make_shared<Total>(0);
 };
 

@@ -191,6 +191,29 @@ class LittleMemory(GroupTest):
         server.kill()
         self.check_end('300 unread responses', most)
 
+    def test_waiting_results(self):
+        """An application stands still with more results on their way than its channel has blocks for: it is cut off before they fill the
+        memory."""
+        before = self.daemon.statistics()['irps_pending']
+        port, stopped = self.start_http('port', threads=300)
+        eventually(lambda: self.daemon.statistics()['irps_pending'] >= before + 300, 10, 'the application to wait for requests')
+        stopped.stop()
+        # Some 60 KB for the application: the URL is there twice, once in UTF-16.
+        head = f'GET /plain?{"q" * 16000} HTTP/1.1\r\nHost: localhost\r\nX-Long: {"x" * 14000}\r\n\r\n'.encode()
+        connections = []
+        try:
+            for _ in range(300):
+                connections += self.flood(port, 1, head)
+        except ConnectionError:   # cut off already, and nobody else has its port
+            pass
+        self.daemon.expect_log('it hands back too few blocks, and as many results wait for some as WaitingOutputBytesTotal allows')
+        most = self.group.used()
+        self.check_served()
+        for connection in connections:
+            connection.close()
+        stopped.kill()
+        self.check_end('300 results that nobody takes', most)
+
 
 @unittest.skipIf(SANITIZED, "a sanitizer's own memory is beyond such a limit")
 class Crowds(GroupTest):
