@@ -17,6 +17,9 @@ struct AttemptResult {
 
 // sandbox: prepared, not entered. inside false: tries the same without it, to tell what it is good for.
 std::vector<AttemptResult> try_forbidden_things(const Sandbox &sandbox, bool inside = true);
+// Of an attempt's child, from what waitpid() tells. may_be_missing: without the path that it needs it has not been tried; of others ENOENT
+// is an answer that the sandbox does not give.
+AttemptResult judge_attempt(const std::string &what, int status, bool may_be_missing);
 // "WHAT: refused", "WHAT: NOT REFUSED: DETAIL", "WHAT: not tried: DETAIL".
 std::string describe_attempt(const AttemptResult &result);
 

@@ -210,6 +210,26 @@ TEST_CASE_FIXTURE(Folder, "what is forbidden can be done without the sandbox, an
       describe_attempt(result));
 }
 
+TEST_CASE("an attempt is refused only by what the sandbox answers, and not tried only where there may be nothing to try it on")
+{
+  struct Row {
+    int status; // of waitpid()
+    bool may_be_missing;
+    AttemptResult::Outcome outcome;
+  };
+  constexpr auto exited = [](int code) { return code << 8; };
+  using enum AttemptResult::Outcome;
+  const Row rows[] = {{exited(0), false, Done},          {exited(EPERM), false, Refused},        {exited(EACCES), true, Refused},
+                      {exited(ENOSYS), false, Refused},  {exited(EAFNOSUPPORT), false, Refused}, {exited(ENOENT), true, NotTried},
+                      {exited(ENOENT), false, Done},     {exited(EINVAL), false, Done},          {exited(EINVAL), true, Done},
+                      {SIGSYS, false, Refused},          {SIGKILL, false, NotTried},             {exited(250), false, NotTried},
+                      {exited(251), false, NotTried}};
+  for (const Row &row : rows) {
+    CAPTURE(row.status);
+    CHECK(judge_attempt("x", row.status, row.may_be_missing).outcome == row.outcome);
+  }
+}
+
 TEST_CASE_FIXTURE(Folder, "layers are listed in order, with what they are")
 {
   CHECK(in_child([this] {
