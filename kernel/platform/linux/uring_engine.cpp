@@ -356,6 +356,20 @@ int restrict_ring(io_uring &ring)
   return -io_uring_register_restrictions(&ring, allowed.data(), static_cast<unsigned>(allowed.size()));
 }
 
+// must_limit false: a kernel that cannot is good enough; try_restricted_ring() tells of it.
+Result<void> limit_and_enable(io_uring &ring, bool must_limit, std::string &reason)
+{
+  if (int error = restrict_ring(ring); error != 0 && (must_limit || error != EINVAL)) {
+    reason = fmt::format("io_uring cannot be limited to its operations: {}", std::strerror(error));
+    return status_from_errno(error);
+  }
+  if (int error = -io_uring_enable_rings(&ring)) {
+    reason = fmt::format("io_uring cannot be enabled: {}", std::strerror(error));
+    return status_from_errno(error);
+  }
+  return {};
+}
+
 Result<void> UringEngine::open(std::string &reason)
 {
   VERIFY(std::has_single_bit(m_settings.receive_buffers) && m_settings.receive_buffers <= 32768);
@@ -378,14 +392,7 @@ Result<void> UringEngine::open(std::string &reason)
     return NtStatus::NotSupported;
   }
   TRY(make_receive_buffers(reason));
-  if (int error = restrict_ring(m_ring); error != 0 && error != EINVAL) { // EINVAL: the kernel cannot, which try_restricted_ring() tells
-    reason = fmt::format("io_uring cannot be limited to its operations: {}", std::strerror(error));
-    return status_from_errno(error);
-  }
-  if (int error = -io_uring_enable_rings(&m_ring)) {
-    reason = fmt::format("io_uring cannot be enabled: {}", std::strerror(error));
-    return status_from_errno(error);
-  }
+  TRY(limit_and_enable(m_ring, false, reason));
   m_wake_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (m_wake_event < 0) {
     reason = fmt::format("cannot make an eventfd: {}", std::strerror(errno));
@@ -513,17 +520,7 @@ Result<void> LimitedRing::open(std::string &reason)
     return status_from_errno(error);
   }
   m_open = true;
-  int error = restrict_ring(m_ring);
-  if (error) {
-    reason = fmt::format("the kernel does not limit a ring to its operations: {}", std::strerror(error));
-    return status_from_errno(error);
-  }
-  error = -io_uring_enable_rings(&m_ring);
-  if (error) {
-    reason = fmt::format("a limited ring cannot be enabled: {}", std::strerror(error));
-    return status_from_errno(error);
-  }
-  return {};
+  return limit_and_enable(m_ring, true, reason);
 }
 
 template <typename Prepare>

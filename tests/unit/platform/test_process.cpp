@@ -250,36 +250,39 @@ TEST_CASE_FIXTURE(Folder, "of all control groups that a process is in, the one w
     return control_group_limit(path + "/list", path + "/groups");
   };
   const std::string unified = "0::/a.slice/b.service";
+  const std::string both = "12:cpu,cpuacct:/a.slice\n4:memory:/box/inner\n1:name=systemd:/box\n" + unified;
   CHECK(limit(unified) == UINT64_MAX);
   CHECK(control_group_limit(path + "/not there", path + "/groups") == UINT64_MAX);
-  write("/groups/a.slice/b.service/memory.max", "max");
-  write("/groups/a.slice/b.service/memory.high", "max");
-  CHECK(limit(unified) == UINT64_MAX);
-  write("/groups/memory.max", "9000");
-  CHECK(limit(unified) == 9000);
-  write("/groups/a.slice/memory.max", "8000");
-  CHECK(limit(unified) == 8000);
-  write("/groups/a.slice/memory.high", "7000");
-  CHECK(limit(unified) == 7000);
-  write("/groups/a.slice/b.service/memory.max", "7500");
-  CHECK(limit(unified) == 7000);
-  write("/groups/a.slice/b.service/memory.max", "6000");
-  CHECK(limit(unified) == 6000);
-  write("/groups/a.slice/b.service/memory.high", "5000");
-  CHECK(limit(unified) == 5000);
-  // Others are not looked at.
-  write("/groups/a.slice/c.service/memory.max", "10");
-  write("/groups/a.slice/b.service/d/memory.max", "10");
-  CHECK(limit(unified) == 5000);
-  CHECK(limit("0::/") == 9000);
-  // Version 1, alone and beside version 2.
-  const std::string both = "12:cpu,cpuacct:/a.slice\n4:memory:/box/inner\n1:name=systemd:/box\n" + unified;
-  write("/groups/memory/box/inner/memory.limit_in_bytes", "9223372036854771712");
-  write("/groups/memory/box/memory.limit_in_bytes", "4000");
-  CHECK(limit(both) == 4000);
-  CHECK(limit("4:cpu,memory:/box") == 4000);
-  CHECK(limit("4:memoryless:/box") == UINT64_MAX);
-  write("/groups/unified/a.slice/memory.max", "3000");
-  CHECK(limit(both) == 3000);
+  // One after the other, each beside those above it; without a file nothing is written.
+  struct Row {
+    const char *file, *contents;
+    std::string list;
+    uint64_t limit;
+  };
+  const Row rows[] = {
+    {"a.slice/b.service/memory.max", "max", unified, UINT64_MAX},
+    {"a.slice/b.service/memory.high", "max", unified, UINT64_MAX},
+    {"memory.max", "9000", unified, 9000},
+    {"a.slice/memory.max", "8000", unified, 8000},
+    {"a.slice/memory.high", "7000", unified, 7000},
+    {"a.slice/b.service/memory.max", "7500", unified, 7000},
+    {"a.slice/b.service/memory.max", "6000", unified, 6000},
+    {"a.slice/b.service/memory.high", "5000", unified, 5000},
+    // Others are not looked at.
+    {"a.slice/c.service/memory.max", "10", unified, 5000},
+    {"a.slice/b.service/d/memory.max", "10", unified, 5000},
+    {nullptr, nullptr, "0::/", 9000},
+    // Version 1, alone and beside version 2.
+    {"memory/box/inner/memory.limit_in_bytes", "9223372036854771712", both, 5000},
+    {"memory/box/memory.limit_in_bytes", "4000", both, 4000},
+    {nullptr, nullptr, "4:cpu,memory:/box", 4000},
+    {nullptr, nullptr, "4:memoryless:/box", UINT64_MAX},
+    {"unified/a.slice/memory.max", "3000", both, 3000},
+  };
+  for (const Row &row : rows) {
+    if (row.file)
+      write(std::string("/groups/") + row.file, row.contents);
+    CHECK_MESSAGE(limit(row.list) == row.limit, row.list);
+  }
   CHECK(memory_limit() > 0);
 }
