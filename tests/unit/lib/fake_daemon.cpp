@@ -63,7 +63,7 @@ FakeDaemon::FakeDaemon(FakeOptions options) : m_options(std::move(options))
   if (bind(m_listener, reinterpret_cast<sockaddr *>(&address), sizeof address) != 0 || listen(m_listener, 8) != 0)
     throw std::runtime_error("the fake daemon cannot listen on " + m_path);
   for (int op : kDataOperations)
-    m_handlers[op] = nullptr;
+    set_default(op);
   m_thread = std::thread([this] { run(); });
 }
 
@@ -90,6 +90,11 @@ void FakeDaemon::on(hsys_op op, Handler handler)
 void FakeDaemon::forget(hsys_op op)
 {
   std::lock_guard lock(m_mutex);
+  set_default(op);
+}
+
+void FakeDaemon::set_default(int op)
+{
   m_handlers.erase(op);
   if (std::ranges::find(kDataOperations, op) != std::end(kDataOperations))
     m_handlers[op] = nullptr;

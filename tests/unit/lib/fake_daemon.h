@@ -103,6 +103,7 @@ private:
     uint8_t *base = nullptr;
     uint64_t bytes = 0;
   };
+  void set_default(int op); // m_mutex is held, or no thread runs yet
   void run();
   void serve_control();
   void open_channel(uint32_t sequence);
