@@ -3,6 +3,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstring>
+#include <ctime>
 #include <fmt/format.h>
 #include <new>
 #include <poll.h>
@@ -10,13 +11,15 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <utility>
 
 namespace httpsys::fuzz {
 
 using Clock = std::chrono::steady_clock;
 
-static constexpr std::chrono::seconds kPatience{20}; // without progress; a loaded machine is no hang
-static constexpr int kLookMilliseconds = 1000;
+// Without progress. Who spins uses the processor, which a loaded machine does not give it; who waits does not.
+static constexpr std::chrono::seconds kSpinPatience{5}, kPatience{60};
+static constexpr int kLookMilliseconds = 200;
 
 SharedBytes::SharedBytes(size_t bytes)
     : m_bytes(bytes), m_data(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0))
@@ -30,19 +33,30 @@ SharedBytes::~SharedBytes()
   munmap(m_data, m_bytes);
 }
 
+static std::chrono::nanoseconds processor_time(pid_t child)
+{
+  clockid_t clock{};
+  timespec used{};
+  if (clock_getcpuclockid(child, &clock) != 0 || clock_gettime(clock, &used) != 0)
+    return {};
+  return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
+}
+
 static std::optional<int> wait_for(pid_t child, const uint64_t &progress)
 {
   int process = static_cast<int>(syscall(SYS_pidfd_open, child, 0));
   uint64_t seen = 0;
   auto since = Clock::now();
+  auto used = processor_time(child);
   bool stands_still = false;
   pollfd ended{process, POLLIN, 0};
   while (!stands_still && poll(&ended, 1, kLookMilliseconds) == 0) {
     uint64_t now = __atomic_load_n(&progress, __ATOMIC_RELAXED);
-    if (now != seen)
+    if (std::exchange(seen, now) != now) {
       since = Clock::now();
-    seen = now;
-    stands_still = Clock::now() - since > kPatience;
+      used = processor_time(child);
+    }
+    stands_still = Clock::now() - since > kPatience || processor_time(child) - used > kSpinPatience;
   }
   close(process);
   if (stands_still)

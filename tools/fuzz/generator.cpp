@@ -36,7 +36,7 @@ const Grammar *find_grammar(uint64_t op)
 // How often each is wanted, before the seed's temper.
 constexpr uint32_t kWeight[kVerbs] = {
   /* Connect */ 4, /* Hello */ 4, /* Open */ 4, /* Control */ 6, /* Entry */ 120, /* Flood */ 2, /* Publish */ 60, /* Word */ 8,
-  /* Scribble */ 8, /* Race */ 6, /* Return */ 10, /* Reap */ 60, /* Kick */ 10, /* Seal */ 2, /* Web */ 40, /* Disconnect */ 1,
+  /* Scribble */ 8, /* Race */ 6, /* Return */ 10, /* Reap */ 60, /* Kick */ 10, /* Seal */ 2, /* Web */ 80, /* Disconnect */ 1,
   /* Pass */ 10,
 };
 
@@ -48,26 +48,26 @@ struct Beginning {
 constexpr Beginning kBeginning[] = {
   {Verb::Connect, HSYS_OP_NOP}, {Verb::Hello, HSYS_OP_NOP}, {Verb::Open, HSYS_OP_NOP},
   {Verb::Entry, HSYS_OP_CREATE_SERVER_SESSION}, {Verb::Entry, HSYS_OP_CREATE_REQUEST_QUEUE}, {Verb::Publish, HSYS_OP_NOP},
-  {Verb::Reap, HSYS_OP_NOP}, {Verb::Entry, HSYS_OP_CREATE_URL_GROUP}, {Verb::Publish, HSYS_OP_NOP}, {Verb::Reap, HSYS_OP_NOP},
-  {Verb::Entry, HSYS_OP_BIND_URL_GROUP}, {Verb::Entry, HSYS_OP_ADD_URL}, {Verb::Entry, HSYS_OP_RECEIVE_REQUEST},
-  {Verb::Publish, HSYS_OP_NOP}, {Verb::Reap, HSYS_OP_NOP},
+  {Verb::Pass, HSYS_OP_NOP}, {Verb::Reap, HSYS_OP_NOP}, {Verb::Entry, HSYS_OP_CREATE_URL_GROUP}, {Verb::Publish, HSYS_OP_NOP},
+  {Verb::Pass, HSYS_OP_NOP}, {Verb::Reap, HSYS_OP_NOP}, {Verb::Entry, HSYS_OP_BIND_URL_GROUP}, {Verb::Entry, HSYS_OP_ADD_URL},
+  {Verb::Entry, HSYS_OP_RECEIVE_REQUEST}, {Verb::Publish, HSYS_OP_NOP}, {Verb::Pass, HSYS_OP_NOP}, {Verb::Reap, HSYS_OP_NOP},
 };
 constexpr uint8_t kStages = 3; // of them the verbs that are right only once
 
-// Of every ten entries: those that keep a service going come often, those that end things seldom.
+// Those that keep a service going come often, those that end things seldom, for one of them ends what five others have made.
 uint32_t liking(uint64_t op)
 {
   switch (op) {
   case HSYS_OP_RECEIVE_REQUEST:
-  case HSYS_OP_SEND_RESPONSE: return 12;
+  case HSYS_OP_SEND_RESPONSE: return 40;
   case HSYS_OP_RECEIVE_BODY:
-  case HSYS_OP_SEND_BODY: return 6;
+  case HSYS_OP_SEND_BODY: return 20;
   case HSYS_OP_CLOSE_SERVER_SESSION:
   case HSYS_OP_CLOSE_URL_GROUP:
   case HSYS_OP_CLOSE_HANDLE:
   case HSYS_OP_SHUTDOWN_REQUEST_QUEUE:
   case HSYS_OP_REMOVE_URL: return 1;
-  default: return 3;
+  default: return 8;
   }
 }
 
@@ -90,7 +90,7 @@ Generator::Generator(uint64_t seed) : m_random(seed)
   for (const Grammar &grammar : kGrammar)
     if (!m_random.chance(1, 4))
       m_operations.insert(m_operations.end(), liking(grammar.number), grammar.number);
-  static constexpr uint32_t wrongness[] = {0, 5, 20, 100, 300};
+  static constexpr uint32_t wrongness[] = {0, 5, 10, 20, 50, 200};
   m_wrongness = wrongness[m_random.below(std::size(wrongness))];
   m_raciness = m_random.chance(1, 4) ? 200 : 0;
 }
@@ -124,6 +124,11 @@ Step Generator::begin(uint8_t client)
     step.verb = Verb::Entry;
     step.client = client;
     fill_entry(step, beginning.op);
+    step.arguments[kFill] = 0; // the plainest
+    if (beginning.op == HSYS_OP_CREATE_REQUEST_QUEUE)
+      step.arguments[kOpFlags] = 0;
+    if (beginning.op == HSYS_OP_BIND_URL_GROUP)
+      step.arguments[kHandle] = learned(step, kHandle);
   }
   if (beginning.verb == Verb::Reap)
     step.arguments = {64, 1, 1};
@@ -167,12 +172,15 @@ void Generator::fill_entry(Step &step, uint64_t op)
   if (step.is_learned(kObject) && breaks())
     arguments[kObject] += kForeign;
   for (size_t argument : {kHandle, kObject}) {
+    if (step.is_learned(argument) && m_random.chance(1, 50))
+      arguments[argument] += kEnded;
     if (!breaks())
       continue;
     step.learned = static_cast<uint16_t>(step.learned & ~(1u << argument));
     arguments[argument] = m_random.chance(1, 2) ? m_random.next() : kEdges[m_random.below(std::size(kEdges))];
   }
-  arguments[kShape] = breaks() ? 2 + m_random.below(2) : m_random.chance(1, 30) ? 3 : 1;
+  bool has_body = op == HSYS_OP_SEND_RESPONSE || op == HSYS_OP_SEND_BODY; // a stray extent is refused, and the client goes on
+  arguments[kShape] = breaks() ? 2 + m_random.below(2) : m_random.chance(1, has_body ? 4 : 30) ? 3 : 1;
   if (breaks()) {
     arguments[kShape] = 0;
     arguments[kInOffset] = pick_length();
@@ -180,6 +188,8 @@ void Generator::fill_entry(Step &step, uint64_t op)
   }
   arguments[kOutLength] = grammar && (grammar->traits & HSYS_OP_OUTPUT) ? pick_length() : breaks() ? m_random.below(65536) : 0;
   arguments[kOpFlags] = grammar ? m_random.next() & grammar->op_flags : 0;
+  if (op == HSYS_OP_CREATE_REQUEST_QUEUE && m_random.chance(3, 4))
+    arguments[kOpFlags] = 0; // a queue of its own
   if (breaks())
     arguments[kOpFlags] = m_random.next() & 0xffffffff;
   if (breaks())
@@ -246,7 +256,7 @@ Step Generator::make(Verb verb, uint8_t client)
   case Verb::Reap: arguments = {m_random.below(64), m_random.chance(7, 8), m_random.chance(7, 8)}; break;
   case Verb::Kick: arguments = {1 + m_random.below(64)}; break;
   case Verb::Seal: arguments = {m_random.below(2), m_random.below(6), pick_length()}; break;
-  case Verb::Web: arguments = {m_random.below(8), pick_length() & 0xfffff, m_random.next(), m_random.below(2)}; break;
+  case Verb::Web: arguments = {m_random.below(8), pick_length() & 0xfffff, m_random.next(), m_random.chance(3, 4)}; break;
   case Verb::Disconnect: arguments = {m_random.below(3)}; m_stage[client] = 0; break;
   case Verb::Pass: arguments = {m_random.chance(1, 8) ? m_random.below(130'000) : m_random.below(100)}; break;
   }

@@ -26,6 +26,12 @@ static uint64_t pick(const std::vector<uint64_t> &list, uint64_t number)
   return list.empty() ? 0 : list[number % list.size()];
 }
 
+static void forget(std::vector<uint64_t> &list, std::vector<uint64_t> &ended, uint64_t id)
+{
+  if (std::erase(list, id) > 0)
+    remember(ended, id);
+}
+
 static std::vector<uint8_t> filled(uint64_t bytes, uint64_t fill)
 {
   Random random(fill);
@@ -158,6 +164,8 @@ uint64_t HostileClient::resolve(const Step &step, EntryArgument argument, uint64
   uint64_t value = step.arguments[argument];
   if (!step.is_learned(argument))
     return value;
+  if (value >= kEnded)
+    return pick(m_ended, value);
   if (argument == kHandle)
     return pick(m_handles, value);
   switch (op) {
@@ -242,7 +250,8 @@ bool HostileClient::entry(const Step &step)
     made.reserved2 = arguments[kReserved];
   parameters(step, made);
   bool is_malformed = made.flags != 0 || made.reserved2 != 0;
-  m_owed[made.user_data] = {irp_id, made.op, is_malformed, arguments[kShape] == 3 && made.in_length > 0};
+  m_owed[made.user_data] = {irp_id, made.op, is_malformed, arguments[kShape] == 3 && made.in_length > 0,
+                            (made.op_flags & HSYS_SEND_MORE_DATA) != 0, made.handle, made.object_id};
   m_client.put(made);
   return true;
 }
@@ -385,6 +394,7 @@ void HostileClient::look_at(const Completion &completion)
   bool is_refused = std::ranges::count(refusals, static_cast<hsys_status>(entry.status)) > 0;
   (is_refused ? m_counts.refused : m_counts.admitted)++;
   learn(owed.op, completion);
+  unlearn(owed, entry.status);
 }
 
 void HostileClient::learn(uint64_t op, const Completion &completion)
@@ -404,6 +414,38 @@ void HostileClient::learn(uint64_t op, const Completion &completion)
     return;
   default: return;
   }
+}
+
+// What is over is named seldom, or hardly any operation would get far.
+void HostileClient::unlearn(const Owed &owed, uint32_t status)
+{
+  bool is_success = status == static_cast<uint32_t>(HSYS_STATUS_SUCCESS);
+  bool is_gone = status == static_cast<uint32_t>(HSYS_STATUS_CONNECTION_INVALID);
+  switch (owed.op) {
+  case HSYS_OP_CLOSE_HANDLE:
+    if (is_success)
+      forget(m_handles, m_ended, owed.handle);
+    return;
+  case HSYS_OP_CLOSE_SERVER_SESSION:
+    if (is_success)
+      forget(m_sessions, m_ended, owed.object_id);
+    return;
+  case HSYS_OP_CLOSE_URL_GROUP:
+    if (is_success)
+      forget(m_groups, m_ended, owed.object_id);
+    return;
+  case HSYS_OP_SEND_RESPONSE:
+  case HSYS_OP_SEND_BODY: is_gone |= is_success && !owed.has_more; break;
+  case HSYS_OP_RECEIVE_REQUEST:
+  case HSYS_OP_RECEIVE_BODY:
+  case HSYS_OP_CANCEL_REQUEST:
+  case HSYS_OP_WAIT_DISCONNECT:
+  case HSYS_OP_RECEIVE_CERTIFICATE: break;
+  default: return;
+  }
+  if (is_gone)
+    for (auto *list : {&m_requests, &m_connections})
+      forget(*list, m_ended, owed.object_id);
 }
 
 std::string HostileClient::describe_owed() const

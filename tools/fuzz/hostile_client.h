@@ -33,6 +33,15 @@ public:
   std::string describe_owed() const; // " RECEIVE_REQUEST NOP"
 
 private:
+  // An operation that it has begun and knows no end of.
+  struct Owed {
+    uint32_t irp_id;
+    uint8_t op;
+    bool is_malformed;  // has to be refused with INVALID_PARAMETER
+    bool cannot_succeed; // its body is not in the send arena
+    bool has_more;       // of the response, in later operations
+    uint64_t handle, object_id;
+  };
   uint64_t place(const Step &step) const;
   void try_seals(const Step &step);
   void control(const Step &step);
@@ -46,6 +55,7 @@ private:
   void returned(const Step &step);
   void look_at(const Completion &completion);
   void learn(uint64_t op, const Completion &completion);
+  void unlearn(const Owed &owed, uint32_t status);
   uint64_t resolve(const Step &step, EntryArgument argument, uint64_t op) const;
   void parameters(const Step &step, hsys_sqe &entry);
   bool take_slot(const Step &step, uint32_t &irp_id);
@@ -66,18 +76,13 @@ private:
   bool m_may_be_anything = false; // has written over its own words or entries: nothing is certain any more
   bool m_has_ended = false;
   // By user_data, which is a number of its own for each entry.
-  struct Owed {
-    uint32_t irp_id;
-    uint8_t op;
-    bool is_malformed;  // has to be refused with INVALID_PARAMETER
-    bool cannot_succeed; // its body is not in the send arena
-  };
   std::map<uint64_t, Owed> m_owed;
   std::set<uint16_t> m_slots; // in use as far as the client knows
   std::vector<uint16_t> m_reaped_slots; // free again with the next advance
   uint64_t m_next_user_data = 1;
   uint16_t m_next_sequence = 0;
   std::vector<uint64_t> m_handles, m_sessions, m_groups, m_requests, m_connections;
+  std::vector<uint64_t> m_ended; // of them all
   std::vector<uint32_t> m_blocks; // lent
 };
 

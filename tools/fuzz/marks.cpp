@@ -23,9 +23,14 @@ static constexpr uint32_t inverse(uint32_t odd)
 }
 static_assert(inverse(kFactor) * kFactor == 1);
 
+static std::string text_of(uint32_t number)
+{
+  return fmt::format("{}{:08x}", kBeginning, number * kFactor);
+}
+
 std::string Marks::make()
 {
-  return fmt::format("{}{:08x}", kBeginning, ++m_last * kFactor);
+  return text_of(++m_last);
 }
 
 static bool read_number(std::string_view digits, uint32_t &number)
@@ -45,7 +50,8 @@ bool Marks::has_foreign(const std::string &own, std::span<const uint8_t> bytes) 
     std::string mark(found, kBytes); // copied: the bytes may be changing
     uint32_t number = 0, last = m_last;
     bool is_mark = read_number(std::string_view(mark).substr(kBeginning.size()), number);
-    if (is_mark && mark != own && last - number < std::min(last, kRemembered))
+    // Other spellings of a number are damage, done to the own one.
+    if (is_mark && mark != own && mark == text_of(number) && last - number < std::min(last, kRemembered))
       return true;
     begin = found + 1;
   }

@@ -72,8 +72,8 @@ Block well_formed(uint64_t op, const Identity &identity, uint64_t fill)
   switch (op) {
   case HSYS_OP_ADD_URL:
   case HSYS_OP_REMOVE_URL:
-    return {url_block(random.chance(1, 2) ? identity.prefix() : fmt::format("{}{}/", identity.prefix(), random.below(4))), {}};
-  case HSYS_OP_CREATE_REQUEST_QUEUE: return {queue_block(random.chance(1, 2) ? "" : identity.name), {}};
+    return {url_block(fill == 0 || random.chance(1, 2) ? identity.prefix() : fmt::format("{}{}/", identity.prefix(), random.below(4))), {}};
+  case HSYS_OP_CREATE_REQUEST_QUEUE: return {queue_block(fill == 0 || random.chance(1, 2) ? "" : identity.name), {}};
   case HSYS_OP_SEND_RESPONSE: return response_block(body_of(identity, bytes));
   case HSYS_OP_SEND_BODY: return body_block(body_of(identity, bytes));
   default: return {};

@@ -30,7 +30,7 @@ std::vector<uint8_t> url_block(std::string_view prefix);
 std::vector<uint8_t> queue_block(std::string_view name);
 Block response_block(std::string_view body);
 Block body_block(std::string_view body);
-// For that operation: `fill` chooses among what makes sense. An operation without parameters has none.
+// For that operation: `fill` chooses among what makes sense, 0 the plainest. An operation without parameters has none.
 Block well_formed(uint64_t op, const Identity &identity, uint64_t fill);
 // Changes 1 to 8 bytes, and the length now and then.
 void damage(std::vector<uint8_t> &bytes, uint64_t fill);

@@ -42,6 +42,7 @@ inline constexpr size_t kVerbs = static_cast<size_t>(Verb::Pass) + 1;
 inline constexpr size_t kArguments = 12;
 inline constexpr uint8_t kClients = 4; // hostile ones, at a time
 inline constexpr uint64_t kForeign = 1000; // a learned request from there on is one that any client knows, not just this one
+inline constexpr uint64_t kEnded = 2000;   // a learned handle or object from there on is one that exists no more
 
 struct Step {
   Verb verb = Verb::Connect;
