@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Files of the daemon: a folder of small state files that are replaced in one piece, and the configuration file. These
+// Files of the daemon: a folder of small state files that are replaced in one piece, and the configuration file. The order of
+// the steps is the same on every platform, the steps are those of file_system.h. These
 // calls block (they wait for the disk), so they belong to the start and to the helper thread, never to a core. A
 // StateFolder is used by one thread at a time and lives as long as its owner wants. Whatever can fail sets `reason` to
 // one sentence without full stop that names the file.
 #pragma once
 #include "kernel/base/result.h"
+#include "kernel/platform/file_system.h"
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,9 +25,6 @@ public:
   Result<StateFolder> open_inside(const std::string &name, std::string &reason) const;
 
   StateFolder() = default; // of nothing; only to be assigned to
-  StateFolder(StateFolder &&other) noexcept;
-  StateFolder &operator=(StateFolder &&other) noexcept;
-  ~StateFolder();
 
   // Keeps other daemons out until this object or the process ends. SharingViolation: another has it.
   Result<void> lock(std::string &reason);
@@ -50,12 +50,12 @@ public:
   const std::string &path() const { return m_path; }
 
 private:
-  StateFolder(int descriptor, std::string path) : m_descriptor(descriptor), m_path(std::move(path)) {}
-  static Result<StateFolder> adopt(int descriptor, const std::string &path, std::string &reason);
+  StateFolder(std::unique_ptr<OpenFolder> folder, std::string path) : m_folder(std::move(folder)), m_path(std::move(path)) {}
+  static Result<StateFolder> adopt(std::unique_ptr<OpenFolder> folder, const std::string &path, std::string &reason);
   Result<void> write_new(const std::string &name, std::string_view contents, std::string &reason);
   void remove_unfinished();
 
-  int m_descriptor = -1;
+  std::unique_ptr<OpenFolder> m_folder;
   std::string m_path;
 };
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // A platform without an operating system: sockets are byte queues, the clock is moved by hand, and an operation completes when the
-// engine of its core is run and what it waits for is there. One thread. It stands in for everything but shared memory and files, and ends
-// the process when a rule of platform.h is broken: a descriptor closed while an operation is on it, a descriptor that is left over. With
-// faults it fails as a system under pressure does, decided by its seed alone.
+// engine of its core is run and what it waits for is there. One thread. It stands in for all but shared memory, and files, which have
+// sim_files.h. It ends the process when a rule of platform.h is broken: a descriptor closed while an operation is on it, a descriptor that
+// is left over. With faults it fails as a system under pressure does, decided by its seed alone.
 #pragma once
 #include "kernel/base/random.h"
 #include "kernel/platform/sim/sim_objects.h"
