@@ -13,7 +13,7 @@
 //   /file?path&offset&length     a file-handle chunk
 //   /wait                        HttpWaitForDisconnect, answered when... the client has gone: the log line "disconnected CODE"
 //   /cancel                      HttpCancelHttpRequest
-//   /hold?ms                     answers after a while;  /drop: never answers
+//   /hold?until                  says "holding", and answers when there is such a file;  /drop: never answers
 //   /status?code&...             that status;  /headers: many headers, known ones among the unknown
 #include <atomic>
 #include <chrono>
@@ -375,6 +375,12 @@ private:
     return json.done();
   }
 
+  void wait_for_file()
+  {
+    while (access(m_query["until"].c_str(), F_OK) != 0)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+
   void certificate()
   {
     auto flags = static_cast<ULONG>(number("flags", 0));
@@ -382,8 +388,7 @@ private:
     std::string calls;
     if (m_query.contains("until")) {
       log_line("asking");
-      while (access(m_query["until"].c_str(), F_OK) != 0)
-        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      wait_for_file();
     }
     for (uint64_t i = 0; i < number("times", 1); i++) {
       ULONG code = 0, data_size = 0;
@@ -495,7 +500,7 @@ private:
   void hold()
   {
     log_line("holding");
-    std::this_thread::sleep_for(std::chrono::milliseconds(number("ms", 100)));
+    wait_for_file();
     Json json;
     json.add("pid", static_cast<uint64_t>(getpid()));
     send(200, json.done());

@@ -2,8 +2,10 @@
 """What tests of the API share: the application api_server and how to ask it."""
 
 import json
+import tempfile
 
 import harness
+from processes import eventually
 
 MODES = ('blocking', 'event', 'port')
 
@@ -34,6 +36,22 @@ class ApiTest(harness.SystemTest):
     def start_http(self, mode, **options):
         port = harness.free_port()
         return port, self.start(mode, f'http://localhost:{port}/', **options)
+
+    def mark(self):
+        """A path for until= of /hold and /certificate, where no file is before release(path)."""
+        return tempfile.mktemp(dir=self.folder)
+
+    @staticmethod
+    def release(mark):
+        with open(mark, 'x', encoding='ascii'):
+            pass
+
+    def until_calls(self, calls, delivered=1):
+        """Until so many calls of all applications are pending, and so many requests with them."""
+        def are_there():
+            now = self.daemon.statistics()
+            return (now['irps_pending'], now['requests_delivered']) == (calls, delivered)
+        eventually(are_there, 10, f'{calls} pending calls and {delivered} requests with the applications')
 
     def ask(self, connection, path):
         """GET on a Connection; the JSON answer."""

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import unittest
 
-from processes import PATIENCE, Failure, Process
+from processes import Failure, Process
 
 POLICIES = '/etc/chromium'
 IN_NAMESPACE = 'mount --bind "$0" ' + POLICIES + ' && exec "$@"'
@@ -42,7 +42,7 @@ def prepare(certificates, folder, credential):
         json.dump({'AutoSelectCertificateForUrls': [json.dumps({'pattern': '*', 'filter': {}})]}, file)
 
 
-def visit(certificates, url, folder, credential=None, limit=60):
+def visit(certificates, url, folder, credential=None, limit=40):
     """Loads a page and ends: an ended Process with .status and .page (the document as HTML). folder: a new one, of the test."""
     if not shutil.which('chromium') or not os.path.isdir(POLICIES):
         raise Failure('Chromium is not installed: tools/setup --for test does that')
@@ -52,6 +52,6 @@ def visit(certificates, url, folder, credential=None, limit=60):
                        '--disable-gpu', '--disable-dev-shm-usage', f'--user-data-dir={folder}/profile', '--dump-dom', url],
                       {'HOME': folder}, limit=limit, name='chromium')
     process.close_stdin()
-    process.status = process.wait(limit + 5 * PATIENCE)
+    process.status = process.wait(limit + 5)
     process.page = process.stdout.text()
     return process

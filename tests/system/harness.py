@@ -26,13 +26,14 @@ import shutil
 import signal
 import socket
 import struct
+import sys
 import tempfile
 import unittest
 
 import browser
 import certificates
 import peers
-from processes import PATIENCE, Failure, Process, eventually
+from processes import WAIT, Failure, Process, eventually
 
 APPID = '{4dc3e181-e14b-4a21-b022-59fc669b0914}'
 
@@ -116,7 +117,9 @@ class Daemon:
         self.process = None
 
     def spawn(self):
-        """Without waiting for readiness: for starts that have to fail."""
+        """Without waiting for readiness: for starts that have to fail. What a sanitizer has said of the one before is not lost with it."""
+        if self.process and self.process.sanitizer_report():
+            raise Failure(f'httpsysd: {self.process.sanitizer_report()}')
         self.process = Process([*self.prefix, os.path.join(build_folder(), 'kernel/main/httpsysd'), *self.arguments],
                                self.environment, name='httpsysd')
         return self.process
@@ -156,7 +159,7 @@ class Daemon:
         """STATS of the control socket (uapi/control.h) by name, for who may administrate; the session is one of those counted."""
         head = struct.Struct('=IHHIIII')   # magic, type, 0, size, sequence, status, 0
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as control:
-            control.settimeout(seconds * PATIENCE)
+            control.settimeout(seconds * WAIT)
             control.connect(self.socket)
             control.send(head.pack(CONTROL_MAGIC, 1, 0, 88, 1, 0, 0) + struct.pack('=IIIIQQ32s', 1, 0, 0, 0, 0, 0, b'tests'))
             control.recv(1024)
@@ -200,16 +203,24 @@ class SystemTest(unittest.TestCase):
             raise Failure(f'httpsysd ended with {status} after SIGTERM, not with {cls.exit_status}{process.describe()}')
 
     def run(self, result=None):
-        """Shows what the daemon has written during a test that fails."""
+        """Shows what the daemon has written during a test that fails. If that leaves no daemon the next tests have one all the same."""
         if getattr(type(self), '__unittest_skip__', False):   # there is no daemon
             return super().run(result)
         result = result if result is not None else self.defaultTestResult()
         bad, process, written = len(result.failures) + len(result.errors), self.daemon.process, len(self.daemon.log())
         super().run(result)
-        if len(result.failures) + len(result.errors) > bad:
-            status = self.daemon.process.popen.poll()
+        is_bad = len(result.failures) + len(result.errors) > bad
+        status = self.daemon.process.popen.poll()
+        if is_bad or status is not None:
             print(f'--- httpsysd ({"running" if status is None else f"ended with {status}"}) during {self.id()}')
             print(self.daemon.log()[written if self.daemon.process is process else 0:] + '---', flush=True)
+        if status is not None:
+            try:
+                self.daemon.start()
+                if not is_bad:
+                    raise Failure(f'httpsysd has ended with {status} during {self.id()}')
+            except Failure:
+                result.addError(self, sys.exc_info())
         return result
 
     # Administration.

@@ -7,7 +7,7 @@ import threading
 import time
 
 from application import ApiTest
-from processes import PATIENCE, Failure, eventually
+from processes import PATIENCE, WAIT, Failure, eventually
 
 THREADS = 2        # of a worker: as many requests as it can have received and not answered
 HANG_SECONDS = 10
@@ -30,7 +30,7 @@ class Client(threading.Thread):
                 connection = connection or self.connect()
                 outcome = self.ask(connection)
             except TimeoutError:
-                self.wrong.append(f'no answer in {HANG_SECONDS} s')
+                self.wrong.append(f'no answer in {HANG_SECONDS * WAIT} s')
                 return
             except OSError:
                 outcome = 'ended'
@@ -45,7 +45,7 @@ class Client(threading.Thread):
             connection.close()
 
     def connect(self):
-        return socket.create_connection(('127.0.0.1', self.port), HANG_SECONDS * PATIENCE)
+        return socket.create_connection(('127.0.0.1', self.port), HANG_SECONDS * WAIT)
 
     def ask(self, connection):
         connection.sendall(f'GET {self.path} HTTP/1.1\r\nHost: localhost\r\n\r\n'.encode())

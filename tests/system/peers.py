@@ -8,7 +8,7 @@ import dataclasses
 import socket
 import ssl
 
-from processes import PATIENCE, Process
+from processes import WAIT, Process
 
 TIME_LIMIT = 30
 
@@ -151,7 +151,7 @@ class Connection:
     """A connection of this process, plain or with Python's ssl, for requests byte by byte. Closes with the `with` statement."""
 
     def __init__(self, port, context=None, name='localhost', address='127.0.0.1', limit=TIME_LIMIT):
-        self.socket = socket.create_connection((address, port), timeout=limit * PATIENCE)
+        self.socket = socket.create_connection((address, port), timeout=limit * WAIT)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if context:
             self.socket = context.wrap_socket(self.socket, server_hostname=name)

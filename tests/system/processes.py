@@ -5,11 +5,14 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 import time
 
-# Sanitized builds are slower; a test that waits for something to happen waits this many times longer.
+# Sanitized builds are slower: what is promised within a time takes so many times longer.
 PATIENCE = 1 if os.environ.get('HTTPSYS_SANITIZE', 'none') == 'none' else 5
+# Who waits for what has to happen at last waits so many times longer than a test says, since a slow or busy machine is no failure.
+WAIT = 3 * PATIENCE
 
 SANITIZER_REPORT = re.compile(r'(?:ERROR|WARNING|SUMMARY|FATAL): \w+Sanitizer|: runtime error: ')
 
@@ -29,13 +32,13 @@ def cpu_nanoseconds(pid):
 
 def eventually(condition, seconds=10, what=None):
     """The first true value of condition(), which is asked until then."""
-    end = time.monotonic() + seconds * PATIENCE
+    end = time.monotonic() + seconds * WAIT
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
-            raise Failure(f'not within {seconds * PATIENCE} s: {what or condition}')
+            raise Failure(f'not within {seconds * WAIT} s: {what or condition}')
         time.sleep(0.005)
 
 
@@ -86,7 +89,7 @@ class Process:
         arguments = [str(argument) for argument in arguments]
         self.name = name or os.path.basename(arguments[0])
         if limit:
-            arguments = ['timeout', '--kill-after=5', str(limit * PATIENCE), *arguments]
+            arguments = ['timeout', '--kill-after=5', str(limit * WAIT), *arguments]
         else:
             arguments = ['setpriv', '--pdeathsig', 'KILL', *arguments]
         self.popen = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder,
@@ -113,17 +116,17 @@ class Process:
 
     def expect(self, pattern, seconds=10, stream='stdout'):
         """Waits until stdout (or stderr) has the pattern, beyond the previous match; ^ and $ mean lines. Returns the match, of bytes."""
-        match = getattr(self, stream).expect(pattern, seconds * PATIENCE)
+        match = getattr(self, stream).expect(pattern, seconds * WAIT)
         if not match:
-            raise Failure(f'no {pattern!r} on {stream} within {seconds * PATIENCE} s{self.describe()}')
+            raise Failure(f'no {pattern!r} on {stream} within {seconds * WAIT} s{self.describe()}')
         return match
 
     def wait(self, seconds=10):
         """The exit status (negative: the signal) after the process has ended and all of its output is read."""
         try:
-            status = self.popen.wait(seconds * PATIENCE)
+            status = self.popen.wait(seconds * WAIT)
         except subprocess.TimeoutExpired:
-            raise Failure(f'{self.name} still runs after {seconds * PATIENCE} s{self.describe()}') from None
+            raise Failure(f'{self.name} still runs after {seconds * WAIT} s{self.describe()}') from None
         self.close()
         return status
 
@@ -148,8 +151,11 @@ class Process:
         tasks = f'/proc/{self.pid}/task'
 
         def stands(task):
-            with open(f'{tasks}/{task}/stat', encoding='ascii') as stat:
-                return stat.read().rsplit(')', 1)[1].split()[0] == 'T'
+            try:
+                with open(f'{tasks}/{task}/stat', encoding='ascii') as stat:
+                    return stat.read().rsplit(')', 1)[1].split()[0] == 'T'
+            except (FileNotFoundError, ProcessLookupError):   # a thread that has just ended
+                return False
         eventually(lambda: all(map(stands, os.listdir(tasks))), 5, 'the process to stop')
 
     def kill(self):
@@ -165,3 +171,59 @@ class Process:
     def sanitizer_report(self):
         match = SANITIZER_REPORT.search(self.stderr.text())
         return self.stderr.text()[max(0, match.start() - 200):] if match else None
+
+
+# Sleeps all the time, and says for each line that it reads how much longer than it wanted since the last.
+SLEEPER = '''
+import select, sys, time
+late, began = 0.0, time.monotonic()
+print('ready', flush=True)
+while True:
+    asked = select.select([0], [], [], 0.002)[0]
+    now = time.monotonic()
+    late, began = late + max(0.0, now - began - 0.002), now
+    if asked:
+        if not sys.stdin.readline():
+            break
+        print(f'late {late:.6f}', flush=True)
+        late = 0.0
+'''
+
+
+class Sleeper(Process):
+    """What a busy machine adds to whatever takes time: a process that does nothing but sleep is woken late, and so is everybody else."""
+
+    def __init__(self):
+        super().__init__([sys.executable, '-c', SLEEPER], name='sleeper')
+        self.expect('^ready$')
+        self.late()
+
+    def late(self):
+        """By how many seconds in all since it was asked before."""
+        self.send('\n')
+        return float(self.expect(r'^late ([\d.]+)$').group(1))
+
+
+class Within:
+    """with Within(1, 'the calls end'): what is done there takes no more than a second, and what the machine adds to that."""
+
+    LATE = 3   # processes that wait for each other, at most, each of which is woken late
+
+    def __init__(self, seconds, what):
+        self.seconds, self.what = seconds * PATIENCE, what
+        self.sleeper = self.begin = self.took = self.late = None
+
+    def __enter__(self):
+        self.sleeper = Sleeper()
+        self.begin = time.monotonic()
+        return self
+
+    def __exit__(self, kind, _value, _traceback):
+        self.took = time.monotonic() - self.begin
+        try:
+            self.late = 0 if kind else self.sleeper.late()
+        finally:
+            self.sleeper.kill()
+        if not kind and self.took > self.seconds + self.LATE * self.late:
+            raise Failure(f'{self.what}: not within {self.seconds} s but after {self.took:.3f} s, while somebody who only slept was woken '
+                          f'{self.late:.3f} s late in all')

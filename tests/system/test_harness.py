@@ -5,6 +5,7 @@
 import contextlib
 import io
 import os
+import signal
 import socket
 import ssl
 import tempfile
@@ -242,6 +243,23 @@ class ProcessTest(unittest.TestCase):
             self.process('exit 0').expect('never', 30)
         self.assertEqual(self.process('sleep 100', limit=0.2).wait(), 124)
 
+    def test_within(self):
+        """What the machine adds is told by somebody who only sleeps."""
+        for late, words in ((0, 'x: not within .* after 0[.]'), (1, None)):
+            with mock.patch.object(processes.Sleeper, 'late', lambda _self, late=late: late), (
+                    self.assertRaisesRegex(processes.Failure, words) if words else contextlib.nullcontext()):
+                with processes.Within(0.01 / processes.PATIENCE, 'x'):
+                    time.sleep(0.1)
+        with processes.Within(60, 'x') as within:
+            within.sleeper.stop()
+            time.sleep(0.3)
+            within.sleeper.signal(signal.SIGCONT)
+        self.assertGreater(within.late, 0.25)
+        with self.assertRaises(KeyError):
+            with processes.Within(60, 'x') as within:
+                raise KeyError
+        self.assertFalse(within.sleeper.is_running())
+
     def test_pid_is_the_program(self):
         process = self.process('echo $$')
         self.assertEqual(int(process.expect(r'^(\d+)$').group(1)), process.pid)
@@ -304,6 +322,20 @@ class DaemonTest(unittest.TestCase):
             self.assertFalse(result.wasSuccessful())
             self.assertIn(words, self.problems(result))
         self.assertTrue(self.run_class({'STATUS': '3'}, exit_status=3)[0].wasSuccessful())
+
+    def test_a_daemon_that_has_ended(self):
+        """The next test has one; that it has ended is said unless the test has failed anyway."""
+        pids = []
+
+        def body(test):
+            pids.append(test.daemon.process.pid)
+            test.daemon.kill()
+            if len(pids) == 2:
+                test.fail('no')
+        result, printed = self.run_class(body=body, test_other=lambda test: body(test))
+        self.assertEqual((len(result.errors), len(result.failures), len(set(pids))), (1, 1, 2))
+        self.assertIn('httpsysd has ended with -9 during', self.problems(result))
+        self.assertIn('httpsysd (ended with -9) during', printed)
 
     def test_the_log_of_a_failed_test_is_shown(self):
         result, printed = self.run_class({'LINE': 'something happened'}, body=lambda test: test.fail('no'))
