@@ -63,16 +63,37 @@ class OutOfDescriptors(Scarcity):
     accept that takes many keeps the limit of the moment in which it began."""
     prefix = ('prlimit', '--nofile=1024:1024')
 
+    SESSION = 2   # descriptors: its socket, and its process
+
+    def open_descriptors(self):
+        """The daemon's, once everything that has ended is closed: the same several times."""
+        def numbers():
+            if os.getuid() == 0:   # the folder is root's alone
+                return frozenset(map(int, os.listdir(f'/proc/{self.daemon.process.pid}/fd')))
+            return frozenset(range(self.daemon.statistics()['descriptors'] - self.SESSION))
+
+        def settled():
+            looks = set()
+            for _ in range(4):
+                looks.add(numbers())
+                time.sleep(0.1)
+            return looks.pop() if len(looks) == 1 else None
+        return eventually(settled, 10, 'the descriptors of the daemon to stay the same')
+
+    def leave(self, count, taken):
+        """Room for so many more: new ones get the lowest numbers, all of them below the limit. The limit before."""
+        limit = max(limit for limit in range(1024) if limit - sum(number < limit for number in taken) == count)
+        return self.limit(resource.RLIMIT_NOFILE, limit)
+
     def test_applications_and_connections(self):
         eventually(lambda: self.daemon.statistics()['connections'] == 2, 10, 'the clients')
-        now = self.daemon.statistics()['descriptors']
-        # A session, which has one more for its process, and one half of its channel.
-        before = self.limit(resource.RLIMIT_NOFILE, now + 1)
+        taken = self.open_descriptors()
+        before = self.leave(self.SESSION + 1, taken)   # and one half of its channel
         port, worker = self.start_refused(4)
         self.daemon.expect_log(rf'pid {worker.pid} \(reconnecting_wo.*gets no channel: .*TOO_MANY_OPENED_FILES')
         # With none left who connects waits, and the log says so once.
         logged = len(self.daemon.log())
-        self.limit(resource.RLIMIT_NOFILE, now - 1)
+        self.leave(0, taken)
         waiting = [self.connect(self.port, plain=True) for _ in range(20)]
         for connection in waiting:
             connection.send('GET /plain HTTP/1.1\r\nHost: localhost\r\n\r\n')
