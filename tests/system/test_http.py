@@ -180,10 +180,12 @@ class Ends(ApiTest):
                 with self.subTest(mode=mode, end=end):
                     port, application = self.start_http(mode)
                     connection = self.connect(port, plain=True)
+                    self.until_calls(4, 0)
                     connection.send('GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n')
-                    time.sleep(0.1)
+                    self.until_calls(4)   # it and three receives
                     getattr(connection, end)()
                     application.expect('disconnected 0')
+                    application.kill()
 
     def test_cancel_request(self):
         port, application = self.start_http('event')
@@ -197,9 +199,9 @@ class Ends(ApiTest):
         tls_port, _other = self.start_https('event')
         body = b'POST /count HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n12345'
         for what, data in (('idle', b''), ('head', b'GET / HT'), ('body', body)):
+            begin = time.monotonic()
             with self.subTest(what=what), self.connect(port, plain=True) as connection:
                 connection.send(data)
-                begin = time.monotonic()
                 self.assertTrue(connection.is_closed_by_peer())
                 self.assertGreater(time.monotonic() - begin, 0.9)
         with self.connect(tls_port, plain=True) as connection:

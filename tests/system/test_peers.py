@@ -11,7 +11,7 @@ import time
 
 import harness
 from application import MODES, PeerTest
-from processes import Failure
+from processes import PATIENCE, WAIT, Failure
 
 SUCCESS, NOT_SUPPORTED, NOT_FOUND, CONNECTION_INVALID = 0, 50, 1168, 1229
 PEERS = ('curl', 's_client', 'gnutls_cli', 'python')
@@ -108,7 +108,7 @@ class Refusals(PeerTest):
         port, application = self.start_https('port')
         connection = self.connect(port, version='1.2', credential=self.good)
         connection.send('GET /certificate HTTP/1.1\r\nHost: localhost\r\n\r\n')
-        self.assertTrue(select.select([connection.socket], [], [], 20)[0])
+        self.assertTrue(select.select([connection.socket], [], [], 20 * WAIT)[0])
         connection.reset()
         application.expect(f'^certificate ended {CONNECTION_INVALID}$')
         self.daemon.expect_log(LINE + 'the client reset the connection\n')
@@ -135,6 +135,7 @@ class Flood(PeerTest):
     def test_the_log_is_bounded(self):
         """Clients that fail in the handshake fill neither the log nor hide lines of another kind."""
         port, _application = self.start_https('blocking')
+        begin = time.monotonic()
         for _ in range(1000):
             with self.connect(port, plain=True) as connection:
                 connection.send('GET / HTTP/1.1\r\n\r\n')
@@ -145,7 +146,7 @@ class Flood(PeerTest):
         self.daemon.expect_log('and [1-9][0-9]* more like it were not written: lines about TLS that failed come faster than 10 a second')
         lines = self.daemon.log().count('TLS failed')
         self.assertGreaterEqual(lines, 100)
-        self.assertLess(lines, 700)   # 10 a second, on a slow machine
+        self.assertLess(lines, min(800, 200 + 20 * (time.monotonic() - begin)))   # 10 a second, after a hundred
 
 
 class OnItsOwn(PeerTest):
@@ -203,24 +204,26 @@ class Crowd(PeerTest):
 
 
 class DaemonEnds(PeerTest):
-    config = {'timeouts': {'Shutdown': 1}}
+    config = {'timeouts': {'Shutdown': 3 if PATIENCE == 1 else 8}}
 
     def test_with_certificate_calls_pending(self):
         """A peer that answers in time is served; one that does not holds nothing up. Every call ends."""
         for mode in MODES:
-            for version in ('1.2', '1.3'):
-                with self.subTest(mode=mode, version=version):
-                    port, application = self.start_https(mode)
-                    good, silent = [self.connect(port, version=version, credential=self.good, post_handshake=True) for _ in range(2)]
-                    for connection in (good, silent):
-                        connection.send('GET /certificate HTTP/1.1\r\nHost: localhost\r\n\r\n')
-                    time.sleep(0.2)
-                    self.daemon.process.signal(signal.SIGTERM)
-                    self.daemon.expect_log('ending: ')
+            with self.subTest(mode=mode):
+                port, application = self.start_https(mode, threads=8)
+                crowd = [self.connect(port, version=version, credential=self.good, post_handshake=True)
+                         for version in ('1.2', '1.3') for _ in range(2)]
+                self.until_calls(8, 0)
+                for connection in crowd:
+                    connection.send('GET /certificate HTTP/1.1\r\nHost: localhost\r\n\r\n')
+                self.until_calls(8, 4)
+                self.daemon.process.signal(signal.SIGTERM)
+                self.daemon.expect_log('ending: ')
+                for good in crowd[::2]:
                     self.assertEqual(json.loads(good.response().body)['calls'][0]['code'], SUCCESS)
-                    self.assertEqual(self.daemon.process.wait(4), 0)
-                    application.wait(5)
-                    self.daemon.start()
+                self.assertEqual(self.daemon.process.wait(4), 0)
+                application.wait(5)
+                self.daemon.start()
 
 
 if __name__ == '__main__':
