@@ -6,6 +6,7 @@
 // Prints for each round how many entries of all rings were done when an entry of another client had its answer; and the same for
 // requests on TCP connections to the port.
 #include "tools/fuzz/attached_target.h"
+#include "tools/fuzz/finding.h"
 #include "tools/fuzz/ring_client.h"
 #include "uapi/ops.h"
 #include "uapi/ring_inline.h"

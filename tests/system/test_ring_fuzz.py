@@ -35,11 +35,24 @@ class RingFuzz(RingFuzzTest):
         self.check_clean(process)
         self.assertIsNone(self.daemon.process.popen.poll(), 'the daemon lives')
 
+    def test_what_stays(self):
+        """Whoever comes after the first value and stays is what a leak looks like."""
+        process = self.application(PROGRAM, '--seconds', '2', '--seed', '1', '--attach', self.daemon.socket,
+                                   '--report', os.path.join(self.folder, 'leaked.steps'))
+        process.expect('^before the attack the daemon has [1-9]')
+        self.start_http('port')
+        self.assertEqual(process.wait(60), 1, process.describe())
+        text, kind, _seed, _path = self.last_lines(process, 4)
+        self.assertRegex(text, r'\A\d+ sessions 2 s after all sessions have ended, \d+ before\Z')
+        self.assertEqual(kind, 'finding: leaked')
+
     def test_a_daemon_that_dies(self):
         report = os.path.join(self.folder, 'found.steps')
         process = self.application(PROGRAM, '--seconds', '60', '--seed', '1', '--attach', self.daemon.socket, '--report', report)
         process.expect('^seed: ')
+        self.addCleanup(self.revive)
         killer = threading.Timer(0.7, lambda: self.daemon.process.signal(signal.SIGKILL))
+        self.addCleanup(killer.cancel)
         killer.start()
         self.assertEqual(process.wait(60), 1, process.describe())
         killer.join()
@@ -52,6 +65,10 @@ class RingFuzz(RingFuzzTest):
         # What killed that one was a signal: the steps alone find nothing.
         replayed = self.fuzz('--replay', report)
         self.assertEqual(replayed.status, 0, replayed.describe())
+
+    def revive(self):
+        if self.daemon.process.popen.poll() is None:
+            self.daemon.process.signal(signal.SIGKILL)
         self.daemon.process.wait(5)
         self.daemon.start()
 

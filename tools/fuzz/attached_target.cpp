@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "tools/fuzz/attached_target.h"
 #include "tools/fuzz/channel_memory.h"
-#include "tools/fuzz/ring_client.h"
+#include "tools/fuzz/finding.h"
 #include <algorithm>
 #include <arpa/inet.h>
 #include <atomic>
@@ -22,13 +22,9 @@ namespace httpsys::fuzz {
 using Clock = std::chrono::steady_clock;
 
 static constexpr std::chrono::seconds kPatience{5};
-static constexpr std::chrono::seconds kTimeToForget{2};
 static constexpr std::chrono::microseconds kMoment{200};
 static constexpr std::chrono::milliseconds kRaceTime{5};
-static constexpr int kLooks = 20;
-static constexpr std::chrono::milliseconds kTimeBetweenLooks{23};
-static constexpr uint64_t kLongestPass = 20;    // milliseconds
-static constexpr uint64_t kMemorySlack = 64u << 20; // pools that have grown stay
+static constexpr uint64_t kLongestPass = 20; // milliseconds
 
 namespace {
 
@@ -227,21 +223,19 @@ AttachedTarget::AttachedTarget(std::string path) : m_path(std::move(path)), m_po
 
 AttachedTarget::~AttachedTarget() = default;
 
-bool AttachedTarget::reach(std::string &why)
+std::unique_ptr<Link> AttachedTarget::reach(std::string &why)
 {
   int socket = connect_unix(m_path);
-  if (socket < 0) {
-    why = fmt::format("cannot reach httpsysd at {}: {}", m_path, std::strerror(errno));
-    return false;
-  }
-  close(socket);
-  return true;
+  if (socket >= 0)
+    return std::make_unique<RealLink>(socket);
+  why = fmt::format("cannot reach httpsysd at {}: {}", m_path, std::strerror(errno));
+  return nullptr;
 }
 
 std::unique_ptr<Link> AttachedTarget::connect()
 {
-  int socket = connect_unix(m_path);
-  return socket < 0 ? nullptr : std::make_unique<RealLink>(socket);
+  std::string why;
+  return reach(why);
 }
 
 std::unique_ptr<Peer> AttachedTarget::dial()
@@ -266,90 +260,6 @@ void AttachedTarget::pass(uint64_t milliseconds)
   if (m_is_stopped)
     throw Stopped();
   std::this_thread::sleep_for(std::chrono::milliseconds(std::min(milliseconds, kLongestPass)));
-}
-
-static std::vector<uint8_t> wait_for_message(RingClient &client)
-{
-  auto until = Clock::now() + kPatience;
-  while (Clock::now() < until && !client.link().has_ended()) {
-    if (auto message = client.take_message())
-      return *message;
-    std::this_thread::sleep_for(kMoment);
-  }
-  throw Finding{"refused others", "HELLO and STATS are not answered for 5 s, while PING is"};
-}
-
-// A session of its own each time: HELLO, STATS. Nullopt: it does not tell this user.
-std::optional<hsys_control_stats> AttachedTarget::ask_for_stats()
-{
-  auto link = connect();
-  if (!link)
-    throw Finding{"died", "the control socket takes no connection"};
-  RingClient client(std::move(link));
-  client.say_hello("httpsys-ring-fuzz");
-  client.send(HSYS_CONTROL_STATS, HeadAlone{});
-  hsys_control_stats stats{};
-  for (int answers = 0; answers < 2; answers++) {
-    std::vector<uint8_t> message = wait_for_message(client);
-    if (message.size() == sizeof stats)
-      std::memcpy(&stats, message.data(), sizeof stats);
-  }
-  return stats.head.type == HSYS_CONTROL_STATS_ANSWER && stats.head.status == 0 ? std::optional(stats) : std::nullopt;
-}
-
-// What of the daemon's numbers has to come down again.
-struct Row {
-  const char *what;
-  uint64_t hsys_control_stats::*number;
-  uint64_t slack;
-};
-static constexpr Row kRows[] = {{"sessions", &hsys_control_stats::sessions, 0},
-                                {"channels", &hsys_control_stats::channels, 0},
-                                {"pending operations", &hsys_control_stats::irps_pending, 0},
-                                {"lent blocks", &hsys_control_stats::blocks_lent, 0},
-                                {"handles", &hsys_control_stats::handles, 0},
-                                {"connections", &hsys_control_stats::connections, 0},
-                                {"queued requests", &hsys_control_stats::requests_queued, 0},
-                                {"delivered requests", &hsys_control_stats::requests_delivered, 0},
-                                {"request queues", &hsys_control_stats::request_queues, 0},
-                                {"URL groups", &hsys_control_stats::url_groups, 0},
-                                {"URLs", &hsys_control_stats::urls, 0},
-                                {"descriptors", &hsys_control_stats::descriptors, 0},
-                                {"resident bytes", &hsys_control_stats::resident_bytes, kMemorySlack}};
-
-// What others have in progress comes and goes: before, the most of some looks counts, afterwards the least.
-template <typename Choose>
-std::optional<hsys_control_stats> AttachedTarget::look(Choose choose)
-{
-  auto chosen = ask_for_stats();
-  for (int count = 0; chosen && count < kLooks; count++) {
-    std::this_thread::sleep_for(kTimeBetweenLooks);
-    auto now = ask_for_stats();
-    for (const Row &row : kRows)
-      (*chosen).*row.number = choose((*chosen).*row.number, now ? (*now).*row.number : 0);
-  }
-  return chosen;
-}
-
-bool AttachedTarget::take_baseline()
-{
-  m_baseline = look([](uint64_t one, uint64_t other) { return std::max(one, other); });
-  return m_baseline.has_value();
-}
-
-void AttachedTarget::compare_with_baseline()
-{
-  if (!m_baseline)
-    return;
-  std::this_thread::sleep_for(kTimeToForget);
-  auto now = look([](uint64_t one, uint64_t other) { return std::min(one, other); });
-  if (!now)
-    throw Finding{"refused others", "STATS is refused, and was answered before"};
-  for (const Row &row : kRows) {
-    uint64_t before = (*m_baseline).*row.number;
-    if ((*now).*row.number > before + row.slack)
-      throw Finding{"leaked", fmt::format("{} {} 2 s after all sessions have ended, {} before", (*now).*row.number, row.what, before)};
-  }
 }
 
 }

@@ -2,9 +2,10 @@
 #include "tools/fuzz/attack.h"
 #include "tools/fuzz/generator.h"
 #include "tools/fuzz/heartbeat.h"
+#include "tools/fuzz/ledger.h"
 #include "tools/fuzz/run.h"
+#include <algorithm>
 #include <array>
-#include <atomic>
 #include <chrono>
 #include <fmt/format.h>
 
@@ -18,33 +19,34 @@ namespace {
 
 class Attack {
 public:
-  explicit Attack(AttachedTarget &target) : m_target(target)
+  Attack(AttachedTarget &target, std::unique_ptr<Link> first) : m_target(target), m_ledger(std::move(first))
   {
     watch(m_all, [this] {
-      if (!m_target.take_baseline())
+      if (auto finding = m_heartbeat.verdict()) // whose session is there now, as it will be afterwards
+        throw Finding(*finding);
+      if (!m_ledger.take_first_value())
         fmt::print("leaks are not looked for: STATS is refused; it is answered to uid 0 and to the daemon's own user\n");
       std::fflush(stdout);
     });
   }
 
+  // Each lane takes every third seed and a third of the steps, so that none has an effect on what the others do.
   void run_lanes(uint64_t first, uint64_t seconds, uint64_t steps)
   {
     m_next_seed = first;
-    m_until = Clock::now() + std::chrono::seconds(seconds);
-    m_most = steps;
+    auto until = Clock::now() + std::chrono::seconds(seconds);
     std::array<Outcome, kLanes> outcomes;
     std::vector<std::thread> threads;
-    for (Outcome &outcome : outcomes)
-      threads.emplace_back([this, &outcome] {
-        watch(outcome, [&] {
-          while (!is_over())
-            run_seed(outcome, m_next_seed++, [this] { return takes_a_step(); });
-        });
-      });
+    for (size_t lane = 0; lane < kLanes; lane++) {
+      Portion portion{until, steps > 0, (steps + kLanes - 1 - lane) / kLanes};
+      threads.emplace_back([this, portion, seed = first + lane, &outcome = outcomes[lane]] { run_lane(outcome, seed, portion); });
+    }
     for (std::thread &thread : threads)
       thread.join();
-    for (const Outcome &outcome : outcomes)
+    for (const Outcome &outcome : outcomes) {
+      m_next_seed = std::max(m_next_seed, outcome.reproducer.seed + 1);
       add(outcome);
+    }
   }
 
   void run_one_more()
@@ -73,7 +75,7 @@ public:
   {
     watch(m_all, [this] {
       if (!m_all.has_finding)
-        m_target.compare_with_baseline();
+        m_ledger.compare();
     });
     if (auto finding = m_all.has_finding ? std::nullopt : m_heartbeat.verdict())
       m_all.take(*finding);
@@ -83,8 +85,28 @@ public:
   const Outcome &all() const { return m_all; }
 
 private:
-  bool is_over() const { return m_most > 0 ? m_taken >= m_most : Clock::now() >= m_until; }
-  bool takes_a_step() { return m_most > 0 ? m_taken++ < m_most : Clock::now() < m_until; }
+  // Of one lane: some time, or a number of steps.
+  struct Portion {
+    Clock::time_point until;
+    bool counts_steps;
+    uint64_t steps;
+
+    bool is_left() const { return counts_steps ? steps > 0 : Clock::now() < until; }
+    bool take_step()
+    {
+      bool takes = is_left();
+      steps -= takes && counts_steps;
+      return takes;
+    }
+  };
+
+  void run_lane(Outcome &outcome, uint64_t seed, Portion portion)
+  {
+    watch(outcome, [&] {
+      for (; portion.is_left(); seed += kLanes)
+        run_seed(outcome, seed, [&portion] { return portion.take_step(); });
+    });
+  }
 
   template <typename GoesOn>
   void run_seed(Outcome &outcome, uint64_t seed, GoesOn goes_on)
@@ -127,19 +149,18 @@ private:
   }
 
   AttachedTarget &m_target;
+  Ledger m_ledger;
   Heartbeat m_heartbeat{m_target};
   Marks m_marks;
   Outcome m_all;
-  std::atomic<uint64_t> m_next_seed{0}, m_taken{0};
-  uint64_t m_most = 0; // steps; 0: until the time is over
-  Clock::time_point m_until{};
+  uint64_t m_next_seed = 0; // that no lane has run
 };
 
 }
 
-Outcome attack_seeds(AttachedTarget &target, uint64_t first, uint64_t seconds, uint64_t steps)
+Outcome attack_seeds(AttachedTarget &target, std::unique_ptr<Link> link, uint64_t first, uint64_t seconds, uint64_t steps)
 {
-  Attack attack(target);
+  Attack attack(target, std::move(link));
   attack.run_lanes(first, seconds, steps);
   for (uint64_t more = 0; more < kMoreSeeds && attack.all().counts.lacks() && !target.is_stopped(); more++)
     attack.run_one_more();
@@ -148,9 +169,9 @@ Outcome attack_seeds(AttachedTarget &target, uint64_t first, uint64_t seconds, u
   return outcome;
 }
 
-Outcome attack_again(AttachedTarget &target, const Reproducer &reproducer)
+Outcome attack_again(AttachedTarget &target, std::unique_ptr<Link> link, const Reproducer &reproducer)
 {
-  Attack attack(target);
+  Attack attack(target, std::move(link));
   attack.run_again(reproducer);
   return attack.end();
 }

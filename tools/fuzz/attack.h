@@ -7,9 +7,10 @@
 
 namespace httpsys::fuzz {
 
-// Seeds from `first` on, shared out among the threads; the rest as run_seeds().
-Outcome attack_seeds(AttachedTarget &target, uint64_t first, uint64_t seconds, uint64_t steps);
+// link: one that nobody has used, which asks for STATS from now on to the end. Seeds from `first` on, dealt out to the threads; the rest as
+// run_seeds().
+Outcome attack_seeds(AttachedTarget &target, std::unique_ptr<Link> link, uint64_t first, uint64_t seconds, uint64_t steps);
 // The steps of one, on this thread alone.
-Outcome attack_again(AttachedTarget &target, const Reproducer &reproducer);
+Outcome attack_again(AttachedTarget &target, std::unique_ptr<Link> link, const Reproducer &reproducer);
 
 }

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "tools/fuzz/heartbeat.h"
-#include "tools/fuzz/ring_client.h"
+#include "tools/fuzz/answer.h"
 #include <fmt/format.h>
 
 namespace httpsys::fuzz {
 
 using Clock = std::chrono::steady_clock;
 
-static constexpr std::chrono::seconds kPatience{5};
 static constexpr std::chrono::milliseconds kBetween{100};
 static constexpr std::chrono::milliseconds kMoment{1};
 
@@ -31,22 +30,35 @@ std::optional<Finding> Heartbeat::verdict()
   return m_found;
 }
 
-// Until the answer has come; throws when it does not.
-static void wait_for(RingClient &client, AttachedTarget &target, uint16_t type, const char *question)
+// A daemon that dies closes its sessions before its socket, and another run of it may take its place: who is there is told by a WELCOME.
+static Finding why_ended(AttachedTarget &target, uint64_t epoch)
 {
-  for (auto until = Clock::now() + kPatience;;) {
-    bool is_late = Clock::now() > until; // before the look, or time that this thread was not given would be the daemon's
-    if (client.take_messages(type))
-      return;
+  for (auto until = Clock::now() + kAnswerPatience; Clock::now() < until;) {
     std::string why;
-    if (client.link().has_ended() && target.reach(why))
-      throw Finding{"refused others", "the session of a client that only sends PING has ended"};
-    if (client.link().has_ended())
-      throw Finding{"died", why};
-    if (is_late)
-      throw Finding{"hung", fmt::format("{} has not been answered for 5 s", question)};
+    auto link = target.reach(why);
+    if (!link)
+      return {"died", why};
+    RingClient client(std::move(link));
+    client.say_hello("heartbeat");
+    auto welcome = wait_for<hsys_control_welcome>(client, HSYS_CONTROL_WELCOME);
+    if (welcome && welcome->epoch != epoch && epoch != 0)
+      return {"died", "another run of the daemon has taken its place"};
+    if (welcome)
+      break;
+    if (!client.link().has_ended())
+      return {"hung", "HELLO has not been answered for 5 s"};
     std::this_thread::sleep_for(kMoment);
   }
+  return {"refused others", "the session of a client that only sends PING has ended"};
+}
+
+// The next answer; throws when it does not come. epoch: of the daemon's run, 0 when it is not known.
+template <typename Message>
+static Message expect(RingClient &client, AttachedTarget &target, uint16_t type, const char *question, uint64_t epoch)
+{
+  if (auto answer = wait_for<Message>(client, type))
+    return *answer;
+  throw client.link().has_ended() ? why_ended(target, epoch) : Finding{"hung", fmt::format("{} has not been answered for 5 s", question)};
 }
 
 void Heartbeat::beat()
@@ -57,13 +69,13 @@ void Heartbeat::beat()
       throw Finding{"died", "the control socket takes no connection"};
     RingClient client(std::move(link));
     client.say_hello("heartbeat");
-    wait_for(client, m_target, HSYS_CONTROL_WELCOME, "HELLO");
+    uint64_t epoch = expect<hsys_control_welcome>(client, m_target, HSYS_CONTROL_WELCOME, "HELLO", 0).epoch;
     std::unique_lock lock(m_mutex);
     while (!m_is_over) {
       m_begun++;
       lock.unlock();
       client.send(HSYS_CONTROL_PING, HeadAlone{});
-      wait_for(client, m_target, HSYS_CONTROL_PONG, "PING");
+      expect<HeadAlone>(client, m_target, HSYS_CONTROL_PONG, "PING", epoch);
       lock.lock();
       m_answered = m_begun;
       m_changed.notify_all();

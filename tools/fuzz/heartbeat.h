@@ -3,6 +3,7 @@
 // attacked. A hang is one that is not answered for five seconds, and nothing else is.
 #pragma once
 #include "tools/fuzz/attached_target.h"
+#include "tools/fuzz/finding.h"
 #include <condition_variable>
 #include <mutex>
 #include <thread>

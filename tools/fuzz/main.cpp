@@ -57,11 +57,12 @@ int run_attached(const Options &options, const Reproducer &reproducer, Clock::ti
 {
   AttachedTarget target(options.attach);
   std::string why;
-  if (!target.reach(why))
+  auto link = target.reach(why);
+  if (!link)
     return complain(kExitNoDaemon, why);
   Outcome outcome = options.replay.empty()
-                      ? attack_seeds(target, first_seed(options), seconds_of(options), options.steps.value_or(0))
-                      : attack_again(target, reproducer);
+                      ? attack_seeds(target, std::move(link), first_seed(options), seconds_of(options), options.steps.value_or(0))
+                      : attack_again(target, std::move(link), reproducer);
   return finish(options, outcome, begun);
 }
 

@@ -4,6 +4,7 @@
 //   ring-flood SOCKET [full]
 // full: takes fewer completions than it submits operations, so that both rings are full and entries wait for credit.
 #include "tools/fuzz/attached_target.h"
+#include "tools/fuzz/finding.h"
 #include "tools/fuzz/ring_client.h"
 #include "uapi/ops.h"
 #include <cstdio>
