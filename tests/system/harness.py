@@ -162,7 +162,8 @@ class Daemon:
             control.settimeout(seconds * WAIT)
             control.connect(self.socket)
             control.send(head.pack(CONTROL_MAGIC, 1, 0, 88, 1, 0, 0) + struct.pack('=IIIIQQ32s', 1, 0, 0, 0, 0, 0, b'tests'))
-            control.recv(1024)
+            if not control.recv(1024):
+                raise Failure('STATS is not answered: the session is turned away')
             control.send(head.pack(CONTROL_MAGIC, 11, 0, head.size, 2, 0, 0))
             answer = control.recv(1024)
         if head.unpack_from(answer)[1] != 12 or head.unpack_from(answer)[5] != 0:

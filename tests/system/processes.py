@@ -181,7 +181,7 @@ print('ready', flush=True)
 while True:
     asked = select.select([0], [], [], 0.002)[0]
     now = time.monotonic()
-    late, began = late + max(0.0, now - began - 0.002), now
+    late, began = late + (now - began - 0.002 if now - began > 0.003 else 0.0), now
     if asked:
         if not sys.stdin.readline():
             break

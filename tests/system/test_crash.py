@@ -18,7 +18,7 @@ import time
 import harness
 from application import MODES
 from load import THREADS, LoadTest, Timed
-from processes import PATIENCE, cpu_nanoseconds, eventually
+from processes import PATIENCE, WAIT, Sleeper, Within, cpu_nanoseconds, eventually
 from witness import Witness
 
 # As it ships a minute for both numbers of cores, with test_received.py's.
@@ -35,10 +35,11 @@ BODY_BYTES = 40000
 class Killer:
     """Workers of a queue that are started and killed at random moments, before and after they serve."""
 
-    def __init__(self, socket_path, queue, mode, seed):
+    def __init__(self, socket_path, queue, mode, seed, start_seconds):
         self.words = [os.path.join(harness.build_folder(), 'tests/system/api_server'), mode, str(THREADS), queue, 'open']
         self.environment = {**os.environ, 'HTTPSYS_SOCKET': socket_path}
         self.random = random.Random(seed)
+        self.slower = max(1, start_seconds / 0.05)   # where a worker takes long to come to serve it lives longer
         self.kills = 0
         self.accounts = {}   # by pid what each had received
 
@@ -54,7 +55,7 @@ class Killer:
         workers = []   # (when it dies, process and witness)
         while time.monotonic() < until:
             while len(workers) < WORKERS:
-                lifetime = self.random.choice([0.02, 0.1, 0.4]) * self.random.random() * (1 if PATIENCE == 1 else 2)
+                lifetime = self.random.choice([0.02, 0.1, 0.4]) * self.random.random() * min(self.slower, 10)
                 workers.append((time.monotonic() + lifetime, self.start()))
             workers.sort(key=lambda worker: worker[0])
             due, worker = workers.pop(0)
@@ -84,13 +85,15 @@ class Crash(LoadTest):
     def check_kills(self, mode, applications):
         port, other_port = harness.free_port(), harness.free_port()
         name = f'queue-{port}'
+        begin = time.monotonic()
         applications += [self.start(mode, f'http://localhost:{port}/', queue=name, threads=THREADS),
                          self.start(mode, f'http://localhost:{other_port}/', threads=THREADS)]
+        start_seconds = (time.monotonic() - begin) / 2
         before = self.settled(2 * THREADS)
         seed = random.randrange(1 << 32)
         stop, clients = self.start_clients(port, CLIENTS)
         stop_others, others = self.start_clients(other_port, 1)
-        killer = Killer(self.daemon.socket, name, mode, seed)
+        killer = Killer(self.daemon.socket, name, mode, seed, start_seconds)
         killer.run(SECONDS)
         stop.set()
         stop_others.set()
@@ -100,7 +103,7 @@ class Crash(LoadTest):
         print(f'{mode}: seed {seed}, {killer.kills} kills, {counts["answered"]} requests answered, {counts["ended"]} connections ended; '
               f'the other application: {other_counts["answered"]} answered, {other_counts["ended"]} ended', flush=True)
         self.assertEqual([text for client in clients + others for text in client.wrong], [])
-        self.assertGreater(killer.kills, SECONDS / PATIENCE)
+        self.assertGreater(killer.kills, SECONDS / PATIENCE / 2)
         self.assertGreater(counts['answered'], 100)
         self.check_accounts(killer, clients, counts['ended'])
         self.assertEqual(other_counts['ended'], 0)
@@ -130,6 +133,7 @@ class Stopped(LoadTest):
 
     def other_application(self, seconds):
         """What a client of another application sees meanwhile."""
+        self.sleeper = self.peer(Sleeper())
         stop, clients = self.start_clients(self.other_port, 1, kind=Timed)
         stop.wait(seconds)
         return stop, clients[0]
@@ -137,13 +141,13 @@ class Stopped(LoadTest):
     def check_other(self, stop, client, what):
         stop.set()
         client.join()
-        times = sorted(client.seconds)
+        late, times = self.sleeper.late(), sorted(client.seconds)
         percentile = times[len(times) * 99 // 100]
-        print(f'{what}: {len(times)} answers of another application, p99 {percentile * 1000:.1f} ms, worst {times[-1] * 1000:.1f} ms',
-              flush=True)
+        print(f'{what}: {len(times)} answers of another application, p99 {percentile * 1000:.1f} ms, worst {times[-1] * 1000:.1f} ms; who '
+              f'only slept was woken {late * 1000:.1f} ms late in all', flush=True)
         self.assertEqual((client.wrong, client.counts['ended']), ([], 0))
-        self.assertGreater(len(times), 10 * STOP_SECONDS / PATIENCE)
-        self.assertLess(percentile, 0.1 * PATIENCE)
+        self.assertGreater(len(times), 5 * STOP_SECONDS / PATIENCE)
+        self.assertLess(percentile, 0.1 * PATIENCE + late)
 
     def setUp(self):
         self.other_port = harness.free_port()
@@ -204,12 +208,13 @@ class Stopped(LoadTest):
             time.sleep(chooser.uniform(0, 0.02))
             flooder.stop()
             time.sleep(0.05 * PATIENCE)
-            before, used = self.daemon.statistics(), cpu_nanoseconds(self.daemon.process.pid)
+            before = self.daemon.statistics()
+            used, begin = cpu_nanoseconds(self.daemon.process.pid), time.monotonic()
             time.sleep(0.1)
-            used = cpu_nanoseconds(self.daemon.process.pid) - used
+            used, took = cpu_nanoseconds(self.daemon.process.pid) - used, time.monotonic() - begin
             after = self.daemon.statistics()
             self.assertEqual(after['irps_total'], before['irps_total'])
-            self.assertLess(used, 15e6 * PATIENCE)
+            self.assertLess(used, 15e6 * PATIENCE + 0.05e9 * took)
             flooder.signal(signal.SIGCONT)
         self.until_it_goes_on()
         flooder.stop()
@@ -228,10 +233,6 @@ class DaemonCrash(LoadTest):
     """kill -9 of the daemon under load, again and again."""
     exit_status = None
 
-    def setUp(self):
-        if not self.daemon.process.is_running():   # the test before has failed
-            self.daemon.start()
-
     def test_daemon_killed_under_load(self):
         """Every thread of every application gets an error within a second, and a restart has the same ports at once."""
         seed = random.randrange(1 << 32)
@@ -243,11 +244,11 @@ class DaemonCrash(LoadTest):
             for _, clients in loads:
                 eventually(lambda all_of_it=clients: any(client.counts['answered'] for client in all_of_it), 10, 'the first answers')
             time.sleep(chooser.uniform(0.1, 0.4))
-            begin = time.monotonic()
-            self.daemon.kill()
-            for application in applications:
-                application.wait(5)   # each thread ends with its receive
-            slowest = max(slowest, time.monotonic() - begin)
+            with Within(1, f'seed {seed}: the end of all calls') as within:
+                self.daemon.kill()
+                for application in applications:
+                    application.wait(5)   # each thread ends with its receive
+            slowest = max(slowest, within.took)
             for stop, clients in loads:
                 stop.set()
                 for client in clients:
@@ -262,7 +263,6 @@ class DaemonCrash(LoadTest):
             starts = max(starts, time.monotonic() - begin)
         print(f'seed {seed}: the daemon killed {kills} times, {answered} requests answered; all calls ended within {slowest:.3f} s, '
               f'ready again within {starts:.3f} s', flush=True)
-        self.assertLess(slowest, 1 * PATIENCE)
 
     def test_workers_come_back(self):
         """Workers that outlive the daemon serve with each next one, on the same ports; nothing of the earlier ones stays in them."""
@@ -282,12 +282,12 @@ class DaemonCrash(LoadTest):
             time.sleep(chooser.uniform(0, 0.3))
             self.daemon.kill()
             time.sleep(chooser.choice([0, 0.2]))
-            begin = time.monotonic()
-            self.daemon.start()
-            for worker in workers:
-                worker.expect(f'^serving {kills + 1}$', 5)
-            pids = self.pids_that_answer(port, tls_port)
-            slowest = max(slowest, time.monotonic() - begin)
+            with Within(2, 'all workers to serve again') as within:
+                self.daemon.start()
+                for worker in workers:
+                    worker.expect(f'^serving {kills + 1}$', 5)
+                pids = self.pids_that_answer(port, tls_port)
+            slowest = max(slowest, within.took)
             self.assertEqual(pids, {worker.pid for worker in workers})
             eventually(lambda: [held('task', worker) for worker in workers] == [THREADS + 1] * 3, 5, 'the threads of the workers')
             descriptors.append([held('fd', worker) for worker in workers])
@@ -299,13 +299,12 @@ class DaemonCrash(LoadTest):
         print(f'the daemon killed {kills} times, {counts["answered"]} requests answered, all workers served again within {slowest:.3f} s',
               flush=True)
         self.assertLessEqual(max(descriptors[-1]), max(descriptors[0]) + kills / 2, 'descriptors of the workers')
-        self.assertLess(slowest, 2 * PATIENCE)
 
     def pids_that_answer(self, port, tls_port):
         """Of all workers of the queue, which takes some requests, and of the application with TLS."""
         with self.connect(tls_port) as connection:
             pids = {int(connection.get('/').body)}
-        end = time.monotonic() + 10 * PATIENCE
+        end = time.monotonic() + 10 * WAIT
         while len(pids) < 3 and time.monotonic() < end:
             with self.connect(port, plain=True) as connection:
                 pids.add(int(connection.get('/').body))

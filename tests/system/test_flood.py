@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import harness
 from harness import Failure
-from processes import PATIENCE, eventually
+from processes import WAIT, Sleeper, Within, eventually
 
 SANITIZED = os.environ.get('HTTPSYS_SANITIZE', 'none') != 'none'
 SLOWER = 3 if SANITIZED else 1   # what the daemon's times and those of attacks that wait for them are multiplied by
@@ -92,7 +92,7 @@ class Flood(harness.SystemTest):
 
     @staticmethod
     def result(process):
-        output, _nothing = process.communicate(timeout=60 * PATIENCE)
+        output, _nothing = process.communicate(timeout=60 * WAIT)
         if process.returncode != 0:
             raise Failure(f'flood-attacker ended with {process.returncode}')
         return json.loads(output)
@@ -100,12 +100,13 @@ class Flood(harness.SystemTest):
     def visit(self, name, seconds, port='tls'):
         return self.result(self.start_attacker(name, self.ports[port], seconds))
 
-    def attack(self, attack):
-        """What attacker and honest client say, and the largest STATS meanwhile."""
+    def attack(self, attack, times):
+        """What attacker and honest client say, and the largest STATS meanwhile. times: longer than usual."""
         words = [word for path in self.lists for word in ('--list', path)] if attack.name == 'certificates' else []
         if attack.connections:
             words += ['--connections', attack.connections]
-        seconds = attack.seconds * (SLOWER if attack.is_timed else 1)
+        seconds = attack.seconds * (SLOWER if attack.is_timed else 1) * times
+        sleeper = self.peer(Sleeper())
         honest = self.start_attacker('honest', self.ports['tls'], seconds)
         attacker = self.start_attacker(attack.name, self.ports[attack.port], seconds, *words)
         ended, peak = threading.Event(), {'connections': 0, 'resident_bytes': 0}
@@ -118,15 +119,17 @@ class Flood(harness.SystemTest):
         watcher = threading.Thread(target=watch)
         watcher.start()
         try:
-            return self.result(attacker), self.result(honest), peak
+            results = self.result(attacker), self.result(honest) | {'late': sleeper.late()}, peak
+            sleeper.kill()
+            return results
         finally:
             ended.set()
             watcher.join()
 
     def check(self, attack):
         before, logged, begin = self.daemon.statistics(), len(self.daemon.log()), time.monotonic()
-        for _ in range(5):   # until attacker and honest client have had their turn, which others' load may take from them
-            tried, honest, peak = self.attack(attack)
+        for times in range(1, 6):   # until attacker and honest client have had their turn, which others' load may take from them
+            tried, honest, peak = self.attack(attack, times)
             if tried['attempts'] >= 4 and self.is_served(honest) and (tried['closed'] or not attack.is_ended):
                 break
         # Every visit meanwhile is a good one.
@@ -152,15 +155,16 @@ class Flood(harness.SystemTest):
         lines = self.lines(logged)
         if attack.line:
             self.assertTrue(any(re.search(attack.line, line) for line in lines), lines[:5])
-        if attack.line and tried['closed'] > 2 * LOG_BURST:
+        if attack.line and tried['closed'] > 2 * LOG_BURST + LOG_A_SECOND * (time.monotonic() - begin):
             self.daemon.expect_log(r'and \d+ more like it were not written')
         self.assertLessEqual(len(lines), 3 * (LOG_BURST + LOG_A_SECOND * (time.monotonic() - begin + 1)))
         self.assertLessEqual(max(map(len, lines), default=0), 2000)
 
     @staticmethod
     def is_served(honest):
-        """Each of its visits, which are a whole handshake and a page, and within a second: ten times what it takes on a busy machine."""
-        return honest['good'] >= 3 and honest['bad'] == 0 and honest['max'] < 1 * SLOWER
+        """Each of its visits, which are a whole handshake and a page, and within a second, which is ten times what it takes on a busy
+        machine, and what the machine adds to the handful of times that processes have to be woken for it."""
+        return honest['good'] >= 3 and honest['bad'] == 0 and honest['max'] < 1 * SLOWER + Within.LATE * honest['late']
 
     def lines(self, position):
         """About the attackers."""

@@ -12,6 +12,7 @@ import time
 
 import harness
 from application import ApiTest
+from processes import WAIT
 
 
 class Many(ApiTest):
@@ -29,7 +30,7 @@ class Many(ApiTest):
                         with self.connect(port, version=version, credential=self.certificates.clients['good'],
                                           post_handshake=True) as connection:
                             self.ask(connection, '/plain')
-                            start.wait(60)
+                            start.wait(60 * WAIT)
                             results.append(self.certificate(connection)[0])
                     except Exception as error:   # a thread's own is only printed
                         start.abort()
@@ -72,7 +73,7 @@ class Many(ApiTest):
 
         async def all_of_them():
             end = time.monotonic() + 3
-            await asyncio.wait_for(asyncio.gather(*(talk(number, end) for number in range(500))), 100)
+            await asyncio.wait_for(asyncio.gather(*(talk(number, end) for number in range(500))), 60 * WAIT)
         asyncio.run(all_of_them())
         self.assertGreaterEqual(answers, 4000)
         self.assertEqual(pids, {worker.popen.pid for worker in workers})
@@ -88,7 +89,7 @@ class FewDescriptors(ApiTest):
         first = self.start('port', f'http://localhost:{port}/', queue=name)
         connection = self.connect(port, plain=True)
         self.assertEqual(self.ask(connection, '/plain')['pid'], first.popen.pid)
-        crowd = [socket.create_connection(('127.0.0.1', port), 10) for _ in range(400)]
+        crowd = [socket.create_connection(('127.0.0.1', port), 10 * WAIT) for _ in range(400)]
         self.daemon.expect_log('connections are open, as many as the limit of descriptors')
         if os.getuid() == 0:   # the folder is root's alone
             # 128 are kept, and the first application's session has some of them.
@@ -110,7 +111,8 @@ class FewDescriptors(ApiTest):
             self.ask(self.connect(each, plain=True), '/plain')
         time.sleep(0.5)
         lines = [line for line in self.daemon.log().splitlines() if 'accept' in line or 'as many as' in line]
-        self.assertEqual(len(lines), 2, lines)
+        # Another two if the crowd was stopped on a busy machine while it left.
+        self.assertIn(len(lines), (2, 4), lines)
 
 
 if __name__ == '__main__':

@@ -14,7 +14,7 @@ import unittest
 
 import harness
 from application import ApiTest
-from processes import eventually
+from processes import WAIT, eventually
 
 SANITIZED = os.environ.get('HTTPSYS_SANITIZE', 'none') != 'none'
 MIB = 1 << 20
@@ -143,7 +143,7 @@ class LittleMemory(GroupTest):
         """Connections that send as much as is taken and read nothing."""
         connections = []
         for _ in range(count):
-            connections.append(socket.create_connection(('127.0.0.1', port), 10))
+            connections.append(socket.create_connection(('127.0.0.1', port), 10 * WAIT))
             connections[-1].setblocking(False)
             left = memoryview(payload)
             try:

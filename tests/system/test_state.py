@@ -36,7 +36,7 @@ class State(harness.SystemTest):
         seed = random.randrange(1 << 32)
         chooser = random.Random(seed)
         known, kills, number, until = self.show(), 0, 0, time.monotonic() + SECONDS
-        while time.monotonic() < until:
+        while time.monotonic() < until or kills <= 3:
             killer = threading.Timer(chooser.random() * 0.05, self.daemon.kill)
             killer.start()
             doubtful = set()
@@ -60,7 +60,6 @@ class State(harness.SystemTest):
             self.assertNotRegex(self.daemon.log(), 'is not used', f'seed {seed}')
             known = shown
         print(f'seed {seed}: {kills} kills, {number} changes', flush=True)
-        self.assertGreater(kills, 3)
 
     def test_files_cut_and_changed(self):
         ports = [harness.free_port() for _ in range(2)]
