@@ -27,10 +27,15 @@ struct Budget {
 
 static io::PerCore<Budget> s_budgets;
 
+uint64_t part_of_core(uint64_t total)
+{
+  return total / ke::Cores::instance().count();
+}
+
 // What is a little more and a little less in turn is not told each time.
 static void look(Budget &budget)
 {
-  uint64_t share = settings().connection_buffer_bytes_total / ke::Cores::instance().count();
+  uint64_t share = part_of_core(settings().connection_buffer_bytes_total);
   bool is_short = budget.bytes > (budget.is_short ? share / 2 : share);
   if (is_short == budget.is_short)
     return;
@@ -69,7 +74,7 @@ void BufferedBytes::set(size_t bytes)
 bool MultishotRight::take()
 {
   Budget &budget = s_budgets.here();
-  if (!m_has && budget.multishots < settings().multishot_receives / ke::Cores::instance().count()) {
+  if (!m_has && budget.multishots < part_of_core(settings().multishot_receives)) {
     budget.multishots++;
     m_has = true;
   }

@@ -4,8 +4,12 @@
 // its socket is read later. Nobody is cut off for it. Each core has an equal part and counts alone, so that no word is shared.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 
 namespace httpsys::http {
+
+// What each core has of a total.
+uint64_t part_of_core(uint64_t total);
 
 // Beyond these a connection's sends wait, and its socket is not read.
 struct BufferWindows {

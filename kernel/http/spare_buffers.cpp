@@ -22,7 +22,7 @@ static io::PerCore<Spares> s_spares;
 
 static size_t most_bytes()
 {
-  uint64_t share = settings().connection_buffer_bytes_total / ke::Cores::instance().count();
+  uint64_t share = part_of_core(settings().connection_buffer_bytes_total);
   return buffers_are_short() ? 0 : static_cast<size_t>(std::min<uint64_t>(limits::kSpareBufferBytes, share / 8));
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/io/waiting_output.h"
 #include "uapi/abi.h"
+#include <algorithm>
 #include <iterator>
 
 namespace httpsys::io {
@@ -9,29 +10,23 @@ static constexpr se::Total kTotal{&Config::Clients::waiting_output_bytes_total, 
 
 namespace {
 
-struct Bound {
+struct Counted {
   WaitingOutput::Total &total;
-  uint64_t most;
-  const char *key;
+  se::Bound may;
+  const char *share; // its key
 };
 
 }
 
 // Only what fits is ever counted: another core must not be refused for what is about to be taken back.
-static bool add(const Bound &bound, uint64_t bytes)
+static bool add(const Counted &counted, uint64_t bytes)
 {
-  uint64_t now = bound.total.load(std::memory_order_relaxed);
+  uint64_t now = counted.total.load(std::memory_order_relaxed);
   do {
-    if (now + bytes > bound.most)
+    if (now + bytes > counted.may.most)
       return false;
-  } while (!bound.total.compare_exchange_weak(now, now + bytes, std::memory_order_relaxed));
+  } while (!counted.total.compare_exchange_weak(now, now + bytes, std::memory_order_relaxed));
   return true;
-}
-
-static Bound bound(WaitingOutput::Total &total, uint64_t share, const char *key, uint64_t all, uint64_t part)
-{
-  const se::Bound may = se::bound_of(share, kTotal, all, part);
-  return {total, may.most, may.is_share ? key : kTotal.name};
 }
 
 // Other cores may count meanwhile: one result more or less.
@@ -46,17 +41,17 @@ const char *WaitingOutput::take(uint64_t bytes)
   const auto &share = se::shares().waiting_output_bytes;
   // Who has next to nothing is not cut off for what others have.
   const bool is_small = m_process->load(std::memory_order_relaxed) + bytes <= HSYS_BLOCK_MAX;
-  const uint64_t all = kTotal.all(), others = of_others();
-  const uint64_t left = is_small || all == UINT64_MAX ? all : all - (others < all ? others : all);
-  const Bound bounds[] = {bound(*m_process, share.process, "WaitingOutputBytesPerProcess", all, se::kProcessPart),
-                          bound(*m_user, share.user, "WaitingOutputBytesPerUser", left, se::kUserPart),
-                          {*m_all, is_small ? UINT64_MAX : all, kTotal.name}};
-  for (size_t taken = 0; taken < std::size(bounds); taken++) {
-    if (add(bounds[taken], bytes))
+  const uint64_t all = kTotal.all();
+  const uint64_t left = is_small || all == UINT64_MAX ? all : all - std::min(of_others(), all);
+  const Counted counted[] = {{*m_process, se::bound_of(share.process, kTotal, all, se::kProcessPart), "WaitingOutputBytesPerProcess"},
+                             {*m_user, se::bound_of(share.user, kTotal, left, se::kUserPart), "WaitingOutputBytesPerUser"},
+                             {*m_all, {is_small ? UINT64_MAX : all, false}, nullptr}};
+  for (size_t taken = 0; taken < std::size(counted); taken++) {
+    if (add(counted[taken], bytes))
       continue;
-    const char *key = bounds[taken].key;
+    const char *key = counted[taken].may.is_share ? counted[taken].share : kTotal.name;
     while (taken > 0)
-      bounds[--taken].total.fetch_sub(bytes, std::memory_order_relaxed);
+      counted[--taken].total.fetch_sub(bytes, std::memory_order_relaxed);
     return key;
   }
   return nullptr;
