@@ -121,6 +121,8 @@ void Connection::append_input(std::span<const char> bytes)
     m_input.erase(m_input.begin(), m_input.begin() + static_cast<ptrdiff_t>(m_input_offset));
     m_input_offset = 0;
   }
+  if (m_input.empty() && bytes.size() > std::max(m_input.capacity(), limits::kIdleBufferBytes))
+    m_input = take_spare(bytes.size());
   m_input.insert(m_input.end(), bytes.begin(), bytes.end());
 }
 
@@ -366,7 +368,7 @@ void Connection::next_request()
   if (!m_input.empty())
     return;
   if (m_input.capacity() > limits::kIdleBufferBytes)
-    m_input = std::vector<char>(); // "= {}" would keep its memory; idle connections are many
+    keep_spare(m_input); // idle connections are many
   if (m_peer_ended)
     close();
 }

@@ -99,13 +99,13 @@ private:
   void append_input(std::span<const char> bytes);
   void consume_input(size_t bytes);
   size_t input_bytes() const { return m_input.size() - m_input_offset; }
-  std::string_view input() const { return {m_input.data() + m_input_offset, input_bytes()}; }
+  std::string_view input() const { return {reinterpret_cast<const char *>(m_input.data()) + m_input_offset, input_bytes()}; }
 
   uint64_t m_id = 0;
   Endpoint m_local, m_remote;
   Transport m_transport;
   Phase m_phase = Phase::Handshake;
-  std::vector<char> m_input;
+  std::vector<uint8_t> m_input;
   BufferedBytes m_buffered; // input and body
   size_t m_input_offset = 0;
   http1::RequestParser m_parser;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Spare buffers: a connection whose large buffer is empty gives it up, for idle connections are many, and the next response on that core
-// takes it: else every one of them would be memory that the system takes away, clears and hands out again. Of the current core.
+// Spare buffers: a connection whose large buffer is empty gives it up, for idle connections are many, and the next response or upload on
+// that core takes it: else every one of them would be memory that the system takes away, clears and hands out again. Of the current core.
 #pragma once
 #include <cstddef>
 #include <cstdint>

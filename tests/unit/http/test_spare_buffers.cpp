@@ -51,6 +51,30 @@ TEST_CASE("a large response's buffer is the next one's, on whatever connection, 
   CHECK(on_core_0(service, http::spare_bytes) == 0);
 }
 
+TEST_CASE("what an upload was read into is the next one's, on whatever connection")
+{
+  Service service(1);
+  auto first = service.connect();
+  auto second = service.connect();
+  const std::string body(100'000, 'x');
+  size_t kept = 0;
+  for (int i = 0; i < 4; i++) {
+    SimSocket &client = i % 2 ? *first : *second;
+    service.post(client, body.size(), body);
+    uint64_t id = service.receive_id();
+    // Meanwhile it is the connection's, and counts for what connections keep.
+    CHECK(on_core_0(service, http::spare_bytes) == 0);
+    CHECK(on_core_0(service, http::buffered_bytes) > kept);
+    CHECK(service.read_to_end(id) == body.size());
+    service.answer(id);
+    size_t now = on_core_0(service, http::spare_bytes);
+    CHECK(now > limits::kIdleBufferBytes);
+    CHECK((i == 0 || now == kept));
+    kept = now;
+    CHECK(on_core_0(service, http::buffered_bytes) <= 2 * limits::kIdleBufferBytes);
+  }
+}
+
 TEST_CASE("no more is kept than a core may keep, and nothing while connections keep too much")
 {
   Service service(1);
