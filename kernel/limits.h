@@ -64,7 +64,7 @@ inline constexpr uint32_t kSessionsReserved = 16;            // beyond kSessions
 inline constexpr uint32_t kControlMessagesPerTurn = 16;      // of one session, then the others have their turn
 inline constexpr size_t kControlsClosing = 160;              // sockets that wait for their close: half of kDescriptorsSpareMost, or fewer
 inline constexpr uint64_t kControlsClosingMilliseconds = 3;   // then it is looked at again; most closes take microseconds
-inline constexpr uint32_t kHandlesCeiling = 4096;            // request queue handles of one session; each close looks through them
+inline constexpr uint32_t kHandlesCeiling = 4096;            // request queue handles of one session
 inline constexpr uint32_t kEntriesPerTurn = 64;              // submission entries of one channel in one turn of the loop
 inline constexpr uint32_t kOperationsWithCore0 = 64;         // of one channel, for names and ports; each may be parsing of 32 KiB
 inline constexpr uint32_t kReturnsPerTurn = 1024;            // block numbers taken back from one channel in one turn of the loop
@@ -73,6 +73,9 @@ inline constexpr uint64_t kCreditVisitMilliseconds = 10;     // an entry without
 inline constexpr uint32_t kUnaskedKicksPerSecond = 1000;     // above it the kick is no longer listened to ...
 inline constexpr uint64_t kKickPenaltyMilliseconds = 1000;   // ... for so long
 inline constexpr uint64_t kKickVisitMilliseconds = 10;       // and the channel is visited so often instead
+// Of an ended channel in one turn: operations that it cancels, some 500 ns each, and handles that it closes, some microseconds.
+inline constexpr uint32_t kOperationsEndedPerTurn = 512;
+inline constexpr uint32_t kHandlesEndedPerTurn = 128;
 inline constexpr uint64_t kRundownWarningMilliseconds = 10000; // an ended session whose operations have not come back by then is logged
 
 // se
@@ -82,6 +85,11 @@ inline constexpr uint16_t kFirstUnprivilegedPort = 1024;
 inline constexpr uint32_t kServerSessions = 4096;     // of all processes together
 inline constexpr uint32_t kUrlGroups = 16384;         // of all processes together
 inline constexpr uint32_t kUrls = 16384;              // registrations: a change makes the routes of its port anew
+// Of long works, in one turn of core 0: a URL or a group that ends, a route that is made; some 100 to 500 ns each. A port that closes is
+// so many of them.
+inline constexpr uint32_t kNamespaceStepsPerTurn = 512;
+inline constexpr uint32_t kStepsOfPort = 16;
+inline constexpr uint32_t kNamespaceChangesPerTurn = 64; // of those that waited for others; each may be parsing of 32 KiB
 inline constexpr uint32_t kNearestUrlsLogged = 4;     // registrations named in the log line of a request that found none
 
 // What the processes of one uid together and one process may have, unless [clients] says otherwise (kernel/se/quota.h).

@@ -55,22 +55,53 @@ void Namespace::exclusively(ke::Task change)
 // A loop, not a recursion: clients decide how many changes wait.
 void Namespace::run_changes()
 {
-  if (m_runs_changes)
+  if (m_runs_changes || m_continues)
     return;
   m_runs_changes = true;
-  while (!m_is_changing && !m_changes.empty()) {
+  for (uint32_t count = 0; !m_is_changing && !m_changes.empty() && count < limits::kNamespaceChangesPerTurn; count++) {
     m_is_changing = true;
     ke::Task change = std::move(m_changes.front());
     m_changes.pop_front();
     change.run();
   }
   m_runs_changes = false;
+  m_continues = !m_is_changing && !m_changes.empty();
+  if (m_continues)
+    ke::Cores::instance().post(0, [this] {
+      m_continues = false;
+      run_changes();
+    });
 }
 
 void Namespace::finish_change()
 {
   m_is_changing = false;
   run_changes();
+}
+
+void Namespace::in_slices(Slice slice, std::function<void()> done)
+{
+  go_on(std::make_unique<SlicedWork>(SlicedWork{std::move(slice), std::move(done)}));
+}
+
+void Namespace::go_on(std::unique_ptr<SlicedWork> work)
+{
+  Steps steps;
+  if (work->slice(steps))
+    return work->done();
+  ke::Cores::instance().post(0, [this, work = std::move(work)]() mutable { go_on(std::move(work)); });
+}
+
+void Namespace::change_in_slices(Slice slice, io::IrpPtr irp)
+{
+  // A copyable callback can't hold the operation itself.
+  auto waiting = std::make_shared<io::IrpPtr>(std::move(irp));
+  in_slices(std::move(slice), [this, waiting] {
+    if (*waiting)
+      m_unpublished.push_back(std::move(*waiting));
+    publish_later();
+    finish_change();
+  });
 }
 
 Namespace::ServerSession *Namespace::server_session_of(const io::Irp &irp)
@@ -100,6 +131,7 @@ void Namespace::create_server_session(io::IrpPtr irp)
   if (session->id == 0)
     return io::complete(std::move(irp), NtStatus::InsufficientResources, why.value_or("the daemon's table of server sessions is full"));
   m_session_quota.take(session->client);
+  m_owners[session->owner].append(*session);
   uint64_t id = session->id;
   m_session_objects[id] = std::move(session);
   io::complete(std::move(irp), io::completion_with_id(id));
@@ -111,7 +143,7 @@ void Namespace::create_url_group(io::IrpPtr irp)
   if (!session)
     return complete_unknown(std::move(irp), "server session");
   auto group = std::make_unique<UrlGroup>();
-  group->server_session = session->id;
+  group->server_session = session;
   group->owner = irp->session();
   group->client = irp->client();
   auto why = m_group_quota.refusal(group->client);
@@ -119,6 +151,7 @@ void Namespace::create_url_group(io::IrpPtr irp)
   if (group->id == 0)
     return io::complete(std::move(irp), NtStatus::InsufficientResources, why.value_or("the daemon's table of URL groups is full"));
   m_group_quota.take(group->client);
+  session->groups.append(*group);
   uint64_t id = group->id;
   m_group_objects[id] = std::move(group);
   io::complete(std::move(irp), io::completion_with_id(id));
@@ -132,17 +165,8 @@ void Namespace::close_server_session(io::IrpPtr irp)
       complete_unknown(std::move(irp), "server session");
       return finish_change();
     }
-    uint64_t id = session->id;
-    std::vector<UrlGroup *> groups;
-    m_groups.for_each([&](UrlGroup &group) {
-      if (group.server_session == id)
-        groups.push_back(&group);
-    });
-    for (UrlGroup *group : groups)
-      drop_group(*group);
-    remove_session(id);
-    complete_when_published(std::move(irp));
-    finish_change();
+    hide(*session);
+    change_in_slices([this, session](Steps &steps) { return drop_server_session(*session, steps); }, std::move(irp));
   });
 }
 
@@ -154,33 +178,26 @@ void Namespace::close_url_group(io::IrpPtr irp)
       complete_unknown(std::move(irp), "URL group");
       return finish_change();
     }
-    drop_group(*group);
-    complete_when_published(std::move(irp));
-    finish_change();
+    change_in_slices([this, group](Steps &steps) { return drop_group(*group, steps); }, std::move(irp));
   });
-}
-
-void Namespace::remove_session(uint64_t id)
-{
-  m_session_quota.give(m_sessions.find(id)->client);
-  m_sessions.remove(id);
-  m_session_objects.erase(id);
 }
 
 void Namespace::erase_url(Urls::iterator url)
 {
-  // Most often the last one.
-  auto forget = [url](std::vector<Urls::iterator> &urls) {
-    auto found = std::find(urls.rbegin(), urls.rend(), url);
-    VERIFY(found != urls.rend());
-    urls.erase(found.base() - 1);
+  // The last one takes its place: a process may have thousands, and others thousands on the same port.
+  auto forget = [url](std::vector<Urls::iterator> &urls, size_t Url::*place) {
+    size_t at = url->second.*place;
+    VERIFY(at < urls.size() && urls[at] == url);
+    urls[at] = urls.back();
+    urls[at]->second.*place = at;
+    urls.pop_back();
   };
   const url::UrlPrefix &prefix = url->second.registration.prefix;
-  UrlGroup &group = *m_groups.find(url->second.group);
-  forget(group.urls);
+  UrlGroup &group = *url->second.group;
+  forget(group.urls, &Url::place_in_group);
   m_url_quota.give(group.client);
   Port &port = m_ports.at(prefix.port());
-  forget(port.urls);
+  forget(port.urls, &Url::place_in_port);
   if (auto client = port.clients.find(group.client.process); --client->second.second == 0) {
     port.clients.erase(client);
     if (port.payer->process == group.client.process && !port.clients.empty())
@@ -200,14 +217,62 @@ void Namespace::pays(Port &port, std::optional<se::Client> client)
     m_port_quota.take(*client);
 }
 
-void Namespace::drop_group(UrlGroup &group)
+bool Namespace::drop_urls(UrlGroup &group, Steps &steps)
 {
-  uint64_t id = group.id;
-  while (!group.urls.empty())
+  while (!group.urls.empty()) {
+    if (!steps.take())
+      return false;
     erase_url(group.urls.back());
+  }
+  return true;
+}
+
+bool Namespace::drop_group(UrlGroup &group, Steps &steps)
+{
+  if (!drop_urls(group, steps) || !steps.take())
+    return false;
+  unbind_group(group);
+  if (static_cast<ListLink<UrlGroup, OfRebound> &>(group).is_linked())
+    m_rebound.remove(group);
+  group.server_session->groups.remove(group);
   m_group_quota.give(group.client);
-  m_groups.remove(id);
-  m_group_objects.erase(id);
+  m_groups.remove(group.id);
+  m_group_objects.erase(group.id);
+  return true;
+}
+
+void Namespace::hide(ServerSession &session)
+{
+  m_sessions.remove(session.id);
+}
+
+// Of one that is hidden.
+bool Namespace::drop_server_session(ServerSession &session, Steps &steps)
+{
+  while (UrlGroup *group = session.groups.first())
+    if (!drop_group(*group, steps))
+      return false;
+  if (!steps.take())
+    return false;
+  auto owner = m_owners.find(session.owner);
+  owner->second.remove(session);
+  if (owner->second.is_empty())
+    m_owners.erase(owner);
+  m_session_quota.give(session.client);
+  m_session_objects.erase(session.id);
+  return true;
+}
+
+bool Namespace::drop_owner(io::SessionId owner, Steps &steps)
+{
+  for (auto found = m_owners.find(owner); found != m_owners.end(); found = m_owners.find(owner)) {
+    ServerSession &session = *found->second.first();
+    if (m_sessions.find(session.id) == &session)
+      hide(session);
+    if (!drop_server_session(session, steps))
+      return false;
+  }
+  return true;
 }
 
 // Copies the text out of an ADD_URL or REMOVE_URL block.
@@ -302,7 +367,8 @@ void Namespace::insert_url(io::IrpPtr irp, url::UrlPrefix prefix, uint64_t url_c
   m_unpublished_ports.insert(prefix.port());
   std::u16string key = prefix.key();
   Route route{url_context, group->queue_id, false};
-  auto [url, is_new] = m_urls.emplace(std::move(key), Url{{std::move(prefix), route}, group->id, group->owner});
+  auto [url, is_new] =
+    m_urls.emplace(std::move(key), Url{{std::move(prefix), route}, group, group->owner, group->urls.size(), port.urls.size()});
   VERIFY(is_new);
   port.urls.push_back(url);
   group->urls.push_back(url);
@@ -332,10 +398,7 @@ void Namespace::remove_url_now(io::IrpPtr irp)
     return finish_change();
   }
   if (all) {
-    while (!group->urls.empty())
-      erase_url(group->urls.back());
-    complete_when_published(std::move(irp));
-    return finish_change();
+    return change_in_slices([this, group](Steps &steps) { return drop_urls(*group, steps); }, std::move(irp));
   }
   std::string reason;
   auto prefix = url::UrlPrefix::parse(*text, reason);
@@ -344,7 +407,7 @@ void Namespace::remove_url_now(io::IrpPtr irp)
     return finish_change();
   }
   auto found = m_urls.find(prefix->key());
-  if (found == m_urls.end() || found->second.group != group->id) {
+  if (found == m_urls.end() || found->second.group != group) {
     io::complete(std::move(irp), NtStatus::ObjectNameNotFound, '"' + prefix->text_utf8() + "\" is not registered in this URL group");
     return finish_change();
   }
@@ -358,13 +421,26 @@ void Namespace::bind(io::IrpPtr irp)
   exclusively([this, irp = std::move(irp)]() mutable { bind_now(std::move(irp)); });
 }
 
+// Its URLs, thousands perhaps, follow in the next publication: a client may bind it many times before that.
 void Namespace::bind_group(UrlGroup &group, uint64_t queue_id)
 {
+  unbind_group(group);
   group.queue_id = queue_id;
-  for (auto url : group.urls) {
-    url->second.registration.route.queue_id = queue_id;
-    m_unpublished_ports.insert(url->second.registration.prefix.port());
-  }
+  if (queue_id != 0)
+    m_bound[queue_id].append(group);
+  if (!static_cast<ListLink<UrlGroup, OfRebound> &>(group).is_linked())
+    m_rebound.append(group);
+}
+
+void Namespace::unbind_group(UrlGroup &group)
+{
+  uint64_t queue_id = std::exchange(group.queue_id, 0);
+  if (queue_id == 0)
+    return;
+  auto bound = m_bound.find(queue_id);
+  bound->second.remove(group);
+  if (bound->second.is_empty())
+    m_bound.erase(bound);
 }
 
 void Namespace::bind_now(io::IrpPtr irp)
@@ -382,10 +458,8 @@ void Namespace::bind_now(io::IrpPtr irp)
 void Namespace::queue_gone(uint64_t queue_id)
 {
   exclusively([this, queue_id] {
-    m_groups.for_each([&](UrlGroup &group) {
-      if (group.queue_id == queue_id)
-        bind_group(group, 0);
-    });
+    for (auto bound = m_bound.find(queue_id); bound != m_bound.end(); bound = m_bound.find(queue_id))
+      bind_group(*bound->second.first(), 0);
     publish_later();
     finish_change();
   });
@@ -393,113 +467,14 @@ void Namespace::queue_gone(uint64_t queue_id)
 
 void Namespace::session_ended(io::SessionId session)
 {
-  exclusively([this, session] { end_session_now(session); });
-}
-
-void Namespace::end_session_now(io::SessionId session)
-{
-  std::vector<UrlGroup *> groups;
-  m_groups.for_each([&](UrlGroup &group) {
-    if (group.owner == session)
-      groups.push_back(&group);
+  exclusively([this, session] {
+    change_in_slices([this, session](Steps &steps) { return drop_owner(session, steps); });
   });
-  for (UrlGroup *group : groups)
-    drop_group(*group);
-  std::vector<uint64_t> sessions;
-  m_sessions.for_each([&](ServerSession &one) {
-    if (one.owner == session)
-      sessions.push_back(one.id);
-  });
-  for (uint64_t id : sessions)
-    remove_session(id);
-  publish_later();
-  finish_change();
 }
 
 void Namespace::complete_when_published(io::IrpPtr irp)
 {
   m_unpublished.push_back(std::move(irp));
-  publish_later();
-}
-
-void Namespace::publish_later()
-{
-  if (m_publication != Publication::None || (m_unpublished.empty() && m_unpublished_ports.empty()))
-    return;
-  m_publication = Publication::Due;
-  ke::Cores::instance().post(0, [this] {
-    // Opening and closing ports must not meet: a change that opens one comes first.
-    exclusively([this] { publish(); });
-  });
-}
-
-void Namespace::publish()
-{
-  m_publication = Publication::Running;
-  close_unused_ports([this] {
-    hand_out();
-    finish_change();
-  });
-}
-
-// And narrows those whose last URLs are for loopback alone.
-void Namespace::close_unused_ports(std::function<void()> done)
-{
-  auto &listeners = net::ListenerSet::instance();
-  auto waiting = std::make_shared<size_t>(1);
-  auto settled = [waiting, done = std::move(done)](NtStatus) {
-    if (--*waiting == 0)
-      done();
-  };
-  for (uint16_t number : m_unpublished_ports) {
-    Port &port = m_ports.at(number);
-    if (port.public_urls > 0)
-      continue;
-    ++*waiting;
-    if (!port.urls.empty()) {
-      listeners.narrow(number, settled);
-      continue;
-    }
-    pays(port, std::nullopt);
-    m_ports.erase(number);
-    listeners.close(number, settled);
-  }
-  settled(NtStatus::Success);
-}
-
-void Namespace::hand_out()
-{
-  std::vector<UrlTree::PortChange> changes;
-  for (uint16_t number : std::exchange(m_unpublished_ports, {})) {
-    UrlTree::PortChange &change = changes.emplace_back();
-    change.port = number;
-    if (auto port = m_ports.find(number); port != m_ports.end())
-      for (auto url : port->second.urls)
-        change.registrations.push_back(&url->second.registration);
-  }
-  auto tree = UrlTree::change(UrlTree::current(), changes);
-  auto operations = std::make_shared<std::vector<io::IrpPtr>>(std::exchange(m_unpublished, {}));
-  auto &cores = ke::Cores::instance();
-  auto waiting = std::make_shared<uint32_t>(cores.count());
-  auto acknowledged = std::make_shared<std::function<void()>>([this, waiting, operations] {
-    if (--*waiting == 0)
-      handed_out(operations);
-  });
-  for (ke::CoreId core = 0; core < cores.count(); core++) {
-    cores.run_on(core, [tree, acknowledged] {
-      UrlTree::set_current(tree);
-      ke::Cores::instance().run_on(0, [acknowledged] { (*acknowledged)(); });
-    });
-  }
-  // Behind the snapshot on the way to each core: a connection finds it there.
-  net::ListenerSet::instance().accept_on_new_ports();
-}
-
-void Namespace::handed_out(const std::shared_ptr<std::vector<io::IrpPtr>> &operations)
-{
-  for (auto &irp : *operations)
-    io::complete(std::move(irp), NtStatus::Success);
-  m_publication = Publication::None;
   publish_later();
 }
 

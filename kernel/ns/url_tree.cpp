@@ -24,10 +24,10 @@ void UrlTree::set_current(RefPtr<UrlTree> tree)
 void UrlTree::Paths::add(const std::u16string &path_key, const Route &route)
 {
   routes[path_key] = route;
-  if (std::ranges::find(lengths, path_key.size()) == lengths.end()) {
-    lengths.push_back(path_key.size());
-    std::ranges::sort(lengths, std::ranges::greater());
-  }
+  // There may be thousands.
+  auto place = std::ranges::lower_bound(lengths, path_key.size(), std::ranges::greater());
+  if (place == lengths.end() || *place != path_key.size())
+    lengths.insert(place, path_key.size());
 }
 
 // Registered paths end in '/', so a prefix covers the request when the request, with a '/' at its end, has one at the prefix's last place.
@@ -52,56 +52,62 @@ const Route *UrlTree::Paths::find(std::u16string_view path_key, std::u16string &
   return nullptr;
 }
 
-std::shared_ptr<const UrlTree::Port> UrlTree::build_port(std::span<const Registration *const> registrations)
+UrlTree::Builder::Builder(const UrlTree &before) : m_tree(RefPtr<UrlTree>::adopt(new UrlTree))
 {
-  auto port = std::make_shared<Port>();
-  for (const Registration *registration : registrations) {
-    const url::UrlPrefix &prefix = registration->prefix;
-    port->is_https = prefix.is_https();
-    if (port->texts.size() < limits::kNearestUrlsLogged)
-      port->texts.push_back(prefix.text_utf8());
-    Route route = registration->route;
-    switch (prefix.host()) {
-    case url::PrefixHost::StrongWildcard:
-      port->strong.add(prefix.path_key(), route);
-      break;
-    case url::PrefixHost::Name:
-      port->names[prefix.host_key()].add(prefix.path_key(), route);
-      break;
-    case url::PrefixHost::IpLiteral:
-      route.is_ip_routed = true;
-      port->addresses[prefix.address()].add(prefix.path_key(), route);
-      break;
-    case url::PrefixHost::WeakWildcard:
-      port->weak.add(prefix.path_key(), route);
-      break;
-    }
+  m_tree->m_ports = before.m_ports;
+}
+
+void UrlTree::Builder::begin(uint16_t port)
+{
+  m_number = port;
+  m_port = std::make_shared<Port>();
+}
+
+void UrlTree::Builder::add(const Registration &registration)
+{
+  const url::UrlPrefix &prefix = registration.prefix;
+  m_port->is_https = prefix.is_https();
+  if (m_port->texts.size() < limits::kNearestUrlsLogged)
+    m_port->texts.push_back(prefix.text_utf8());
+  Route route = registration.route;
+  switch (prefix.host()) {
+  case url::PrefixHost::StrongWildcard:
+    m_port->strong.add(prefix.path_key(), route);
+    break;
+  case url::PrefixHost::Name:
+    m_port->names[prefix.host_key()].add(prefix.path_key(), route);
+    break;
+  case url::PrefixHost::IpLiteral:
+    route.is_ip_routed = true;
+    m_port->addresses[prefix.address()].add(prefix.path_key(), route);
+    break;
+  case url::PrefixHost::WeakWildcard:
+    m_port->weak.add(prefix.path_key(), route);
+    break;
   }
-  return port;
+}
+
+void UrlTree::Builder::end()
+{
+  if (m_port->texts.empty())
+    m_tree->m_ports.erase(m_number);
+  else
+    m_tree->m_ports[m_number] = std::move(m_port);
 }
 
 RefPtr<UrlTree> UrlTree::build(std::span<const Registration *const> registrations)
 {
-  std::map<uint16_t, PortChange> ports;
+  std::map<uint16_t, std::vector<const Registration *>> ports;
   for (const Registration *registration : registrations)
-    ports[registration->prefix.port()].registrations.push_back(registration);
-  auto tree = RefPtr<UrlTree>::adopt(new UrlTree);
-  for (auto &[port, change] : ports)
-    tree->m_ports[port] = build_port(change.registrations);
-  return tree;
-}
-
-RefPtr<UrlTree> UrlTree::change(const UrlTree &before, std::span<const PortChange> changes)
-{
-  auto tree = RefPtr<UrlTree>::adopt(new UrlTree);
-  tree->m_ports = before.m_ports;
-  for (const PortChange &change : changes) {
-    if (change.registrations.empty())
-      tree->m_ports.erase(change.port);
-    else
-      tree->m_ports[change.port] = build_port(change.registrations);
+    ports[registration->prefix.port()].push_back(registration);
+  Builder builder(*RefPtr<UrlTree>::adopt(new UrlTree));
+  for (auto &[port, its] : ports) {
+    builder.begin(port);
+    for (const Registration *registration : its)
+      builder.add(*registration);
+    builder.end();
   }
-  return tree;
+  return builder.finish();
 }
 
 const UrlTree::Port *UrlTree::find_port(uint16_t port) const

@@ -33,14 +33,7 @@ enum class Lookup {
 class UrlTree final : public AtomicRefCounted<UrlTree> {
 public:
   static RefPtr<UrlTree> build(std::span<const Registration *const> registrations);
-  // All that a port has now; nothing: it leaves the tree.
-  struct PortChange {
-    uint16_t port = 0;
-    std::vector<const Registration *> registrations;
-  };
-  // A snapshot that differs from `before` in these ports alone and shares the others with it, so that a change costs what
-  // its ports have.
-  static RefPtr<UrlTree> change(const UrlTree &before, std::span<const PortChange> changes);
+  class Builder;
   // The snapshot of the current core.
   static UrlTree &current();
   static void set_current(RefPtr<UrlTree> tree);
@@ -71,9 +64,25 @@ private:
     std::map<IpAddress, Paths> addresses;
     std::vector<std::string> texts;
   };
-  static std::shared_ptr<const Port> build_port(std::span<const Registration *const> registrations);
   const Port *find_port(uint16_t port) const;
   std::unordered_map<uint16_t, std::shared_ptr<const Port>> m_ports; // several snapshots share them
+};
+
+// Makes a snapshot that differs from another in some ports alone and shares the others with it, so that a change costs what its ports
+// have; piece by piece, since that may be much.
+class UrlTree::Builder {
+public:
+  explicit Builder(const UrlTree &before);
+  // All that a port has from now on, between the two; nothing: it leaves the tree.
+  void begin(uint16_t port);
+  void add(const Registration &registration);
+  void end();
+  RefPtr<UrlTree> finish() { return std::move(m_tree); }
+
+private:
+  RefPtr<UrlTree> m_tree;
+  uint16_t m_number = 0;
+  std::shared_ptr<Port> m_port;
 };
 
 }

@@ -23,6 +23,7 @@ Result<uint64_t> HandleTable::add(const HandleTarget &target)
   }
   m_slots[index].used = true;
   m_slots[index].target = target;
+  m_queues[target.queue]++;
   m_count++;
   return value(index);
 }
@@ -49,6 +50,8 @@ Result<HandleTarget> HandleTable::remove(uint64_t handle)
   if (!found)
     return NtStatus::InvalidHandle;
   HandleTarget target = found->target;
+  if (auto queue = m_queues.find(target.queue); --queue->second == 0)
+    m_queues.erase(queue);
   found->used = false;
   found->target = {};
   found->generation++;

@@ -4,6 +4,7 @@
 #pragma once
 #include "kernel/base/result.h"
 #include <cstdint>
+#include <unordered_map>
 #include <vector>
 
 namespace httpsys::ob {
@@ -32,6 +33,8 @@ public:
   // InvalidHandle.
   Result<HandleTarget> remove(uint64_t handle);
   uint32_t count() const { return m_count; }
+  // Whether any handle is for that queue; however many there are.
+  bool has_queue(uint64_t queue) const { return m_queues.contains(queue); }
   template <typename Visit>
   void for_each(Visit visit) // visit(uint64_t handle, HandleTarget &)
   {
@@ -52,6 +55,7 @@ private:
   uint16_t m_first_generation;
   std::vector<Slot> m_slots;
   std::vector<uint32_t> m_free;
+  std::unordered_map<uint64_t, uint32_t> m_queues; // how many handles each has
 };
 
 }

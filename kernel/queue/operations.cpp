@@ -90,9 +90,7 @@ static void bind_url_group(io::Channel &channel, io::IrpPtr irp)
 
 static void handle_closed(io::Channel &channel, uint64_t, const ob::HandleTarget &target)
 {
-  bool has_another = false;
-  channel.handles().for_each([&](uint64_t, const ob::HandleTarget &other) { has_another = has_another || other.queue == target.queue; });
-  if (!has_another)
+  if (!channel.handles().has_queue(target.queue))
     delivered_requests(channel).queue_closed(target.queue);
   ke::Cores::instance().run_on(0, [queue = target.queue, client = channel.client()] { QueueRegistry::instance().release(queue, client); });
 }

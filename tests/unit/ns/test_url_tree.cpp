@@ -2,7 +2,10 @@
 // Worked examples of http-wire-and-netsh.md A.3.1 and the rules around them.
 #include "kernel/ns/url_tree.h"
 #include "kernel/url/case_map.h"
+#include <algorithm>
 #include <doctest/doctest.h>
+#include <numeric>
+#include <random>
 
 using namespace httpsys;
 
@@ -81,6 +84,31 @@ TEST_CASE("state 5: nested prefixes of one host")
   CHECK(tree.route("a", u"/random") == 1);
   CHECK(tree.route("a", u"/11/2") == 5);
   CHECK(tree.route("a", u"/11") == 2);
+}
+
+TEST_CASE("the longest prefix wins in whatever order they were registered")
+{
+  std::mt19937 random(3);
+  for (int times = 0; times < 20; times++) {
+    std::vector<size_t> depths(12);
+    std::iota(depths.begin(), depths.end(), 0);
+    std::ranges::shuffle(depths, random);
+    auto path = [](size_t depth) {
+      std::u16string text = u"/";
+      for (size_t i = 0; i < depth; i++)
+        text += u"ab/";
+      return text;
+    };
+    Tree tree;
+    for (size_t depth : depths) {
+      tree.add(u"http://+:80" + path(depth), depth);
+      tree.add(u"http://+:80" + path(depth) + u"c/", 100 + depth); // lengths that are there, and others
+    }
+    for (size_t depth : depths) {
+      CHECK(tree.route("x", path(depth) + u"d") == static_cast<int64_t>(depth));
+      CHECK(tree.route("x", path(depth) + u"c") == static_cast<int64_t>(100 + depth));
+    }
+  }
 }
 
 TEST_CASE("a bucket that matches ends the search, however long a match further down would be")

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/ob/handle_table.h"
+#include <algorithm>
 #include <doctest/doctest.h>
 #include <map>
 #include <random>
@@ -73,10 +74,10 @@ TEST_CASE("handles against a model")
   std::mt19937_64 random(1);
   for (uint64_t step = 1; step < 20000; step++) {
     if (random() % 2 == 0) {
-      auto handle = table.add(queue(step));
+      auto handle = table.add(queue(step % 7));
       REQUIRE(handle.is_error() == (model.size() == 50));
       if (!handle.is_error()) {
-        REQUIRE(model.emplace(*handle, step).second);
+        REQUIRE(model.emplace(*handle, step % 7).second);
         closed.erase(*handle);
       }
     } else if (!model.empty()) {
@@ -86,6 +87,8 @@ TEST_CASE("handles against a model")
       model.erase(victim);
     }
     REQUIRE(table.count() == model.size());
+    uint64_t some = random() % 7;
+    REQUIRE(table.has_queue(some) == std::ranges::any_of(model, [&](auto &one) { return one.second == some; }));
     if (!closed.empty()) {
       auto stale = std::next(closed.begin(), static_cast<long>(random() % closed.size()));
       REQUIRE(table.find(*stale).is_error());
