@@ -19,6 +19,7 @@ One daemon serves all tests of a class. After the class it gets SIGTERM and has 
 as every application does after each test. meson sets HTTPSYS_BUILD (the build folder), HTTPSYS_CORES and HTTPSYS_SANITIZE; by hand:
 HTTPSYS_BUILD=build python3 tests/system/test_x.py -v [Class.test]."""
 
+import contextlib
 import os
 import pwd
 import random
@@ -166,7 +167,7 @@ class Daemon:
                 raise Failure('STATS is not answered: the session is turned away')
             control.send(head.pack(CONTROL_MAGIC, 11, 0, head.size, 2, 0, 0))
             answer = control.recv(1024)
-        if head.unpack_from(answer)[1] != 12 or head.unpack_from(answer)[5] != 0:
+        if len(answer) < head.size or head.unpack_from(answer)[1] != 12 or head.unpack_from(answer)[5] != 0:
             raise Failure(f'STATS is not answered: {answer.hex()}')
         return dict(zip(STATISTICS, struct.unpack_from(f'={len(STATISTICS)}Q', answer, head.size)))
 
@@ -210,6 +211,7 @@ class SystemTest(unittest.TestCase):
         result = result if result is not None else self.defaultTestResult()
         bad, process, written = len(result.failures) + len(result.errors), self.daemon.process, len(self.daemon.log())
         super().run(result)
+        self.settle()
         is_bad = len(result.failures) + len(result.errors) > bad
         status = self.daemon.process.popen.poll()
         if is_bad or status is not None:
@@ -223,6 +225,18 @@ class SystemTest(unittest.TestCase):
             except Failure:
                 result.addError(self, sys.exc_info())
         return result
+
+    def settle(self):
+        """The daemon takes a moment to notice that the applications of this test have ended: the next one finds what they had free."""
+        def has_settled():
+            try:
+                return not self.daemon.process.is_running() or self.daemon.statistics(3)['sessions'] == 1
+            except Failure:   # it has too many sessions yet
+                return False
+            except OSError:   # it talks to nobody
+                return True
+        with contextlib.suppress(Failure):   # for what it had to be free for a test says so itself
+            eventually(has_settled, 3)
 
     # Administration.
 
