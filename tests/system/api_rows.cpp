@@ -3,12 +3,15 @@
 // ends. What the library decides by itself is in tests/unit/lib. Environment: HTTPSYS_SOCKET, HTTPSYS_TEST_PORTS (four free ports).
 #include <arpa/inet.h>
 #include <array>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <fstream>
 #include <http.h>
 #include <httpsys.h>
+#include <iterator>
 #include <netinet/in.h>
 #include <string>
 #include <sys/socket.h>
@@ -404,9 +407,8 @@ TEST_CASE("COPY_BODY: whole when it fits, else to the last byte of the buffer; t
   CHECK(respond(server.queue, request->RequestId) == NO_ERROR);
   client.head();
 
-  client.get("/", "Content-Length: 5000\r\n", "POST");
-  client.send(body);
-  std::this_thread::sleep_for(std::chrono::milliseconds(50)); // what has come is copied, and all of it is to have come
+  // What has come is copied; in one piece all of it comes at once.
+  client.send("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\n" + body);
   ULONG size = 2048;
   REQUIRE(request.receive(server.queue, 0, HTTP_RECEIVE_REQUEST_FLAG_COPY_BODY, size) == NO_ERROR);
   CHECK(request.bytes == size);
@@ -499,8 +501,8 @@ TEST_CASE("a peer that goes: waits end, its request is answered with an error, q
   linger hard{1, 0};
   setsockopt(client.descriptor, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
   client.disconnect();
-  CHECK(WaitForSingleObject(first.hEvent, 10000) == WAIT_OBJECT_0);
-  CHECK(WaitForSingleObject(second.hEvent, 10000) == WAIT_OBJECT_0);
+  CHECK(WaitForSingleObject(first.hEvent, 60000) == WAIT_OBJECT_0);
+  CHECK(WaitForSingleObject(second.hEvent, 60000) == WAIT_OBJECT_0);
   CHECK(first.Internal == 0);
   CHECK(first.InternalHigh == 0);
   CHECK(respond(server.queue, request->RequestId, "late") == ERROR_CONNECTION_INVALID);
@@ -520,9 +522,21 @@ TEST_CASE("HttpCancelHttpRequest closes the connection and ends its waits")
   CHECK(HttpWaitForDisconnect(server.queue, request->ConnectionId, &wait) == ERROR_IO_PENDING);
   CHECK(HttpCancelHttpRequest(server.queue, request->RequestId, nullptr) == NO_ERROR);
   CHECK(client.receive(1) == "");
-  CHECK(WaitForSingleObject(wait.hEvent, 10000) == WAIT_OBJECT_0);
+  CHECK(WaitForSingleObject(wait.hEvent, 60000) == WAIT_OBJECT_0);
   CHECK(HttpCancelHttpRequest(server.queue, request->RequestId, nullptr) == ERROR_CONNECTION_INVALID);
   CloseHandle(wait.hEvent);
+}
+
+// Until that thread has begun and waits, for the one thing that it does.
+static void until_it_sleeps(const std::atomic<pid_t> &thread)
+{
+  for (int looks = 0; looks < 5;) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    std::ifstream file("/proc/self/task/" + std::to_string(thread) + "/stat");
+    std::string text((std::istreambuf_iterator<char>(file)), {});
+    size_t name = text.rfind(") ");
+    looks = name != std::string::npos && text[name + 2] == 'S' ? looks + 1 : 0;
+  }
 }
 
 TEST_CASE("after HttpShutdownRequestQueue: blocked receives end, new ones are 6, what was received is still answered")
@@ -533,11 +547,13 @@ TEST_CASE("after HttpShutdownRequestQueue: blocked receives end, new ones are 6,
   Request request;
   REQUIRE(request.receive(server.queue) == NO_ERROR);
   ULONG code = 0;
+  std::atomic<pid_t> thread = 0;
   std::thread blocked([&] {
     Request another;
+    thread = gettid();
     code = another.receive(server.queue);
   });
-  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  until_it_sleeps(thread);
   CHECK(HttpShutdownRequestQueue(server.queue) == NO_ERROR);
   blocked.join();
   CHECK(code == ERROR_OPERATION_ABORTED);

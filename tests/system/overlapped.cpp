@@ -49,7 +49,7 @@ struct Packet {
   DWORD code;
 };
 
-Packet next_packet(DWORD milliseconds = 20000)
+Packet next_packet(DWORD milliseconds = 60000)
 {
   DWORD bytes = 0;
   ULONG_PTR key = 0;
@@ -185,7 +185,7 @@ void loop(const char *url, int requests)
     // Whatever this turn submits may have completed inside the call: only then is there no need to sleep.
     Call &current = sends ? send : receive;
     if (static_cast<NTSTATUS>(current.Internal) == kPending) {
-      expect(epoll_wait(poll, &event, 1, 20000) == 1, "the descriptor stays unreadable");
+      expect(epoll_wait(poll, &event, 1, 60000) == 1, "the descriptor stays unreadable");
       expect(httpsys_dispatch() == NO_ERROR, "httpsys_dispatch");
       continue;
     }
@@ -208,7 +208,7 @@ void wake()
     Sleep(200);
     PostQueuedCompletionStatus(s_port, 7, 8, &posted);
   });
-  Packet packet = next_packet(5000);
+  Packet packet = next_packet(60000);
   poster.join();
   expect(packet.call == &posted && packet.code == NO_ERROR, "the posted packet", packet.code);
   HANDLE event = CreateEventA(nullptr, TRUE, FALSE, nullptr);
@@ -216,7 +216,7 @@ void wake()
     Sleep(200);
     SetEvent(event);
   });
-  DWORD result = WaitForSingleObject(event, 5000);
+  DWORD result = WaitForSingleObject(event, 60000);
   setter.join();
   expect(result == WAIT_OBJECT_0, "the event", result);
   CloseHandle(event);
@@ -231,10 +231,10 @@ void leader(const char *url)
   expect(first.receive() == ERROR_IO_PENDING && second.receive() == ERROR_IO_PENDING, "receive");
   std::thread leads([&] { expect(WaitForSingleObject(never, 600) == WAIT_TIMEOUT, "the time-out"); });
   Sleep(200);
-  std::thread by_event([&] { expect(WaitForSingleObject(first.hEvent, 10000) == WAIT_OBJECT_0, "the event's waiter"); });
+  std::thread by_event([&] { expect(WaitForSingleObject(first.hEvent, 60000) == WAIT_OBJECT_0, "the event's waiter"); });
   std::thread by_port([&] {
-    expect(next_packet(10000).code == NO_ERROR, "the port's waiter");
-    expect(next_packet(10000).code == NO_ERROR, "the port's waiter, again");
+    expect(next_packet(60000).code == NO_ERROR, "the port's waiter");
+    expect(next_packet(60000).code == NO_ERROR, "the port's waiter, again");
   });
   leads.join();
   say("left", 0);

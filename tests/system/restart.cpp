@@ -70,8 +70,8 @@ void expect_ends(Call (&calls)[4])
     DWORD bytes = 0;
     OVERLAPPED *which = &call;
     ULONG_PTR key = 0;
-    BOOL good = s_port ? GetQueuedCompletionStatus(s_port, &bytes, &key, &which, 5000)
-                       : GetOverlappedResultEx(s_queue, &call, &bytes, 5000, FALSE);
+    BOOL good = s_port ? GetQueuedCompletionStatus(s_port, &bytes, &key, &which, 60000)
+                       : GetOverlappedResultEx(s_queue, &call, &bytes, 60000, FALSE);
     DWORD code = GetLastError();
     expect(!good && which && code != WAIT_TIMEOUT && code != ERROR_IO_INCOMPLETE, "a pending call has not failed", code);
   }
