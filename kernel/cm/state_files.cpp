@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/cm/state_files.h"
+#include "kernel/base/canary.h"
 #include "kernel/base/log.h"
 #include "kernel/base/text.h"
 #include "kernel/tls/pem.h"
@@ -33,6 +34,21 @@ Result<void> StateFiles::open(const std::string &path, std::string &reason)
   TRY(m_root.lock(reason));
   for (size_t kind = 0; kind < kKinds; kind++)
     m_folders[kind] = TRY(m_root.open_inside(kFolders[kind], reason));
+  std::string why;
+  for (size_t kind = 0; kind < kKinds; kind++)
+    if (make_safe(static_cast<Kind>(kind), why).is_error())
+      log("{}: nothing is changed there until that succeeds", why);
+  return {};
+}
+
+Result<void> StateFiles::make_safe(Kind kind, std::string &reason)
+{
+  if (!m_is_root_safe)
+    TRY(m_root.make_safe(reason));
+  m_is_root_safe = true;
+  if (!m_is_safe[index(kind)])
+    TRY(m_folders[index(kind)].make_safe(reason));
+  m_is_safe[index(kind)] = true;
   return {};
 }
 
@@ -143,7 +159,7 @@ Result<void> StateFiles::set_aside_if_damaged(Kind kind, const std::string &name
     return NtStatus::IoDeviceError;
   }
   auto damaged = m_damages[index(kind)].find(name);
-  if (damaged == m_damages[index(kind)].end())
+  if (damaged == m_damages[index(kind)].end() || is_broken(Canary::DamagedOverwritten))
     return {};
   std::string file = file_name(kind, name);
   auto aside = folder.set_aside(file, reason);
@@ -157,8 +173,26 @@ Result<void> StateFiles::set_aside_if_damaged(Kind kind, const std::string &name
 
 Result<void> StateFiles::save(Kind kind, const std::string &name, std::string_view contents, std::string &reason)
 {
+  TRY(make_safe(kind, reason));
   TRY(set_aside_if_damaged(kind, name, reason));
-  return m_folders[index(kind)].write(file_name(kind, name), contents, reason);
+  return note(kind, name, m_folders[index(kind)].write(file_name(kind, name), contents, reason));
+}
+
+Result<void> StateFiles::note(Kind kind, const std::string &name, Result<void> changed)
+{
+  if (changed.is_error())
+    m_unsettled[index(kind)].insert(name);
+  else
+    m_unsettled[index(kind)].erase(name);
+  return changed;
+}
+
+Result<void> StateFiles::save_unsettled(Kind kind, const std::map<std::string, std::string> &contents, std::string &reason)
+{
+  for (const auto &[name, text] : contents)
+    if (m_unsettled[index(kind)].contains(name))
+      TRY(save(kind, name, text, reason));
+  return {};
 }
 
 Result<void> StateFiles::save_new(Kind kind, const std::map<std::string, std::string> &contents, std::string &reason)
@@ -178,11 +212,12 @@ Result<void> StateFiles::save_new(Kind kind, const std::map<std::string, std::st
 
 Result<void> StateFiles::remove(Kind kind, const std::string &name, std::string &reason)
 {
+  TRY(make_safe(kind, reason));
   TRY(set_aside_if_damaged(kind, name, reason));
   auto removed = m_folders[index(kind)].remove(file_name(kind, name), reason);
   if (removed.error() == NtStatus::ObjectNameNotFound)
-    return {};
-  return removed;
+    removed = {};
+  return note(kind, name, removed);
 }
 
 Result<std::string> StateFiles::private_key(const std::string &thumbprint, std::string &reason) const

@@ -12,6 +12,7 @@
 #include "kernel/cm/state.h"
 #include "kernel/platform/files.h"
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -25,11 +26,17 @@ public:
   Result<void> open(const std::string &path, std::string &reason);
   // What is there and good; the rest is logged.
   State load();
+  // No crash can take back what load() has found; done when the files are opened. A disk that cannot do it can still be read, and
+  // serves as it is, but before any change of this kind is done, or found to be there already, it has to succeed.
+  Result<void> make_safe(Kind kind, std::string &reason);
 
   // Each returns one of the errors of platform::StateFolder with a reason; then nothing has changed.
   Result<void> save(Kind kind, const std::string &name, std::string_view contents, std::string &reason);
   // Several of one kind, by name, all or none. None of them may be there yet.
   Result<void> save_new(Kind kind, const std::map<std::string, std::string> &contents, std::string &reason);
+  // Those of them of which the disk has not said whether it has them, since a change of theirs has failed. Their contents are what the
+  // state has: nothing changes when it fails.
+  Result<void> save_unsettled(Kind kind, const std::map<std::string, std::string> &contents, std::string &reason);
   // A file that is not there is no error.
   Result<void> remove(Kind kind, const std::string &name, std::string &reason);
   // The private key's PEM block of a stored certificate. The caller wipes it.
@@ -51,12 +58,17 @@ private:
   bool take_revocations(const std::string &name, std::string_view contents, State &state, std::string &reason);
   bool take_record(const std::string &name, std::string_view contents, State &state, std::string &reason);
 
+  // The change's result, with what follows from it.
+  Result<void> note(Kind kind, const std::string &name, Result<void> changed);
   Result<void> set_aside_if_damaged(Kind kind, const std::string &name, std::string &reason);
 
   static constexpr size_t kKinds = 4;
   platform::StateFolder m_root;
+  bool m_is_root_safe = false; // the names of the folders
+  bool m_is_safe[kKinds] = {}; // those in them
   platform::StateFolder m_folders[kKinds];
   Damages m_damages[kKinds];   // by name as in State
+  std::set<std::string> m_unsettled[kKinds]; // names whose last change has failed
   bool m_unknown[kKinds] = {}; // the folder could not be listed: what lies there is not known
 };
 

@@ -42,15 +42,16 @@ std::optional<std::vector<const typename Entries::mapped_type *>> select(const E
   return selected;
 }
 
-// The PEM texts of what is in `next` and not in `present`.
+// Sees to it that what is in `next` is on disk: what is new, all or none, and first what is present and may have got lost.
 template <typename Entries>
-std::map<std::string, std::string> new_texts(const Entries &next, const Entries &present)
+Result<void> save_texts(StateFiles &files, Kind kind, const Entries &next, const Entries &present, std::string &reason)
 {
-  std::map<std::string, std::string> texts;
+  std::map<std::string, std::string> new_texts, present_texts;
   for (const auto &[name, entry] : next)
-    if (!present.count(name))
-      texts[name] = entry.pem;
-  return texts;
+    (present.count(name) ? present_texts : new_texts)[name] = entry.pem;
+  TRY(files.make_safe(kind, reason));
+  TRY(files.save_unsettled(kind, present_texts, reason));
+  return files.save_new(kind, new_texts, reason);
 }
 
 // The hash that a command names, "" if it names none. False: `answer` says what is wrong with it.
@@ -135,7 +136,7 @@ AdminAnswer Store::import_authorities(const Command &command, const AdminCommand
   auto contexts = build_contexts(next, {touches_all}, reason);
   if (!contexts)
     return refuse(win32::kInvalidParameter, reason);
-  if (m_files.save_new(Kind::Authorities, new_texts(next.authorities, m_state.authorities), reason).is_error())
+  if (save_texts(m_files, Kind::Authorities, next.authorities, m_state.authorities, reason).is_error())
     return not_written(reason);
   commit(std::move(next), std::move(*contexts));
   return {win32::kSuccess, kExitDone, text};
@@ -185,7 +186,7 @@ AdminAnswer Store::import_revocations(const Command &command, const AdminCommand
   auto contexts = build_contexts(next, {touches_all}, reason);
   if (!contexts)
     return refuse(win32::kInvalidParameter, reason);
-  if (m_files.save_new(Kind::Revocations, new_texts(next.revocations, m_state.revocations), reason).is_error())
+  if (save_texts(m_files, Kind::Revocations, next.revocations, m_state.revocations, reason).is_error())
     return not_written(reason);
   remove_old_revocations(next);
   commit(std::move(next), std::move(*contexts));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/platform/files.h"
+#include "kernel/base/canary.h"
 #include "kernel/base/log.h"
 #include "kernel/base/text.h"
 #include "kernel/limits.h"
@@ -81,9 +82,16 @@ Result<StateFolder> StateFolder::open_inside(const std::string &name, std::strin
   auto folder = m_folder->open_folder(name, why);
   if (folder.is_error())
     return failed(reason, "open the folder", path_of(name), folder, why);
-  // The new folder's name must not be lost by a crash after files in it have been reported as safe.
-  (void)m_folder->sync(why);
   return adopt(folder.release_value(), path_of(name), reason);
+}
+
+Result<void> StateFolder::make_safe(std::string &reason)
+{
+  std::string why;
+  auto synced = m_folder->sync(why);
+  if (synced.is_error())
+    return failed(reason, "make safe on disk what is in", m_path, synced, why);
+  return {};
 }
 
 Result<StateFolder> StateFolder::adopt(std::unique_ptr<OpenFolder> opened, const std::string &path, std::string &reason)
@@ -167,7 +175,7 @@ Result<void> StateFolder::write_new(const std::string &name, std::string_view co
       return failed(reason, "write", path_of(name), put, why);
     contents.remove_prefix(*put);
   }
-  if (auto synced = (*file)->sync(why); synced.is_error())
+  if (auto synced = is_broken(Canary::FileNotSynced) ? Result<void>() : (*file)->sync(why); synced.is_error())
     return failed(reason, "write", path_of(name), synced, why);
   if (auto closed = (*file)->close(why); closed.is_error())
     return failed(reason, "write", path_of(name), closed, why);
@@ -188,24 +196,28 @@ Result<void> StateFolder::write(const std::string &name, std::string_view conten
     return written;
   }
   std::string why;
-  if (auto synced = m_folder->sync(why); synced.is_error())
+  if (auto synced = is_broken(Canary::FolderNotSynced) ? Result<void>() : m_folder->sync(why); synced.is_error())
     return failed(reason, "make safe on disk", path_of(name), synced, why);
   return {};
 }
 
 Result<void> StateFolder::remove(const std::string &name, std::string &reason)
 {
-  std::string why;
-  if (auto unlinked = m_folder->unlink(name, why); unlinked.is_error())
+  std::string why, why_not_safe;
+  auto unlinked = m_folder->unlink(name, why);
+  if (unlinked.is_error() && unlinked.error() != NtStatus::ObjectNameNotFound)
     return failed(reason, "remove", path_of(name), unlinked, why);
-  if (auto synced = m_folder->sync(why); synced.is_error())
-    return failed(reason, "make safe on disk the removal of", path_of(name), synced, why);
+  // Also when there is none: that may be the work of a removal before, which could not be made safe.
+  if (auto synced = m_folder->sync(why_not_safe); synced.is_error())
+    return failed(reason, "make safe on disk the removal of", path_of(name), synced, why_not_safe);
+  if (unlinked.is_error())
+    return failed(reason, "remove", path_of(name), unlinked, why);
   return {};
 }
 
 Result<std::string> StateFolder::set_aside(const std::string &name, std::string &reason)
 {
-  std::string why;
+  std::string why, why_not_safe;
   for (uint32_t number = 1; number <= limits::kMaxFilesSetAside; number++) {
     std::string suffix(kSetAside);
     if (number > 1)
@@ -213,12 +225,16 @@ Result<std::string> StateFolder::set_aside(const std::string &name, std::string 
     std::string other = name.substr(0, kMaxNameBytes - suffix.size()) + suffix;
     // Not replace(): what was set aside before is evidence, too.
     auto renamed = m_folder->rename(name, other, why);
-    if (!renamed.is_error()) {
-      (void)m_folder->sync(why);
-      return other;
-    }
-    if (renamed.error() != NtStatus::ObjectNameCollision)
+    if (renamed.error() == NtStatus::ObjectNameCollision)
+      continue;
+    if (renamed.is_error() && renamed.error() != NtStatus::ObjectNameNotFound)
       return failed(reason, "rename", path_of(name), renamed, why);
+    // Before something else takes the name: a crash may keep that and not this. Also when there is none: it may have been set aside before.
+    if (auto synced = m_folder->sync(why_not_safe); synced.is_error())
+      return failed(reason, "make safe on disk the new name of", path_of(name), synced, why_not_safe);
+    if (renamed.is_error())
+      return failed(reason, "rename", path_of(name), renamed, why);
+    return other;
   }
   reason = fmt::format("{} damaged files have been set aside in {}: look at them and remove them",
                        limits::kMaxFilesSetAside, quoted(m_path));

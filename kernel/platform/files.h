@@ -21,8 +21,10 @@ public:
   // closed to them, one of somebody else's, or one with files that others may write into, is refused (AccessDenied).
   // What a crash left half-written is removed.
   static Result<StateFolder> open(const std::string &path, std::string &reason);
-  // A folder inside, by a plain name.
+  // A folder inside, by a plain name. It may be new: a crash can take it, with all that is in it, until make_safe() has succeeded here.
   Result<StateFolder> open_inside(const std::string &name, std::string &reason) const;
+  // No crash can take the names back that are here now.
+  Result<void> make_safe(std::string &reason);
 
   StateFolder() = default; // of nothing; only to be assigned to
 
@@ -41,7 +43,8 @@ public:
   Result<void> write(const std::string &name, std::string_view contents, std::string &reason);
   // ObjectNameNotFound: there is none. A crash cannot bring it back.
   Result<void> remove(const std::string &name, std::string &reason);
-  // Gives the file a name that is free ("NAME.damaged", "NAME.damaged-2", ...) and returns that.
+  // Gives the file a name that is free ("NAME.damaged", "NAME.damaged-2", ...) and returns that. A crash cannot give it the old one back,
+  // also when the error is ObjectNameNotFound.
   Result<std::string> set_aside(const std::string &name, std::string &reason);
   // Whether the name is one that set_aside() gives.
   static bool is_set_aside(std::string_view name);

@@ -38,12 +38,12 @@ public:
   ~SimFile() override { m_disk.m_open--; }
   Result<FileFacts> facts(std::string &why) override
   {
-    TRY(m_disk.begin("facts", m_path, m_disk.faults.look_fails, SimDisk::Space::None, why));
+    TRY(m_disk.begin("facts", m_path, &SimFileFaults::look_fails, SimDisk::Space::None, why));
     return FileFacts{m_disk.user_id(), m_node->mode, m_node->contents.size(), !m_node->is_folder};
   }
   Result<size_t> read(std::span<char> into, std::string &why) override
   {
-    TRY(m_disk.begin("read", m_path, m_disk.faults.look_fails, SimDisk::Space::None, why));
+    TRY(m_disk.begin("read", m_path, &SimFileFaults::look_fails, SimDisk::Space::None, why));
     size_t bytes = m_disk.random.below(65536) < m_disk.faults.read_is_short ? 1 + m_disk.random.below(into.size()) : into.size();
     bytes = std::min(bytes, m_node->contents.size() - m_done);
     std::copy_n(m_node->contents.begin() + static_cast<ptrdiff_t>(m_done), bytes, into.begin());
@@ -52,7 +52,7 @@ public:
   }
   Result<size_t> write(std::string_view bytes, std::string &why) override
   {
-    TRY(m_disk.begin("write", m_path, m_disk.faults.write_fails, SimDisk::Space::Takes, why));
+    TRY(m_disk.begin("write", m_path, &SimFileFaults::write_fails, SimDisk::Space::Takes, why));
     if (m_disk.random.below(65536) < m_disk.faults.write_is_short)
       bytes = bytes.substr(0, 1 + m_disk.random.below(bytes.size()));
     m_node->contents += bytes;
@@ -61,7 +61,7 @@ public:
   }
   Result<void> sync(std::string &why) override
   {
-    if (auto begun = m_disk.begin("sync", m_path, m_disk.faults.sync_fails, SimDisk::Space::None, why); begun.is_error()) {
+    if (auto begun = m_disk.begin("sync", m_path, &SimFileFaults::sync_fails, SimDisk::Space::None, why); begun.is_error()) {
       m_node->is_hopeless = true;
       return begun;
     }
@@ -73,7 +73,7 @@ public:
   }
   Result<void> close(std::string &why) override
   {
-    return m_disk.begin("close", m_path, m_disk.faults.write_fails, SimDisk::Space::None, why);
+    return m_disk.begin("close", m_path, &SimFileFaults::write_fails, SimDisk::Space::None, why);
   }
 
 private:
@@ -97,12 +97,12 @@ public:
   }
   Result<FileFacts> facts(std::string &why) override
   {
-    TRY(m_disk.begin("facts", m_path, m_disk.faults.look_fails, SimDisk::Space::None, why));
+    TRY(m_disk.begin("facts", m_path, &SimFileFaults::look_fails, SimDisk::Space::None, why));
     return FileFacts{m_disk.user_id(), m_node->mode, 0, false};
   }
   Result<void> set_mode(uint32_t mode, std::string &why) override
   {
-    TRY(m_disk.begin("set_mode", m_path, m_disk.faults.name_fails, SimDisk::Space::None, why));
+    TRY(m_disk.begin("set_mode", m_path, &SimFileFaults::name_fails, SimDisk::Space::None, why));
     m_node->mode = mode;
     return {};
   }
@@ -151,14 +151,14 @@ Result<void> SimFolder::make_folder(const std::string &name, std::string &why)
 {
   if (m_node->entries.contains(name))
     return failed(NtStatus::ObjectNameCollision, why);
-  TRY(m_disk.begin("make_folder", join(m_path, name), m_disk.faults.name_fails, SimDisk::Space::Takes, why));
+  TRY(m_disk.begin("make_folder", join(m_path, name), &SimFileFaults::name_fails, SimDisk::Space::Takes, why));
   m_disk.change(*m_node, {"", name, SimDisk::new_node(true)});
   return {};
 }
 
 Result<std::unique_ptr<OpenFolder>> SimFolder::open_folder(const std::string &name, std::string &why)
 {
-  TRY(m_disk.begin("open_folder", join(m_path, name), m_disk.faults.look_fails, SimDisk::Space::None, why));
+  TRY(m_disk.begin("open_folder", join(m_path, name), &SimFileFaults::look_fails, SimDisk::Space::None, why));
   auto node = TRY(entry(name, why));
   if (!node->is_folder)
     return failed(NtStatus::ObjectPathNotFound, why);
@@ -167,7 +167,7 @@ Result<std::unique_ptr<OpenFolder>> SimFolder::open_folder(const std::string &na
 
 Result<std::vector<std::string>> SimFolder::names(std::string &why)
 {
-  TRY(m_disk.begin("names", m_path, m_disk.faults.look_fails, SimDisk::Space::None, why));
+  TRY(m_disk.begin("names", m_path, &SimFileFaults::look_fails, SimDisk::Space::None, why));
   std::vector<std::string> names;
   for (const auto &[name, node] : m_node->entries)
     names.push_back(name);
@@ -177,14 +177,14 @@ Result<std::vector<std::string>> SimFolder::names(std::string &why)
 
 Result<std::unique_ptr<OpenFile>> SimFolder::open(const std::string &name, std::string &why)
 {
-  TRY(m_disk.begin("open", join(m_path, name), m_disk.faults.look_fails, SimDisk::Space::None, why));
+  TRY(m_disk.begin("open", join(m_path, name), &SimFileFaults::look_fails, SimDisk::Space::None, why));
   auto node = TRY(entry(name, why));
   return std::unique_ptr<OpenFile>(std::make_unique<SimFile>(m_disk, node, join(m_path, name)));
 }
 
 Result<std::unique_ptr<OpenFile>> SimFolder::create(const std::string &name, std::string &why)
 {
-  TRY(m_disk.begin("create", join(m_path, name), m_disk.faults.name_fails, SimDisk::Space::Takes, why));
+  TRY(m_disk.begin("create", join(m_path, name), &SimFileFaults::name_fails, SimDisk::Space::Takes, why));
   if (m_node->entries.contains(name))
     return failed(NtStatus::ObjectNameCollision, why);
   auto node = SimDisk::new_node(false);
@@ -194,7 +194,7 @@ Result<std::unique_ptr<OpenFile>> SimFolder::create(const std::string &name, std
 
 Result<void> SimFolder::move(std::string_view step, const std::string &name, const std::string &new_name, std::string &why)
 {
-  TRY(m_disk.begin(step, join(m_path, new_name), m_disk.faults.name_fails, SimDisk::Space::None, why));
+  TRY(m_disk.begin(step, join(m_path, new_name), &SimFileFaults::name_fails, SimDisk::Space::None, why));
   auto node = TRY(entry(name, why));
   m_disk.change(*m_node, {name, new_name, node});
   return {};
@@ -203,7 +203,7 @@ Result<void> SimFolder::move(std::string_view step, const std::string &name, con
 Result<void> SimFolder::unlink(const std::string &name, std::string &why)
 {
   auto node = TRY(entry(name, why)); // what is not there is no step
-  auto begun = m_disk.begin("unlink", join(m_path, name), m_disk.faults.name_fails, SimDisk::Space::None, why);
+  auto begun = m_disk.begin("unlink", join(m_path, name), &SimFileFaults::name_fails, SimDisk::Space::None, why);
   if (begun.is_error()) {
     m_disk.doubts++;
     return begun;
@@ -214,7 +214,7 @@ Result<void> SimFolder::unlink(const std::string &name, std::string &why)
 
 Result<void> SimFolder::sync(std::string &why)
 {
-  auto begun = m_disk.begin("sync", m_path, m_disk.faults.folder_sync_fails, SimDisk::Space::None, why);
+  auto begun = m_disk.begin("sync", m_path, &SimFileFaults::folder_sync_fails, SimDisk::Space::None, why);
   if (begun.is_error()) {
     m_disk.doubts++;
     return begun;
@@ -247,7 +247,7 @@ void SimDisk::change(Node &folder, Change change)
   folder.changes.push_back(std::move(change));
 }
 
-Result<void> SimDisk::begin(std::string_view step, const std::string &path, uint32_t chance, Space space, std::string &why)
+Result<void> SimDisk::begin(std::string_view step, const std::string &path, uint32_t SimFileFaults::*fault, Space space, std::string &why)
 {
   if (!m_has_crashed && m_until_crash > 0 && --m_until_crash == 0)
     m_has_crashed = true;
@@ -256,17 +256,17 @@ Result<void> SimDisk::begin(std::string_view step, const std::string &path, uint
     status = NtStatus::IoDeviceError;
   else if (space == Space::Takes && (is_full || random.below(65536) < faults.no_space))
     status = NtStatus::DiskFull;
-  else if (random.below(65536) < chance)
+  else if (random.below(65536) < faults.*fault)
     status = NtStatus::IoDeviceError;
   if (on_step && !m_has_crashed)
     on_step(step, path, status);
   if (status == NtStatus::Success)
     return {};
-  if (!m_has_crashed)
+  if (!m_has_crashed) {
     failures++;
-  (void)failed(status, why);
-  last_words = why;
-  return status;
+    failed_looks += fault == &SimFileFaults::look_fails;
+  }
+  return failed(status, why);
 }
 
 void SimDisk::come_back(bool power_was_lost)
@@ -361,14 +361,14 @@ Result<void> SimDisk::make_folders(const std::string &path, uint32_t mode, std::
 
 Result<std::unique_ptr<OpenFolder>> SimDisk::open_folder(const std::string &path, std::string &why)
 {
-  TRY(begin("open_folder", path, faults.look_fails, Space::None, why));
+  TRY(begin("open_folder", path, &SimFileFaults::look_fails, Space::None, why));
   auto node = TRY(find(path, why));
   return std::unique_ptr<OpenFolder>(std::make_unique<SimFolder>(*this, node, path));
 }
 
 Result<std::unique_ptr<OpenFile>> SimDisk::open(const std::string &path, std::string &why)
 {
-  TRY(begin("open", path, faults.look_fails, Space::None, why));
+  TRY(begin("open", path, &SimFileFaults::look_fails, Space::None, why));
   auto node = TRY(find(path, why));
   return std::unique_ptr<OpenFile>(std::make_unique<SimFile>(*this, node, path));
 }

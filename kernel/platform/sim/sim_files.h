@@ -31,10 +31,8 @@ public:
   // Told of every step and its end: for a trace.
   std::function<void(std::string_view step, const std::string &path, NtStatus status)> on_step;
 
-  // Steps that failed by a fault; how many of these leave behind what nobody knows (a folder's sync, a name that stays); and the words and
-  // the status of the last one.
-  uint64_t failures = 0, doubts = 0;
-  std::string last_words;
+  // Steps that failed by a fault. Of these: who wanted to read; who left behind what nobody knows (a folder's sync, a name that stays).
+  uint64_t failures = 0, failed_looks = 0, doubts = 0;
 
   // Before so many steps from now on, at least one, everything stands still: nothing that is done from then on has any effect, or succeeds.
   void crash_in(uint64_t steps) { m_until_crash = steps; }
@@ -76,7 +74,7 @@ private:
   static NodePointer new_node(bool is_folder);
   static void apply(Entries &entries, const Change &change);
   // Whether the step happens. Counts it.
-  Result<void> begin(std::string_view step, const std::string &path, uint32_t chance, Space space, std::string &why);
+  Result<void> begin(std::string_view step, const std::string &path, uint32_t SimFileFaults::*fault, Space space, std::string &why);
   void change(Node &folder, Change change);
   Result<NodePointer> find(const std::string &path, std::string &why) const;
   void lose_power(Node &folder);

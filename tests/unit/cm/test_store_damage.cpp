@@ -231,31 +231,3 @@ TEST_CASE("a folder belongs to one daemon")
   put_file(fixture.path("file"), "");
   CHECK(Store(Config{}).load(fixture.path("file"), reason).is_error());
 }
-
-TEST_CASE("a daemon killed in the middle of commands starts with whole files")
-{
-  Fixture fixture;
-  std::string server = fixture.import_server("server");
-  for (int round = 0; round < 10; round++) {
-    fixture.stop();
-    pid_t child = fork();
-    REQUIRE(child >= 0);
-    if (child == 0) {
-      fixture.start();
-      for (;;) {
-        fixture.run("add sslcert ipport=0.0.0.0:443 certhash=" + server + " appid=" + kGuid);
-        fixture.run("update sslcert ipport=0.0.0.0:443 disabletls13=enable");
-        fixture.run("import ca certfile=a", {{"certfile", pki("root.crt")}});
-        fixture.run("delete sslcert ipport=0.0.0.0:443");
-      }
-    }
-    usleep(20000 + 3000 * static_cast<useconds_t>(round));
-    kill(child, SIGKILL);
-    int status = 0;
-    waitpid(child, &status, 0);
-    CHECK(WIFSIGNALED(status));
-    fixture.start();
-    CHECK(fixture.log().empty());
-    fixture.run("delete sslcert ipport=0.0.0.0:443");
-  }
-}

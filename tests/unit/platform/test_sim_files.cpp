@@ -127,3 +127,44 @@ TEST_CASE("one daemon at a time has the simulated folder")
   first = StateFolder();
   CHECK(!machine.open().lock(machine.reason).is_error());
 }
+
+TEST_CASE("what is not there after a removal that failed comes back with no crash once that is said")
+{
+  for (uint64_t seed = 1; seed <= kSeeds; seed++) {
+    Machine machine(seed);
+    {
+      StateFolder folder = machine.open();
+      REQUIRE(!folder.write("x", "old", machine.reason).is_error());
+      machine.disk.faults.folder_sync_fails = kAlways;
+      CHECK(folder.remove("x", machine.reason).error() == NtStatus::IoDeviceError);
+      CHECK(machine.reason == "cannot make safe on disk the removal of \"/var/lib/httpsys/x\": Input/output error");
+      CHECK(folder.remove("x", machine.reason).error() == NtStatus::IoDeviceError);
+      machine.disk.faults = {};
+      CHECK(folder.remove("x", machine.reason).error() == NtStatus::ObjectNameNotFound);
+    }
+    machine.disk.come_back(true);
+    CHECK(machine.disk.files().empty());
+  }
+}
+
+TEST_CASE("what takes a damaged file's place never outlives it")
+{
+  for (bool has_failed_before : {false, true}) {
+    for (uint64_t seed = 1; seed <= kSeeds; seed++) {
+      Machine machine(seed);
+      {
+        StateFolder folder = machine.open();
+        REQUIRE(!folder.write("x", "damaged", machine.reason).is_error());
+        machine.disk.faults.folder_sync_fails = has_failed_before ? kAlways : 0;
+        CHECK(folder.set_aside("x", machine.reason).is_error() == has_failed_before);
+        machine.disk.faults = {};
+        if (has_failed_before)
+          CHECK(folder.set_aside("x", machine.reason).error() == NtStatus::ObjectNameNotFound);
+        machine.disk.faults.folder_sync_fails = kAlways;
+        CHECK(folder.write("x", "new", machine.reason).is_error());
+      }
+      machine.disk.come_back(true);
+      CHECK(machine.disk.files()["/var/lib/httpsys/x.damaged"] == "damaged");
+    }
+  }
+}
