@@ -22,6 +22,7 @@ struct Left {
   uint64_t progress;
   uint64_t milliseconds; // simulated
   uint32_t cores;
+  DiskFigures disk;
   bool is_done, has_finding;
   char kind[24], text[1024];
 };
@@ -38,6 +39,7 @@ void be_child(Left &left, const Options &options, uint64_t seed)
     uint64_t begin = simulation.now();
     simulation.run(options.steps, [&](uint64_t) { left.progress++; });
     left.milliseconds = simulation.now() - begin;
+    left.disk = simulation.disk_figures;
   } catch (const fuzz::Finding &finding) {
     left.has_finding = true;
     std::strncpy(left.kind, finding.kind, sizeof left.kind - 1);
@@ -49,6 +51,7 @@ void be_child(Left &left, const Options &options, uint64_t seed)
 
 struct Total {
   uint64_t seeds = 0, steps = 0, milliseconds = 0;
+  DiskFigures disk;
 };
 
 // False: a finding, which is printed.
@@ -60,6 +63,9 @@ bool run_seed(const Options &options, uint64_t seed, Total &total)
   total.seeds++;
   total.steps += left.progress;
   total.milliseconds += left.milliseconds;
+  total.disk.changes += left.disk.changes;
+  total.disk.failures += left.disk.failures;
+  total.disk.crashes += left.disk.crashes;
   if (left.is_done && !left.has_finding) {
     if (options.seed)
       std::printf("seed %llu: %llu steps, trace %016llx\n", static_cast<unsigned long long>(seed),
@@ -113,8 +119,8 @@ int main(int argc, char **argv)
     is_good = run_seed(*options, seed, total);
   std::chrono::duration<double> took = Clock::now() - begun;
   if (is_good)
-    std::printf("ok: %llu seeds from %llu, %llu steps, %.1f simulated hours, %.1f s\n", static_cast<unsigned long long>(total.seeds),
-                static_cast<unsigned long long>(first), static_cast<unsigned long long>(total.steps),
-                static_cast<double>(total.milliseconds) / 3.6e6, took.count());
+    fmt::print("ok: {} seeds from {}, {} steps, {:.1f} simulated hours, {} changes of the configuration, {} failed by the disk, "
+               "{} crashes, {:.1f} s\n", total.seeds, first, total.steps, static_cast<double>(total.milliseconds) / 3.6e6,
+               total.disk.changes, total.disk.failures, total.disk.crashes, took.count());
   return is_good ? 0 : 1;
 }

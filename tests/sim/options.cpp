@@ -25,6 +25,9 @@ static constexpr CanaryRow kCanaries[] = {
     {"ClaimedElsewhere", Canary::ClaimedElsewhere, ProfileName::Cores},
     {"CompletionLost", Canary::CompletionLost, ProfileName::Swarm},
     {"BlockNotCleared", Canary::BlockNotCleared, ProfileName::Swarm},
+    {"FileNotSynced", Canary::FileNotSynced, ProfileName::Crash},
+    {"FolderNotSynced", Canary::FolderNotSynced, ProfileName::Crash},
+    {"DamagedOverwritten", Canary::DamagedOverwritten, ProfileName::Crash},
 };
 
 std::span<const CanaryRow> canaries()

@@ -4,6 +4,7 @@
 #include "kernel/base/random.h"
 #include "tests/sim/wire.h"
 #include <sys/types.h>
+#include <utility>
 
 static httpsys::Random s_random(0);
 
@@ -12,6 +13,11 @@ namespace httpsys::sim {
 void seed_randomness(uint64_t seed)
 {
   s_random = Random(seed);
+}
+
+void swap_randomness(Random &random)
+{
+  std::swap(s_random, random);
 }
 
 }

@@ -20,6 +20,7 @@ static constexpr uint64_t kCalmMilliseconds = 100;
 static constexpr unsigned kCalmRounds = 200; // 20 s, less than any time of the daemon's
 static constexpr unsigned kTurnsOfMillisecond = 4;
 static constexpr unsigned kTurnsOfCalmRound = 60;
+static constexpr unsigned kStepsOfAdministrator = 60;
 
 static constexpr uint64_t kScarceBufferBytes = 20'000; // of all connections
 
@@ -32,7 +33,8 @@ static Profile profile_of(ProfileName name, uint32_t cores, uint64_t seed)
 }
 
 Simulation::Simulation(uint64_t seed, ProfileName name, uint32_t cores, Trace &where)
-    : random(seed), trace(where), profile(profile_of(name, cores, seed)), m_seed(seed), m_name(name)
+    : random(seed), trace(where), profile(profile_of(name, cores, seed)), m_seed(seed), m_name(name),
+      m_administrator_turns(~seed)
 {
   seed_randomness(seed);
   tls::initialize_library();
@@ -49,6 +51,8 @@ Simulation::Simulation(uint64_t seed, ProfileName name, uint32_t cores, Trace &w
   if (seed % 8 == 4)
     make_buffers_scarce();
   system.faults = profile.faults;
+  if (name == ProfileName::Swarm || name == ProfileName::Crash)
+    m_administrator = std::make_unique<Administrator>(seed, where, disk_figures, m_administrator_turns.chance(3, 4));
 }
 
 Simulation::~Simulation()
@@ -238,7 +242,12 @@ void Simulation::run(uint64_t steps, const std::function<void(uint64_t)> &on_ste
     trace.begin_step(step);
     on_step(step);
     act();
+    if (m_administrator && m_administrator_turns.chance(1, kStepsOfAdministrator))
+      m_administrator->act();
   }
+  if (m_administrator)
+    m_administrator->finish();
+  m_administrator.reset();
   calm_down();
   leave();
 }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Simulation: the whole daemon on the simulated platform, workers that keep to the ring's rules, visitors that speak HTTP, and the model
-// that knows what may happen. First a phase with faults, then one without, in which everything must end; then all leave and nothing may be
-// left. What is wrong is thrown as a Finding. One at a time in a process; a seed does the same each time.
+// that knows what may happen; beside them an administrator with the daemon's store. First a phase with faults, then one without, in which
+// everything must end; then all leave and nothing may be left. What is wrong is thrown as a Finding. One at a time in a process; a seed
+// does the same each time.
 #pragma once
 #include "kernel/base/random.h"
+#include "tests/sim/administrator.h"
 #include "tests/sim/exchange.h"
 #include "tests/sim/profile.h"
 #include "tests/sim/trace.h"
@@ -31,6 +33,7 @@ public:
   Trace &trace;
   const Profile profile;
   uint64_t step = 0;
+  DiskFigures disk_figures;
   bool is_faulty = true; // the first phase: what the system refuses may be a fault's doing
   fuzz::SimulatedTarget &target() { return *m_target; }
   uint64_t now() { return m_target->system().time; }
@@ -56,6 +59,9 @@ private:
   fuzz::SimulatedTarget *m_target; // not destroyed behind a finding: what its end would check is no longer true
   std::vector<std::unique_ptr<Worker>> m_workers;
   std::vector<std::unique_ptr<Visitor>> m_visitors;
+  // Draws of its own only, so that a seed does the same with and without it. Null: this profile has none.
+  std::unique_ptr<Administrator> m_administrator;
+  Random m_administrator_turns;
   uint16_t m_port = 20000;
 };
 

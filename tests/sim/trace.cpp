@@ -14,6 +14,8 @@ void Trace::add(const std::string &line)
   m_memory.hash = (hash ^ (m_memory.step + 1)) * 0x100000001b3;
   std::string shown = fmt::format("{:6} {}", m_memory.step, line);
   std::strncpy(m_memory.lines[m_memory.count++ % TraceMemory::kLines], shown.c_str(), TraceMemory::kLineBytes - 1);
+  if (heard)
+    *heard += line + '\n';
   if (m_tells)
     std::fprintf(stderr, "%s\n", shown.c_str());
 }

@@ -28,6 +28,8 @@ public:
     add(fmt::format(format, std::forward<Arguments>(arguments)...));
   }
   void begin_step(uint64_t step) { m_memory.step = step; }
+  // When set, what is noted goes there too.
+  std::string *heard = nullptr;
 
 private:
   void add(const std::string &line);

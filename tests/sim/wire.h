@@ -2,6 +2,7 @@
 // Wire: a visitor's end of a connection, plain or with wolfSSL's client on it. It does nothing by itself: what has come is looked at in
 // receive(), and there questions of TLS are answered, for a certificate too. One thread.
 #pragma once
+#include "kernel/base/random.h"
 #include "kernel/platform/sim/sim_objects.h"
 #include <memory>
 #include <string>
@@ -43,5 +44,7 @@ std::unique_ptr<Wire> tls_wire(std::shared_ptr<platform::SimSocket> socket, cons
 
 // wolfSSL's randomness from here on, the daemon's and the peers': decided by the seed.
 void seed_randomness(uint64_t seed);
+// Exchanges it with another stream.
+void swap_randomness(Random &random);
 
 }

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Administrator: gives the configuration store commands, on a simulated disk that fails, fills up, loses its power and is meddled with.
+// What was answered as done must be there after any crash, what was refused must have changed nothing that runs, a change that a crash
+// broke off may have happened or not, and a damaged file is kept for somebody to look at. It has the daemon's own store, which in the
+// daemon is the helper thread's alone; nothing of the rest of the simulation is touched, not even its randomness. What is wrong is thrown
+// as a Finding.
+#pragma once
+#include "kernel/base/random.h"
+#include "kernel/cm/store.h"
+#include "kernel/platform/sim/sim_files.h"
+#include "tests/sim/trace.h"
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace httpsys::sim {
+
+// What it has done, for the last line.
+struct DiskFigures {
+  uint64_t changes = 0, failures = 0, crashes = 0; // done, failed for the disk's sake, crashes of the machine and of the daemon
+};
+
+class Administrator {
+public:
+  // Faults: false, and nothing fails; crashes and meddling stay.
+  Administrator(uint64_t seed, Trace &trace, DiskFigures &figures, bool has_faults);
+  ~Administrator();
+
+  // A command, a crash, or something done to the disk.
+  void act();
+  // The disk is whole from now on: whatever is asked for succeeds, and outlives a last crash.
+  void finish();
+
+private:
+  // Something that the store can have, under one name in one folder. Values: "" not there, kDamaged, else as `show` tells it.
+  struct Item {
+    cm::Kind kind;
+    std::string name, path;
+    std::string running;              // what the store must show
+    std::set<std::string> on_disk{""}; // what a start may find, whatever happens before
+  bool is_known_damage = false;     // the store has found the file damaged, and has not replaced it
+    bool is_evidence = false;         // and that is certain, so that the file must be kept
+    std::string damaged;              // these are its contents, when kDamaged is one of on_disk
+    std::vector<std::string> set_aside = {}; // contents of damaged files that must be there under other names
+  };
+  struct Change {
+    std::string line;                         // as httpsysctl takes it
+    std::map<std::string, std::string> files;
+    std::vector<std::pair<Item *, std::string>> effects;
+    uint32_t refusal = 0;                     // the code that it must be refused with, disk or not
+  };
+  using Shown = std::map<const Item *, std::string>;
+
+  void choose_faults();
+  Item &item(cm::Kind kind, std::string_view name);
+  Item &any(cm::Kind kind);
+  // Imported, and certainly on disk: its key can be read.
+  static bool is_usable(const Item &certificate) { return certificate.on_disk == std::set<std::string>{kThere}; }
+  // Whether a command can delete it. Unclear: not running, and a change of its damaged file has failed.
+  bool is_there(const Item &item) const { return item.running != "" || item.is_known_damage; }
+  bool is_unclear(const Item &item) const { return item.running == "" && item.is_known_damage && item.on_disk.size() != 1; }
+  Item *usable_certificate();
+  bool names(const Item &record, const Item &certificate) const { return record.running.starts_with(certificate.name); }
+
+  Change choose();
+  Change import_certificate();
+  Change import_authorities();
+  Change delete_certificate();
+  Change delete_authority();
+  Change change_record();
+  Change delete_record(Item &record);
+  void perform(const Change &change);
+  void check_refusal(const Change &change, const cm::AdminAnswer &answer, uint64_t failures);
+  void put_in_doubt(Item &item, const std::string &value);
+  void settle(Item &item, const std::string &value);
+
+  void restart(bool power_is_lost);
+  void load();
+  // is_safe: no crash can take back what is there.
+  void take_stock(bool is_safe);
+  void meddle();
+  std::string damage_of(const std::string &contents);
+  Shown shown();
+  void check_running();
+  void check_set_aside(const std::map<std::string, std::string> &files);
+  std::map<std::string, std::string> visible_files() const;
+
+  static constexpr const char *kThere = "there", *kDamaged = "damaged";
+  Random m_random, m_store_random;
+  Trace &m_trace;
+  DiskFigures &m_figures;
+  const bool m_has_faults;
+  bool m_is_faulty;
+  platform::SimDisk m_disk;
+  platform::SimFileFaults m_faults; // when it is faulty
+  std::string m_log;                // of the last start
+  std::vector<Item> m_items;
+  Item *m_failed = nullptr; // of the last change that failed: what comes next is often about it
+  std::unique_ptr<cm::Store> m_store;
+};
+
+}
