@@ -39,7 +39,7 @@ class Killer:
         self.words = [os.path.join(harness.build_folder(), 'tests/system/api_server'), mode, str(THREADS), queue, 'open']
         self.environment = {**os.environ, 'HTTPSYS_SOCKET': socket_path}
         self.random = random.Random(seed)
-        self.slower = max(1, start_seconds / 0.05)   # where a worker takes long to come to serve it lives longer
+        self.slower = min(4, max(1, start_seconds / 0.05))   # where a worker takes long to come to serve it lives longer
         self.kills = 0
         self.accounts = {}   # by pid what each had received
 
@@ -55,7 +55,7 @@ class Killer:
         workers = []   # (when it dies, process and witness)
         while time.monotonic() < until:
             while len(workers) < WORKERS:
-                lifetime = self.random.choice([0.02, 0.1, 0.4]) * self.random.random() * min(self.slower, 10)
+                lifetime = self.random.choice([0.02, 0.1, 0.4]) * self.random.random() * self.slower
                 workers.append((time.monotonic() + lifetime, self.start()))
             workers.sort(key=lambda worker: worker[0])
             due, worker = workers.pop(0)

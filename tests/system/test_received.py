@@ -81,7 +81,7 @@ class WorkersDie(ApiTest):
         self.creator = self.worker(f'http://localhost:{self.port}/')
         self.creator.expect('^ready$')
         # Of three workers each lives for three of these on average, and has to come to serve on a slow machine, too.
-        self.pause = 0.06 * min(5, max(1, (time.monotonic() - begin) / 0.05))
+        self.pause = 0.06 * min(3, max(1, (time.monotonic() - begin) / 0.05))
         self.start('event', f'http://localhost:{self.other_port}/', threads=2)
         self.workers, self.kills, self.dead = [], 0, {}   # dead: by pid what they had received
 

@@ -54,7 +54,7 @@ class Scarcity(LoadTest):
         times = sorted(time for client in self.clients for time in client.seconds)
         print(f'{what}: {len(times)} answers of another application, p99 {times[len(times) * 99 // 100] * 1000:.1f} ms', flush=True)
         self.assertEqual([(client.wrong, client.counts['ended']) for client in self.clients], [([], 0)] * 2)
-        self.assertGreater(len(times), 100)
+        self.assertGreater(len(times), 20)
         self.check_leftovers(self.before)
 
 
