@@ -146,7 +146,7 @@ void FakeDaemon::complete(uint32_t irp_id, FakeReply reply)
 bool FakeDaemon::wait_for(std::function<bool()> condition)
 {
   std::unique_lock lock(m_mutex);
-  return m_changed.wait_for(lock, 10s, condition);
+  return m_changed.wait_for(lock, 60s, condition);
 }
 
 FakeOperation FakeDaemon::wait_parked(hsys_op op, size_t index)

@@ -76,7 +76,7 @@ public:
   // The oldest parked operation of that kind, waiting up to 10 s for one; it stays parked until complete().
   FakeOperation wait_parked(hsys_op op, size_t index = 0);
   size_t parked(hsys_op op);
-  bool wait_for(std::function<bool()> condition); // up to 10 s; condition runs with the daemon's lock held
+  bool wait_for(std::function<bool()> condition); // up to a minute; condition runs with the daemon's lock held
   // Operations seen so far, of that kind.
   size_t seen(hsys_op op);
 

@@ -160,10 +160,10 @@ private:
   FakeSource *m_source;
 };
 
-// Until so many threads wait in the library, one of them asleep as the leader; or a second has passed, and the test will tell.
+// Until so many threads wait in the library, one of them asleep as the leader; or ten seconds have passed, and the test will tell.
 inline void until_waiting(uint32_t count)
 {
-  for (int i = 0; i < 1000 && Reaper::instance().waiting() < count; i++)
+  for (int i = 0; i < 10000 && Reaper::instance().waiting() < count; i++)
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   std::this_thread::sleep_for(std::chrono::milliseconds(10));
 }

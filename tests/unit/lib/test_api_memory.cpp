@@ -141,7 +141,7 @@ TEST_CASE("operations without memory: no completion, and the OVERLAPPED is free"
     CHECK(GetLastError() == ERROR_OPERATION_ABORTED);
   }
   httpsys::lib::ClientChannel &channel = httpsys::lib::Library::instance().session()->channel();
-  for (int i = 0; i < 5000 && channel.operations_in_flight(); i++)
+  for (int i = 0; i < 60000 && channel.operations_in_flight(); i++)
     Sleep(1);
   CHECK(channel.operations_in_flight() == 0);
   CHECK(channel.send_arena().free_bytes() == channel.send_arena().total_bytes());

@@ -216,7 +216,7 @@ TEST_CASE("completions that say anything: each operation ends, nothing is read o
       api.daemon.publish_damaged(entry, image);
     }
     for (OVERLAPPED &one : all.overlapped) {
-      for (int i = 0; i < 5000 && !HasOverlappedIoCompleted(&one); i++)
+      for (int i = 0; i < 60000 && !HasOverlappedIoCompleted(&one); i++)
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
       CHECK(HasOverlappedIoCompleted(&one));
     }

@@ -67,7 +67,7 @@ struct Wire {
   // The operations of a request, once there are so many.
   std::vector<FakeOperation> wait(uint64_t request_id, size_t count)
   {
-    for (int i = 0; i < 5000; i++) {
+    for (int i = 0; i < 60000; i++) {
       std::vector<FakeOperation> found;
       {
         std::lock_guard lock(mutex);

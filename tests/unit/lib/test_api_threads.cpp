@@ -281,7 +281,7 @@ TEST_CASE("a storm of sends through a small arena: each ends once, and all of th
   CloseHandle(handle);
   fclose(file);
   httpsys::lib::ClientChannel &channel = httpsys::lib::Library::instance().session()->channel();
-  for (int i = 0; i < 5000 && channel.operations_in_flight(); i++)
+  for (int i = 0; i < 60000 && channel.operations_in_flight(); i++)
     Sleep(1);
   CHECK(channel.operations_in_flight() == 0);
   CHECK(channel.send_arena().free_bytes() == channel.send_arena().total_bytes());

@@ -380,7 +380,7 @@ TEST_CASE("a client that only calls sees the daemon's death too")
   FakeDaemon daemon;
   auto session = connect(daemon);
   daemon.kill();
-  for (int i = 0; i < 1000 && !session->is_dead(); i++) {
+  for (int i = 0; i < 60000 && !session->is_dead(); i++) {
     session->channel().reap(false, false);
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }

@@ -39,7 +39,7 @@ TEST_CASE("whether the closer's thread can be started is known before the first 
   CHECK(closer.start()); // it runs
   closer.close(first[0]);
   closer.close(second[0]);
-  for (int i = 0; i < 5000 && closer.waiting(); i++)
+  for (int i = 0; i < 60000 && closer.waiting(); i++)
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   CHECK(closer.waiting() == 0);
   set_stack_size(size);
