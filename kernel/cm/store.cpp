@@ -153,7 +153,7 @@ bool Store::have_one_signer(const RevocationList &one, const RevocationList &oth
   });
 }
 
-void Store::drop_superseded_revocations(State &state) const
+void Store::drop_superseded_revocations(State &state)
 {
   // A crash between writing a list and removing the one that it replaces leaves both.
   for (auto old = state.revocations.begin(); old != state.revocations.end();) {
@@ -166,6 +166,7 @@ void Store::drop_superseded_revocations(State &state) const
     }
     log("{} is not used: {} is newer", quoted(m_files.path_of(Kind::Revocations, old->first)),
         quoted(m_files.path_of(Kind::Revocations, newer->first)));
+    m_stale_revocations.insert(old->first);
     old = state.revocations.erase(old);
   }
 }

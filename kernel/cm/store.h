@@ -14,6 +14,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 
 namespace httpsys::cm {
@@ -71,9 +72,11 @@ private:
   const SslRecord *user_of(const Authority &authority) const;
   // Takes the list in, in place of an older one. False with a reason: the stored one is newer.
   bool put_revocations(State &next, RevocationList list, std::string &reason) const;
-  void drop_superseded_revocations(State &state) const;
-  // Files of lists that are in the present state and not in the next.
+  void drop_superseded_revocations(State &state);
+  // Files of lists that are in the present state and not in the next. One that cannot be removed is tried again later.
   void remove_old_revocations(const State &next);
+  // Files of lists that are not used any more. An error comes with a reason.
+  Result<void> remove_stale_revocations(std::string &reason);
 
   RefPtr<tls::TlsContext> make_context(const State &state, const SslRecord &record, const std::string *private_key,
                                        std::string &reason) const;
@@ -84,6 +87,7 @@ private:
   const uint32_t m_max_client_certificate_bytes;
   StateFiles m_files;
   State m_state;
+  std::set<std::string> m_stale_revocations; // their files are still there, and a start would use them if what supersedes them were not
   Contexts m_contexts; // a record without one cannot serve: its certificate is missing or damaged
   RefPtr<tls::BindingTable> m_bindings;
 };

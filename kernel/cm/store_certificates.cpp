@@ -136,7 +136,9 @@ AdminAnswer Store::import_authorities(const Command &command, const AdminCommand
   auto contexts = build_contexts(next, {touches_all}, reason);
   if (!contexts)
     return refuse(win32::kInvalidParameter, reason);
-  if (save_texts(m_files, Kind::Authorities, next.authorities, m_state.authorities, reason).is_error())
+  // Lists that nobody wanted any more would come back with their CA.
+  if (remove_stale_revocations(reason).is_error() ||
+      save_texts(m_files, Kind::Authorities, next.authorities, m_state.authorities, reason).is_error())
     return not_written(reason);
   commit(std::move(next), std::move(*contexts));
   return {win32::kSuccess, kExitDone, text};
@@ -195,10 +197,22 @@ AdminAnswer Store::import_revocations(const Command &command, const AdminCommand
 
 void Store::remove_old_revocations(const State &next)
 {
-  std::string reason;
   for (const auto &[hash, list] : m_state.revocations)
-    if (!next.revocations.count(hash) && m_files.remove(Kind::Revocations, hash, reason).is_error())
-      log("a revocation list that is not used any more stays: {}", reason);
+    m_stale_revocations.insert(hash);
+  for (const auto &[hash, list] : next.revocations)
+    m_stale_revocations.erase(hash);
+  std::string reason;
+  if (remove_stale_revocations(reason).is_error())
+    log("a revocation list that is not used any more stays: {}", reason);
+}
+
+Result<void> Store::remove_stale_revocations(std::string &reason)
+{
+  while (!m_stale_revocations.empty()) {
+    TRY(m_files.remove(Kind::Revocations, *m_stale_revocations.begin(), reason));
+    m_stale_revocations.erase(m_stale_revocations.begin());
+  }
+  return {};
 }
 
 AdminAnswer Store::show_certificates(const Command &command)
@@ -320,7 +334,8 @@ AdminAnswer Store::delete_revocations(const Command &command)
   auto contexts = build_contexts(next, {touches_all}, reason);
   if (!contexts)
     return refuse(win32::kInvalidParameter, reason);
-  if (m_files.remove(Kind::Revocations, hash, reason).is_error())
+  // First those that this one has superseded: the next start would use them again.
+  if (remove_stale_revocations(reason).is_error() || m_files.remove(Kind::Revocations, hash, reason).is_error())
     return not_written(reason);
   commit(std::move(next), std::move(*contexts));
   return {win32::kSuccess, kExitDone, message("Certificate revocation list successfully deleted")};

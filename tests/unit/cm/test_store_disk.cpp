@@ -42,9 +42,10 @@ public:
     disk.come_back(power_is_lost);
     start();
   }
-  uint32_t run(std::vector<std::string> words, const char *certificate = "root.crt")
+  uint32_t run(std::vector<std::string> words, const char *file = "root.crt")
   {
-    return m_store->execute({std::move(words), {{"certfile", pki(certificate)}, {"keyfile", pki("server.key")}}}).win32_code;
+    AdminCommand command{std::move(words), {{"certfile", pki(file)}, {"crlfile", pki(file)}, {"keyfile", pki("server.key")}}};
+    return m_store->execute(command).win32_code;
   }
   uint32_t import_authority() { return run({"import", "ca", "certfile=a"}); }
   uint32_t delete_authority() { return run({"delete", "ca", "certhash=" + authority()}); }
@@ -163,4 +164,27 @@ TEST_CASE("a crash before any step of commands leaves whole files")
       REQUIRE(steps < 100);
     }
   }
+}
+
+TEST_CASE("a list that was superseded does not come back when the newer one is deleted")
+{
+  bool has_crashed = true, had_both = false;
+  for (uint64_t steps = 1; has_crashed; steps++) {
+    REQUIRE(steps < 40);
+    Machine machine(steps);
+    machine.start();
+    REQUIRE(machine.import_authority() == win32::kSuccess);
+    REQUIRE(machine.run({"import", "crl", "crlfile=a"}, "stale.crl") == win32::kSuccess);
+    machine.disk.crash_in(steps);
+    machine.run({"import", "crl", "crlfile=a"}, "root.crl");
+    has_crashed = machine.disk.has_crashed();
+    machine.restart(false);
+    had_both |= machine.log().find(" is newer") != std::string::npos;
+    std::string shown = machine.show("crl").text;
+    std::string list = shown.substr(shown.find(" : ") + 3, 40);
+    CHECK(machine.run({"delete", "crl", "crlhash=" + list}) == win32::kSuccess);
+    machine.restart(false);
+    CHECK(machine.show("crl").text.find(" : ") == std::string::npos);
+  }
+  CHECK(had_both);
 }
