@@ -60,12 +60,14 @@ Administrator::Administrator(uint64_t seed, Trace &trace, DiskFigures &figures, 
 {
   auto add = [this](Kind kind, const std::string &name) {
     m_items.push_back({kind, name, fmt::format("{}/{}/{}{}", kFolder, kKinds[static_cast<size_t>(kind)], name,
-                                               kind == Kind::Records ? "" : ".pem"), "", {""}, false, false, "", {}});
+                                               kind == Kind::Records ? "" : ".pem"), "", {""}, false, false, ""});
   };
   add(Kind::Certificates, kServerName);
   add(Kind::Certificates, kOtherServerName);
   add(Kind::Authorities, kAuthorityName);
   add(Kind::Authorities, kOtherAuthorityName);
+  add(Kind::Revocations, kOlderListName);
+  add(Kind::Revocations, kNewerListName);
   for (const char *record : kRecords)
     add(Kind::Records, record);
   m_disk.on_step = [this](std::string_view step, const std::string &path, NtStatus status) {
@@ -159,16 +161,15 @@ void Administrator::finish()
 
 Administrator::Change Administrator::choose()
 {
-  uint64_t what = m_random.below(10);
-  if (m_failed && m_random.chance(1, 2))
-    what = m_failed->kind == Kind::Certificates ? 2 * (what % 2) : m_failed->kind == Kind::Authorities ? 1 + 2 * (what % 2) : 4;
-  switch (what) {
-  case 0: return import_certificate();
-  case 1: return import_authorities();
-  case 2: return delete_certificate();
-  case 3: return delete_authority();
-  default: return change_record();
+  Kind kind = m_failed && m_random.chance(1, 2) ? m_failed->kind : m_items[m_random.below(m_items.size())].kind;
+  bool imports = m_random.chance(1, 2);
+  switch (kind) {
+  case Kind::Certificates: return imports ? import_certificate() : delete_certificate();
+  case Kind::Authorities: return imports ? import_authorities() : delete_authority();
+  case Kind::Revocations: return imports ? import_list() : delete_list();
+  case Kind::Records: break;
   }
+  return change_record();
 }
 
 Administrator::Change Administrator::import_certificate()
@@ -192,6 +193,7 @@ Administrator::Change Administrator::import_authorities()
     change.files["certfile"] += kOtherAuthority;
     change.effects.emplace_back(&item(Kind::Authorities, kOtherAuthorityName), kThere);
   }
+  add_stale(change);
   return change;
 }
 
@@ -225,6 +227,42 @@ Administrator::Change Administrator::delete_authority()
     return import_authorities();
   else if (!is_there(authority))
     change.refusal = cm::win32::kFileNotFound;
+  for (Item &list : m_items)
+    if (list.kind == Kind::Revocations && (list.is_stale || (list.running != "" && authority.name == kOtherAuthorityName)))
+      change.goes.push_back(&list);
+  return change;
+}
+
+// Lists that are to go do so first.
+void Administrator::add_stale(Change &change)
+{
+  for (Item &list : m_items)
+    if (list.is_stale)
+      change.effects.emplace_back(&list, "");
+}
+
+Administrator::Change Administrator::import_list()
+{
+  Item &list = any(Kind::Revocations), &newer = item(Kind::Revocations, kNewerListName);
+  Change change{"import crl crlfile=a", {{"crlfile", list.name == kOlderListName ? kOlderList : kNewerList}}, {{&list, kThere}}};
+  if (item(Kind::Authorities, kOtherAuthorityName).running == "" || (&list != &newer && newer.running != ""))
+    change.refusal = cm::win32::kInvalidParameter;
+  for (Item &other : m_items)
+    if (&other != &list && other.kind == Kind::Revocations && (other.is_stale || other.running != ""))
+      change.goes.push_back(&other);
+  return change;
+}
+
+Administrator::Change Administrator::delete_list()
+{
+  Item &list = any(Kind::Revocations);
+  if (is_unclear(list))
+    return import_list();
+  Change change{"delete crl crlhash=" + list.name, {}, {{&list, ""}}};
+  if (!is_there(list))
+    change.refusal = cm::win32::kFileNotFound;
+  else
+    add_stale(change);
   return change;
 }
 
@@ -260,7 +298,7 @@ Administrator::Change Administrator::delete_record(Item &record)
 void Administrator::put_in_doubt(Item &item, const std::string &value)
 {
   item.on_disk.insert(value);
-  if (item.on_disk.contains(kDamaged))
+  if (item.on_disk.contains(kDamaged) || item.is_orphan)
     item.on_disk.insert(""); // set aside, and nothing in its place
 }
 
@@ -270,7 +308,38 @@ void Administrator::settle(Item &item, const std::string &value)
   item.on_disk = {value};
   if (item.is_known_damage)
     item.set_aside.push_back(item.damaged);
-  item.is_known_damage = item.is_evidence = false;
+  item.is_known_damage = item.is_evidence = item.is_orphan = item.is_stale = false;
+}
+
+void Administrator::note_done(const Change &change, bool has_failures)
+{
+  m_figures.changes++;
+  m_failed = nullptr;
+  for (auto [item, value] : change.effects) {
+    item->running = value;
+    settle(*item, value);
+  }
+  for (Item *item : change.goes) {
+    item->running = "";
+    item->is_stale = has_failures;
+    if (!has_failures)
+      settle(*item, "");
+    item->on_disk.insert("");
+  }
+}
+
+void Administrator::note_failed(const Change &change, bool has_doubts)
+{
+  m_failed = change.effects[0].first;
+  for (auto [item, value] : change.effects) {
+    if (has_doubts)
+      put_in_doubt(*item, value);
+    else if (is_left_alone(*item) || item->is_stale)
+      item->on_disk.insert("");
+  }
+  for (Item *item : change.goes)
+    if (has_doubts || item->is_stale)
+      put_in_doubt(*item, "");
 }
 
 void Administrator::perform(const Change &change)
@@ -287,34 +356,22 @@ void Administrator::perform(const Change &change)
   cm::AdminAnswer answer = m_store->execute(command);
   m_trace.note("a: {}: {}", change.line, m_disk.has_crashed() ? "broken off by a crash" : fmt::format("{}", answer.win32_code));
   if (m_disk.has_crashed()) {
-    for (auto [item, value] : change.effects)
-      put_in_doubt(*item, value);
+    note_failed(change, true);
     return restart(m_random.chance(2, 3));
   }
   m_disk.crash_in(0);
   if (answer.exit_code == cm::kExitDone && change.refusal == 0) {
-    m_figures.changes++;
-    m_failed = nullptr;
-    for (auto [item, value] : change.effects) {
-      item->running = value;
-      settle(*item, value);
-    }
+    note_done(change, m_disk.failures != failures);
   } else {
     check_refusal(change, answer, failures);
     if (change.refusal == 0)
-      m_failed = change.effects[0].first;
-    for (auto [item, value] : change.effects) {
-      if (change.refusal == 0 && m_disk.doubts != doubts)
-        put_in_doubt(*item, value);
-      else if (item->is_known_damage)
-        item->on_disk.insert("");
-    }
+      note_failed(change, m_disk.doubts != doubts);
   }
   check_running();
   check_set_aside(m_disk.files());
   // Whoever is told that nothing was changed tries again.
   bool can_repeat = change.refusal == 0 && answer.exit_code != cm::kExitDone &&
-                    std::ranges::none_of(change.effects, [](auto &effect) { return effect.first->is_known_damage; });
+                    std::ranges::none_of(change.effects, [](auto &effect) { return is_left_alone(*effect.first); });
   if (can_repeat && m_random.chance(1, 2))
     return perform(change);
   if (is_to_crash)
@@ -439,6 +496,8 @@ void Administrator::take_stock(bool is_safe)
     auto found = now.find(&item);
     bool has_file = files.contains(item.path);
     std::string value = found != now.end() ? found->second : has_file ? kDamaged : "";
+    if (value == kDamaged && item.kind == Kind::Revocations && files[item.path] == (item.name == kOlderListName ? kOlderList : kNewerList))
+      value = kThere; // and not used, for a reason that is looked at below
     if (!item.on_disk.contains(value)) {
       std::string expected;
       for (const std::string &one : item.on_disk)
@@ -457,8 +516,23 @@ void Administrator::take_stock(bool is_safe)
       item.set_aside.push_back(item.damaged);
     item.is_evidence = item.is_known_damage && item.on_disk.size() == 1;
   }
+  take_stock_of_lists(files);
   check_set_aside(files);
   check_running();
+}
+
+// A good file is used when its CA is there and no newer list is.
+void Administrator::take_stock_of_lists(const std::map<std::string, std::string> &files)
+{
+  bool has_authority = item(Kind::Authorities, kOtherAuthorityName).running != "";
+  Item &older = item(Kind::Revocations, kOlderListName), &newer = item(Kind::Revocations, kNewerListName);
+  for (Item *list : {&newer, &older}) {
+    bool is_good = files.contains(list->path) && !list->is_known_damage;
+    list->is_orphan = is_good && !has_authority;
+    list->is_stale = is_good && has_authority && list == &older && newer.running != "";
+    if ((list->running != "") != (is_good && !list->is_orphan && !list->is_stale))
+      lost(fmt::format("{} is {}", list->path, list->running != "" ? "used though it should not be" : "good and not used"));
+  }
 }
 
 void Administrator::check_set_aside(const std::map<std::string, std::string> &files)
@@ -500,13 +574,14 @@ Administrator::Shown Administrator::shown()
     current = &*found;
   };
   auto take_file = [&](std::string_view label, std::string_view value, Item *&current, Kind kind) {
-    if (label != "Certificate Hash")
+    if (label != "Certificate Hash" && label != "CRL Hash")
       return;
     begin(value, current, kind);
     all[current] = kThere;
   };
   show("cert", Kind::Certificates, take_file);
   show("ca", Kind::Authorities, take_file);
+  show("crl", Kind::Revocations, take_file);
   show("sslcert", Kind::Records, [&](std::string_view label, std::string_view value, Item *&current, Kind kind) {
     if (label == "IP:port" || label == "Hostname:port")
       begin(value, current, kind);

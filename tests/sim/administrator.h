@@ -43,12 +43,15 @@ private:
   bool is_known_damage = false;     // the store has found the file damaged, and has not replaced it
     bool is_evidence = false;         // and that is certain, so that the file must be kept
     std::string damaged;              // these are its contents, when kDamaged is one of on_disk
+    // Of a revocation list: its file is good, but its CA was not there at the start; or another had superseded it, so that it is to go.
+    bool is_orphan = false, is_stale = false;
     std::vector<std::string> set_aside = {}; // contents of damaged files that must be there under other names
   };
   struct Change {
     std::string line;                         // as httpsysctl takes it
     std::map<std::string, std::string> files;
     std::vector<std::pair<Item *, std::string>> effects;
+    std::vector<Item *> goes = {};            // what it removes too; that may fail, and is made up for later
     uint32_t refusal = 0;                     // the code that it must be refused with, disk or not
   };
   using Shown = std::map<const Item *, std::string>;
@@ -59,8 +62,9 @@ private:
   // Imported, and certainly on disk: its key can be read.
   static bool is_usable(const Item &certificate) { return certificate.on_disk == std::set<std::string>{kThere}; }
   // Whether a command can delete it. Unclear: not running, and a change of its damaged file has failed.
-  bool is_there(const Item &item) const { return item.running != "" || item.is_known_damage; }
-  bool is_unclear(const Item &item) const { return item.running == "" && item.is_known_damage && item.on_disk.size() != 1; }
+  static bool is_left_alone(const Item &item) { return item.is_known_damage || item.is_orphan; }
+  static bool is_there(const Item &item) { return item.running != "" || is_left_alone(item); }
+  static bool is_unclear(const Item &item) { return item.running == "" && is_left_alone(item) && item.on_disk.size() != 1; }
   Item *usable_certificate();
   bool names(const Item &record, const Item &certificate) const { return record.running.starts_with(certificate.name); }
 
@@ -69,17 +73,23 @@ private:
   Change import_authorities();
   Change delete_certificate();
   Change delete_authority();
+  Change import_list();
+  Change delete_list();
+  void add_stale(Change &change);
   Change change_record();
   Change delete_record(Item &record);
   void perform(const Change &change);
   void check_refusal(const Change &change, const cm::AdminAnswer &answer, uint64_t failures);
   void put_in_doubt(Item &item, const std::string &value);
   void settle(Item &item, const std::string &value);
+  void note_done(const Change &change, bool has_failures);
+  void note_failed(const Change &change, bool has_doubts);
 
   void restart(bool power_is_lost);
   void load();
   // is_safe: no crash can take back what is there.
   void take_stock(bool is_safe);
+  void take_stock_of_lists(const std::map<std::string, std::string> &files);
   void meddle();
   std::string damage_of(const std::string &contents);
   Shown shown();
