@@ -2,6 +2,7 @@
 #include "kernel/main/check_sandbox.h"
 #include "kernel/platform/linux/process.h"
 #include "kernel/platform/linux/sandbox_attempts.h"
+#include <fmt/format.h>
 
 namespace httpsys::main {
 
@@ -18,6 +19,7 @@ int check_sandbox(const Options &options, std::string &report, std::string &reas
     return 1;
   sandbox.limit_calls();
   bool is_good = true;
+  size_t not_tried = 0;
   for (const auto &layer : sandbox.layers()) {
     report += describe_layer(layer) + '\n';
     is_good = is_good && layer.state != platform::SandboxLayer::State::LeftOut;
@@ -25,8 +27,12 @@ int check_sandbox(const Options &options, std::string &report, std::string &reas
   for (const auto &result : results) {
     report += describe_attempt(result) + '\n';
     is_good = is_good && result.outcome != platform::AttemptResult::Outcome::Done;
+    not_tried += result.outcome == platform::AttemptResult::Outcome::CouldNotTry;
   }
-  return is_good ? 0 : 1;
+  if (not_tried > 0)
+    reason = fmt::format("{} of {} attempts could not be made, so it is not known whether the sandbox refuses them: their lines say why",
+      not_tried, results.size());
+  return is_good && not_tried == 0 ? 0 : 1;
 }
 
 }

@@ -5,8 +5,10 @@ daemon run in the same sandbox: it has no switch."""
 
 import os
 import pwd
+import shutil
 import signal
 import sys
+import tempfile
 import unittest
 
 import harness
@@ -42,12 +44,13 @@ class Check(Alone):
     def setUp(self):
         super().setUp()
         self.socket, self.state = f'{self.folder}/s', f'{self.folder}/state'
+        self.program = program('kernel/main/httpsysd')
 
-    def check(self, *words, status=0, prefix=()):
+    def check(self, *words, status=0, prefix=(), error='^$'):
         """The layers and the attempts that it lists, each name with what follows it."""
-        process = self.run_program(program('kernel/main/httpsysd'), '--socket', self.socket, '--state-dir', self.state, '--check-sandbox',
-                                   *words, status=status, prefix=prefix)
-        self.assertEqual(process.stderr.text(), '')
+        process = self.run_program(self.program, '--socket', self.socket, '--state-dir', self.state, '--check-sandbox', *words,
+                                   status=status, prefix=prefix)
+        self.assertRegex(process.stderr.text(), error)
         lines = [tuple(line.split(': ', 1)) for line in process.stdout.text().splitlines()]
         self.assertEqual([name for name, _ in lines], LAYERS + ATTEMPTS, process.describe())
         return dict(lines[:len(LAYERS)]), dict(lines[len(LAYERS):])
@@ -87,6 +90,33 @@ class Check(Alone):
         process.expect('^httpsysd: ready', stream='stderr')
         process.signal(signal.SIGTERM)
         self.assertEqual(process.wait(), 0)
+
+    def stranger(self, *limits):
+        """A prefix: somebody without rights, with these limits and no other process. Not everybody may look into the build's folder."""
+        os.chmod(self.folder, 0o777)
+        self.program = shutil.copy(self.program, f'{self.folder}/httpsysd')
+        return ['prlimit', *limits, 'setpriv', '--reuid', str(NOBODY.pw_uid - 2), '--regid', str(NOBODY.pw_gid), '--clear-groups']
+
+    @without_sanitizer
+    @as_root
+    def test_no_attempt_can_be_made(self):
+        """Without a process for any of them: nothing is known, which is no success."""
+        _layers, attempts = self.check(status=1, prefix=self.stranger('--nproc=1'),
+                                       error='^httpsysd: 23 of 23 attempts could not be made, .*\n$')
+        self.assertEqual(set(attempts.values()), {'not tried: no process can be made for it: Resource temporarily unavailable'}, attempts)
+
+    @without_sanitizer
+    @as_root
+    def test_read_only_tmp(self):
+        """Nobody can write there, which Landlock is not asked about."""
+        prefix = ['unshare', '--mount', 'sh', '-c', 'mount -t tmpfs -o ro none /tmp && exec "$@"', 'sh']
+        if self.run_program(*prefix, self.program, '--version').status != 0:
+            self.skipTest('nobody may make mounts here, or the build is in /tmp')
+        with tempfile.TemporaryDirectory(dir='/run') as folder:
+            self.socket, self.state = f'{folder}/s', f'{folder}/state'
+            _layers, attempts = self.check(*harness.own_user(), prefix=prefix)
+        self.assertEqual(attempts.pop('make a file in /tmp'), 'not tried: the file system is read-only')
+        self.assertEqual(set(attempts.values()), {'refused'}, attempts)
 
     @without_sanitizer
     @as_root

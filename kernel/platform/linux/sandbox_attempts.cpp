@@ -193,7 +193,7 @@ AttemptResult judge_attempt(const std::string &what, int status, bool may_be_mis
   if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
     return {what, Outcome::Refused, ""};
   if (WIFSIGNALED(status))
-    return {what, Outcome::NotTried, fmt::format("signal {} ended it", WTERMSIG(status))};
+    return {what, Outcome::CouldNotTry, fmt::format("signal {} ended it", WTERMSIG(status))};
   switch (error) {
   case 0: return {what, Outcome::Done, "it was done"};
   case EPERM:
@@ -204,7 +204,18 @@ AttemptResult judge_attempt(const std::string &what, int status, bool may_be_mis
     if (may_be_missing)
       return {what, Outcome::NotTried, "there is no such file"};
     break;
-  case kNotEntered: return {what, Outcome::NotTried, "the sandbox cannot be entered"};
+  case EROFS: // asked before Landlock is
+    if (may_be_missing)
+      return {what, Outcome::NotTried, "the file system is read-only"};
+    break;
+  case EAGAIN:
+  case ENOMEM:
+  case ENOBUFS:
+  case ENOSPC:
+  case EDQUOT:
+  case EMFILE:
+  case ENFILE: return {what, Outcome::CouldNotTry, std::strerror(error)};
+  case kNotEntered: return {what, Outcome::CouldNotTry, "the sandbox cannot be entered"};
   case kNotTried: return {what, Outcome::NotTried, "only uid 0 can be another user"};
   default: break;
   }
@@ -228,7 +239,7 @@ std::vector<AttemptResult> try_forbidden_things(const Sandbox &sandbox, bool ins
     if (child == 0)
       _exit(run_in_child(attempt, target, inside));
     if (child < 0 || waitpid(child, &status, 0) != child)
-      results.push_back({attempt.what, Outcome::NotTried, std::strerror(errno)});
+      results.push_back({attempt.what, Outcome::CouldNotTry, fmt::format("no process can be made for it: {}", std::strerror(errno))});
     else
       results.push_back(judge_attempt(attempt.what, status, attempt.may_be_missing));
   }

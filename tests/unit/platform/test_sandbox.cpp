@@ -210,7 +210,7 @@ TEST_CASE_FIXTURE(Folder, "what is forbidden can be done without the sandbox, an
       describe_attempt(result));
 }
 
-TEST_CASE("an attempt is refused only by what the sandbox answers, and not tried only where there may be nothing to try it on")
+TEST_CASE("an attempt is refused only by what the sandbox answers, not tried only where there may be nothing to try it on")
 {
   struct Row {
     int status; // of waitpid()
@@ -222,8 +222,10 @@ TEST_CASE("an attempt is refused only by what the sandbox answers, and not tried
   const Row rows[] = {{exited(0), false, Done},          {exited(EPERM), false, Refused},        {exited(EACCES), true, Refused},
                       {exited(ENOSYS), false, Refused},  {exited(EAFNOSUPPORT), false, Refused}, {exited(ENOENT), true, NotTried},
                       {exited(ENOENT), false, Done},     {exited(EINVAL), false, Done},          {exited(EINVAL), true, Done},
-                      {SIGSYS, false, Refused},          {SIGKILL, false, NotTried},             {exited(250), false, NotTried},
-                      {exited(251), false, NotTried}};
+                      {exited(EROFS), true, NotTried},   {exited(EROFS), false, Done},           {exited(251), false, NotTried},
+                      {SIGSYS, false, Refused},          {SIGKILL, true, CouldNotTry},           {exited(250), true, CouldNotTry},
+                      {exited(EAGAIN), true, CouldNotTry},    {exited(ENOMEM), true, CouldNotTry},
+                      {exited(EMFILE), true, CouldNotTry}};
   for (const Row &row : rows) {
     CAPTURE(row.status);
     CHECK(judge_attempt("x", row.status, row.may_be_missing).outcome == row.outcome);
