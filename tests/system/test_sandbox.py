@@ -107,6 +107,18 @@ class Check(Alone):
 
     @without_sanitizer
     @as_root
+    def test_no_ring(self):
+        """What could only be done through a ring is no breach where there is none, and not known to be refused."""
+        layers, attempts = self.check(status=1, prefix=self.stranger('--memlock=0'),
+                                      error='^httpsysd: 2 of 23 attempts could not be made, .*\n$')
+        self.assertRegex(layers['io_uring'], '^off: no memory')
+        for what in ('use another operation of its io_uring', 'connect through its io_uring'):
+            self.assertEqual(attempts.pop(what), 'not tried: no io_uring can be made, which the daemon needs')
+        self.assertRegex(attempts.pop('write the state folder as another user'), '^not tried: ')
+        self.assertEqual(set(attempts.values()), {'refused'}, attempts)
+
+    @without_sanitizer
+    @as_root
     def test_read_only_tmp(self):
         """Nobody can write there, which Landlock is not asked about."""
         prefix = ['unshare', '--mount', 'sh', '-c', 'mount -t tmpfs -o ro none /tmp && exec "$@"', 'sh']

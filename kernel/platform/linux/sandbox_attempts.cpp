@@ -27,7 +27,7 @@ namespace {
 using Outcome = AttemptResult::Outcome;
 
 // Exit codes of an attempt's child beside 0 (done) and errno numbers.
-constexpr int kNotEntered = 250, kNotTried = 251;
+constexpr int kNotEntered = 250, kNotTried = 251, kNoRing = 252;
 constexpr uid_t kStrangers[] = {65534, 65533}; // uids without rights
 
 struct Target {
@@ -126,14 +126,17 @@ int write_as_stranger(const Target &target)
 
 int use_other_operation(const Target &)
 {
-  std::string reason;
-  return try_restricted_ring(reason).is_error() ? 0 : EACCES;
+  auto error = try_other_operation();
+  return error.is_error() ? kNoRing : *error;
 }
 
 int connect_through_ring(const Target &target)
 {
   const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  return socket < 0 ? errno : try_connecting_through_ring(socket, target.listener);
+  if (socket < 0)
+    return errno;
+  auto error = try_connecting_through_ring(socket, target.listener);
+  return error.is_error() ? kNoRing : *error;
 }
 
 struct Attempt {
@@ -216,6 +219,7 @@ AttemptResult judge_attempt(const std::string &what, int status, bool may_be_mis
   case EMFILE:
   case ENFILE: return {what, Outcome::CouldNotTry, std::strerror(error)};
   case kNotEntered: return {what, Outcome::CouldNotTry, "the sandbox cannot be entered"};
+  case kNoRing: return {what, Outcome::CouldNotTry, "no io_uring can be made, which the daemon needs"};
   case kNotTried: return {what, Outcome::NotTried, "only uid 0 can be another user"};
   default: break;
   }

@@ -493,7 +493,7 @@ uint32_t uring_operations()
 
 namespace {
 
-// A ring that is limited as an engine's is.
+// A ring that is limited as an engine's is; must_limit as in limit_and_enable().
 class LimitedRing {
 public:
   ~LimitedRing()
@@ -501,7 +501,7 @@ public:
     if (m_open)
       io_uring_queue_exit(&m_ring);
   }
-  Result<void> open(std::string &reason);
+  Result<void> open(bool must_limit, std::string &reason);
   // 0 when the operation was done, otherwise its errno.
   template <typename Prepare>
   int try_operation(Prepare prepare);
@@ -511,7 +511,7 @@ private:
   bool m_open = false;
 };
 
-Result<void> LimitedRing::open(std::string &reason)
+Result<void> LimitedRing::open(bool must_limit, std::string &reason)
 {
   io_uring_params parameters{};
   parameters.flags = kSetupFlags & ~IORING_SETUP_CQSIZE;
@@ -520,7 +520,7 @@ Result<void> LimitedRing::open(std::string &reason)
     return status_from_errno(error);
   }
   m_open = true;
-  return limit_and_enable(m_ring, true, reason);
+  return limit_and_enable(m_ring, must_limit, reason);
 }
 
 template <typename Prepare>
@@ -543,19 +543,26 @@ int LimitedRing::try_operation(Prepare prepare)
 Result<void> try_restricted_ring(std::string &reason)
 {
   LimitedRing ring;
-  TRY(ring.open(reason));
-  if (ring.try_operation([](io_uring_sqe *entry) { io_uring_prep_nop(entry); }) == EACCES)
+  TRY(ring.open(true, reason));
+  if (ring.try_operation(io_uring_prep_nop) == EACCES)
     return {};
   reason = "a limited ring does what it should refuse";
   return NtStatus::IoDeviceError;
 }
 
-int try_connecting_through_ring(int socket, const sockaddr_in &address)
+Result<int> try_other_operation()
 {
   LimitedRing ring;
   std::string reason;
-  if (ring.open(reason).is_error())
-    return 0; // nothing limits it
+  TRY(ring.open(false, reason));
+  return ring.try_operation(io_uring_prep_nop);
+}
+
+Result<int> try_connecting_through_ring(int socket, const sockaddr_in &address)
+{
+  LimitedRing ring;
+  std::string reason;
+  TRY(ring.open(false, reason));
   const char byte = 'x';
   const int error = ring.try_operation([&](io_uring_sqe *entry) {
     io_uring_prep_connect(entry, socket, reinterpret_cast<const sockaddr *>(&address), sizeof address);

@@ -23,9 +23,10 @@ Result<std::unique_ptr<IoEngine>> make_uring_engine(const UringSettings &setting
 uint32_t uring_operations();
 // Whether this kernel keeps such a ring to them: makes one, and asks it for another. When it does not, engines work without.
 Result<void> try_restricted_ring(std::string &reason);
-// Connects the socket through such a ring, or sends with the address (TCP fast open). 0 when one was done or nothing limits a ring,
-// otherwise why the last was not: EACCES.
-int try_connecting_through_ring(int socket, const sockaddr_in &address);
+// Another operation on such a ring: 0 when it was done or nothing limits a ring, otherwise why it was not: EACCES. An error: no ring.
+Result<int> try_other_operation();
+// The same for connecting the socket, or sending with the address (TCP fast open): 0 when one was done, otherwise why the last was not.
+Result<int> try_connecting_through_ring(int socket, const sockaddr_in &address);
 
 // Why io_uring_setup failed. disabled: what /proc/sys/kernel/io_uring_disabled says, empty when there is no such file
 // (before Linux 6.6); filtered: the process runs under a seccomp filter.

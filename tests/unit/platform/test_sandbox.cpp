@@ -224,7 +224,7 @@ TEST_CASE("an attempt is refused only by what the sandbox answers, not tried onl
                       {exited(ENOENT), false, Done},     {exited(EINVAL), false, Done},          {exited(EINVAL), true, Done},
                       {exited(EROFS), true, NotTried},   {exited(EROFS), false, Done},           {exited(251), false, NotTried},
                       {SIGSYS, false, Refused},          {SIGKILL, true, CouldNotTry},           {exited(250), true, CouldNotTry},
-                      {exited(EAGAIN), true, CouldNotTry},    {exited(ENOMEM), true, CouldNotTry},
+                      {exited(252), true, CouldNotTry},  {exited(EAGAIN), true, CouldNotTry},    {exited(ENOMEM), true, CouldNotTry},
                       {exited(EMFILE), true, CouldNotTry}};
   for (const Row &row : rows) {
     CAPTURE(row.status);
