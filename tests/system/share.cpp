@@ -16,6 +16,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <netinet/in.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -109,6 +110,22 @@ void stop(pid_t daemon)
   usleep(1000);
 }
 
+// No other process takes the processor away between an answer and the look at what was done, where that may be asked for (root).
+class Undisturbed {
+public:
+  Undisturbed() { set(SCHED_FIFO, 1); }
+  ~Undisturbed() { set(SCHED_OTHER, 0); }
+  Undisturbed(const Undisturbed &) = delete;
+
+private:
+  static void set(int policy, int priority)
+  {
+    sched_param parameters{};
+    parameters.sched_priority = priority;
+    sched_setscheduler(0, policy, &parameters);
+  }
+};
+
 void finish(std::vector<Client> &clients)
 {
   for (Client &client : clients) {
@@ -124,11 +141,14 @@ uint32_t beside_an_entry(pid_t daemon, std::vector<Client> &clients, Client &oth
   fill(clients);
   other.put(1);
   other.publish();
-  uint32_t all = left_of(clients);
-  kill(daemon, SIGCONT);
-  while (other.left() > 0) {
+  uint32_t all = left_of(clients), done = 0;
+  {
+    Undisturbed undisturbed;
+    kill(daemon, SIGCONT);
+    while (other.left() > 0) {
+    }
+    done = all - left_of(clients);
   }
-  uint32_t done = all - left_of(clients);
   other.take();
   finish(clients);
   return done;
@@ -145,15 +165,18 @@ uint32_t beside_a_request(pid_t daemon, std::vector<Client> &clients, uint16_t p
   usleep(2000); // until they are accepted
   stop(daemon);
   fill(clients);
-  uint32_t all = left_of(clients);
+  uint32_t all = left_of(clients), done = 0;
   for (int connection : connections)
     send(connection, kRequest, sizeof kRequest - 1, MSG_NOSIGNAL);
-  kill(daemon, SIGCONT);
   char answer[4096];
   ssize_t count = -1;
-  for (size_t i = 0; count < 0; i = (i + 1) % kConnections)
-    count = recv(connections[i], answer, sizeof answer, MSG_DONTWAIT);
-  uint32_t done = all - left_of(clients);
+  {
+    Undisturbed undisturbed;
+    kill(daemon, SIGCONT);
+    for (size_t i = 0; count < 0; i = (i + 1) % kConnections)
+      count = recv(connections[i], answer, sizeof answer, MSG_DONTWAIT);
+    done = all - left_of(clients);
+  }
   for (int connection : connections)
     close(connection);
   finish(clients);

@@ -3,9 +3,10 @@
 """Clients that flood their rings take no more than their share of a core. share.cpp fills the longest rings of several clients at once and
 counts how much of that the daemon does before it answers somebody else: a client with one entry, and one on the network. With turns that
 are two for each of the others, or some more when the core does not look at the network in each; without them it is whole rings. What is
-counted is the daemon's order of work, so it does not matter how fast the machine is. Who has the processor does matter: while share.cpp has
-not, more is done before it sees its answer. So daemon and share.cpp have a processor each, and a quarter of all rounds has to be without
-such a pause, in one of some runs. tools/bench/victim tells in milliseconds what an application notices, on a quiet machine."""
+counted is the daemon's order of work, so it does not matter how fast the machine is. Who has the processor does matter: while share.cpp
+has not, more is done before it sees its answer. So daemon and share.cpp have a processor each, share.cpp asks for its own before others
+while it counts, and a quarter of all rounds has to be without such a pause, in one of some runs. tools/bench/victim tells in milliseconds
+what an application notices, on a quiet machine."""
 
 import os
 import unittest
@@ -17,7 +18,7 @@ from processes import Process
 CLIENTS, ENTRIES = 4, 4096   # share.cpp
 TURN = 64                    # kernel/limits.h: entries of one client, then the others have their turn
 MOST = 4 * CLIENTS * TURN    # a quarter of what one ring holds
-ROUNDS, RUNS = 40, 5
+ROUNDS, RUNS = 40, 8
 PROCESSORS = sorted(os.sched_getaffinity(0))
 
 
