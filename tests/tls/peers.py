@@ -13,7 +13,7 @@ import time
 
 SERVER = os.environ["HTTPSYS_TLS_SERVER"]
 PKI = os.environ["HTTPSYS_TEST_PKI"]
-PATIENCE = 20   # seconds; a sanitizer build on a busy machine is slow
+PATIENCE = 60   # seconds; a sanitizer build on a busy machine is slow
 
 
 def pki(name):
@@ -72,7 +72,7 @@ class Program:
     goodbye = 0.2   # seconds that it may take to end by itself
 
     def __init__(self, *command, merge=True):
-        self.process = subprocess.Popen(["timeout", "60", *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        self.process = subprocess.Popen(["timeout", "180", *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT if merge else subprocess.PIPE, cwd=PKI,
                                         start_new_session=True)
         self.lines = Lines(self.process.stdout)
@@ -191,7 +191,7 @@ def curl(port, version, *paths, cert=None, options=()):
     """Returns (exit status, output)."""
     limits = ["--tlsv" + version, "--tls-max", version]
     identity = ["--cert", cert + ".pem", "--key", cert + ".key"] if cert else []
-    result = subprocess.run(["timeout", "30", "curl", "-sS", "--noproxy", "*", "--http1.1", "--cacert", "root.crt", *limits, *identity,
+    result = subprocess.run(["timeout", "120", "curl", "-sS", "--noproxy", "*", "--http1.1", "--cacert", "root.crt", *limits, *identity,
                              *options, *[f"https://localhost:{port}{path}" for path in paths]],
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=PKI, check=False)
     return result.returncode, result.stdout.decode()

@@ -6,7 +6,7 @@ import ssl
 import time
 import unittest
 
-from peers import Client, Gate, Server, context_for, curl, gnutls, pki, raw, s_client
+from peers import PATIENCE, Client, Gate, Server, context_for, curl, gnutls, pki, raw, s_client
 
 VERSIONS = ("1.2", "1.3")
 
@@ -338,7 +338,7 @@ class Traffic(unittest.TestCase):
                     client.ask("/plain")
                     gate.close()
                     client.send("/ask\n/echo meanwhile\n")
-                    gate.held.wait(10)
+                    gate.held.wait(PATIENCE)
                     gate.open()
                     self.assertEqual(client.line(), "started ")
                     self.assertEqual(client.line(), "meanwhile")
@@ -354,10 +354,10 @@ class Traffic(unittest.TestCase):
                 client.ask("/echo before", "^before")
                 gate.close()
                 client.send("/whoami\n")
-                self.assertTrue(gate.held.wait(10))
+                self.assertTrue(gate.held.wait(PATIENCE))
                 before = gate.from_client
                 client.ask("K", "KEYUPDATE")
-                end = time.monotonic() + 10
+                end = time.monotonic() + PATIENCE
                 while gate.from_client == before and time.monotonic() < end:
                     time.sleep(0.01)
                 gate.open()
