@@ -110,7 +110,9 @@ class GroupTest(ApiTest):
         self.assertEqual(self.group.kills(), 0)
         self.assertTrue(self.daemon.process.is_running())
         self.check_served()
-        self.start_http('blocking')
+        eventually(lambda: self.daemon.statistics()['sessions'] == 2, 10, 'the end of the others')   # setUp's is left, and this one
+        _port, another = self.start_http('blocking')
+        another.kill()
         eventually(lambda: self.daemon.statistics()['connections'] == 0, 10, 'the end of all connections')
 
 
