@@ -15,10 +15,10 @@ class RingFuzzTest(ApiTest):
     environment = {'ASAN_OPTIONS': ':'.join(filter(None, [os.environ.get('ASAN_OPTIONS'), 'quarantine_size_mb=4',
                                                           'allocator_release_to_os_interval_ms=200']))}
 
-    def fuzz(self, *arguments, seconds=120):
+    def fuzz(self, *arguments, seconds=120, program=PROGRAM, environment=None):
         if '--report' not in arguments:
             arguments += ('--report', os.path.join(self.folder, 'report.steps'))
-        process = self.application(PROGRAM, *arguments)
+        process = self.application(program, *arguments, environment=environment)
         process.status = process.wait(seconds)
         return process
 

@@ -6,7 +6,10 @@ import os
 import re
 import unittest
 
+import harness
 from ring_fuzz import CLEAN, RingFuzzTest
+
+WITH_CANARIES = 'tests/system/ring_fuzz_canary'
 
 
 class Alone(RingFuzzTest):
@@ -42,6 +45,65 @@ class Alone(RingFuzzTest):
             process = self.fuzz(*arguments)
             self.assertEqual(process.status, 2, process.describe())
             self.assertNotEqual(process.stderr.text(), '')
+
+
+class Finding(RingFuzzTest):
+    """A rule is broken (kernel/base/canary.h), and it is found, written down, found again and made short."""
+
+    def broken(self, rule, *arguments):
+        return self.fuzz(*arguments, program=WITH_CANARIES, environment={'HTTPSYS_CANARY': rule})
+
+    def check_found(self, process, report, kind, seed):
+        """As the man page says. Returns how many steps the reproducer has."""
+        self.assertEqual(process.status, 1, process.describe())
+        self.assertEqual(self.last_lines(process, 3), [f'finding: {kind}', f'seed: {seed}', f'reproducer: {report}'], process.describe())
+        return self.check_written(report, kind, seed)
+
+    def check_written(self, report, kind, seed):
+        with open(report, encoding='utf-8') as file:
+            why, begin, *steps = file.read().splitlines()
+        self.assertRegex(why, f'^# {kind}: .')
+        self.assertRegex(begin, fr'^daemon seed={seed} cores=\d+$')
+        return len(steps)
+
+    def check_rule(self, rule, kind):
+        report, again, short = (os.path.join(self.folder, f'{rule}.{name}') for name in ('steps', 'again', 'short'))
+        found = self.broken(rule, '--seed', '1', '--steps', '50000', '--report', report)
+        seed = self.last_lines(found, 2)[0].removeprefix('seed: ')
+        steps = self.check_found(found, report, kind, seed)
+        self.assertEqual(self.check_found(self.broken(rule, '--replay', report, '--report', again), again, kind, seed), steps)
+        # Without the canary the same steps find nothing: what was found is the rule.
+        kept = self.fuzz('--replay', report)
+        self.assertEqual(kept.status, 0, kept.describe())
+        self.assertRegex(self.last_lines(kept, 1)[0], CLEAN)
+        left = self.check_found(self.broken(rule, '--minimise', report, '--report', short), short, kind, seed)
+        self.assertTrue(0 < left < steps / 2, f'{left} of {steps} steps are left')
+        self.assertEqual(self.check_found(self.broken(rule, '--replay', short, '--report', again), again, kind, seed), left)
+
+    def test_reserved_bits_ignored(self):
+        self.check_rule('ReservedBitsIgnored', 'accepted')
+
+    def test_work_not_bounded(self):
+        self.check_rule('WorkNotBounded', 'unbounded')
+
+    def test_tail_not_checked(self):
+        self.check_rule('TailNotChecked', 'accepted')
+
+    def test_where_it_is_written(self):
+        """Without --report into the folder where it is started; a file that cannot be written is named as one."""
+        process = self.application('/usr/bin/env', '-C', self.folder, os.path.join(harness.build_folder(), WITH_CANARIES), '--seed', '7',
+                                   '--steps', '1', environment={'HTTPSYS_CANARY': 'EntryReadAgain'})
+        process.status = process.wait(120)
+        self.assertEqual(self.last_lines(process, 1), ['reproducer: ring-fuzz-7.steps'], process.describe())
+        self.check_written(os.path.join(self.folder, 'ring-fuzz-7.steps'), 'read twice', 7)
+        process = self.broken('EntryReadAgain', '--seed', '7', '--steps', '1', '--report', os.path.join(self.folder, 'no', 'where'))
+        self.assertEqual(process.status, 1, process.describe())
+        *known, reproducer = self.last_lines(process, 3)
+        self.assertEqual(known, ['finding: read twice', 'seed: 7'])
+        self.assertRegex(reproducer, r'\Areproducer: none: .* cannot be written\Z')
+
+    def test_no_such_canary(self):
+        self.assertEqual(self.broken('Unheard').status, 2)
 
 
 if __name__ == '__main__':
