@@ -73,7 +73,7 @@ inline constexpr uint64_t kCreditVisitMilliseconds = 10;     // an entry without
 inline constexpr uint32_t kUnaskedKicksPerSecond = 1000;     // above it the kick is no longer listened to ...
 inline constexpr uint64_t kKickPenaltyMilliseconds = 1000;   // ... for so long
 inline constexpr uint64_t kKickVisitMilliseconds = 10;       // and the channel is visited so often instead
-// Of an ended channel in one turn: operations that it cancels, some 500 ns each, and handles that it closes, some microseconds.
+// Of an ended channel in one turn: operations that it cancels, some 300 ns each, and handles that it closes, some microseconds.
 inline constexpr uint32_t kOperationsEndedPerTurn = 512;
 inline constexpr uint32_t kHandlesEndedPerTurn = 128;
 inline constexpr uint64_t kRundownWarningMilliseconds = 10000; // an ended session whose operations have not come back by then is logged
@@ -141,6 +141,7 @@ inline constexpr uint32_t kConnectionsPerCore = 262144;      // below ob::IdTabl
 // queue
 inline constexpr uint32_t kRequestQueues = 4096;      // of all processes together
 inline constexpr uint32_t kRequestQueueLength = 1000; // requests that wait in one queue (HttpServerQueueLengthProperty's default)
+inline constexpr size_t kRequestsEndedPerTurn = 32;   // of a core, whose worker or queue has gone: each resets a connection or sends a page
 inline constexpr size_t kUnreceivedSlack = 64;        // notes of ended requests that a channel keeps beside those of live ones
 
 // tls

@@ -54,7 +54,8 @@ void Channel::cancel_operations(uint64_t handle, bool (*wanted)(hsys_op operatio
 
 uint32_t Channel::received_up_to()
 {
-  if (!m_impl->completions.refresh_head())
+  // Nothing counts that comes after the client was told of the end.
+  if (!m_impl->is_ending && !m_impl->completions.refresh_head())
     m_impl->revoke(HSYS_REVOKED_CQ_INDEX, "cq_head moved back or past cq_tail");
   return m_impl->completions.admission().head();
 }
@@ -130,6 +131,11 @@ void ChannelRegistry::end(uint32_t number)
 {
   if (Channel *channel = Channel::find(number))
     channel->m_impl->end();
+}
+
+void ChannelRegistry::run_down(uint32_t number)
+{
+  Channel::find(number)->m_impl->run_down(); // it lives until it is run down
 }
 
 void ChannelRegistry::drain(uint32_t number)

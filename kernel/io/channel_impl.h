@@ -39,6 +39,8 @@ struct ChannelRegistry {
   static void create(ChannelBirth birth);
   static void end(uint32_t number);
   static void drain(uint32_t number);
+  // A turn's part of the end.
+  static void run_down(uint32_t number);
   // Nothing of it is in flight any more.
   static void destroy(uint32_t number);
   // Adds this core's numbers.
@@ -94,10 +96,11 @@ struct Channel::Impl final : IrpOwner, ke::Poller, ke::Flushable, ke::Timer, Doo
   struct Closing;
   void cancel(Irp &irp);
   std::vector<ke::CoreId> cancel_matching(uint64_t handle, bool (*wanted)(hsys_op operation));
-  void cancel_all();
   void drain();
   void end();
-  void close_handles();
+  void run_down();
+  bool end_operations();
+  bool close_handles();
   void finish_if_empty();
   void on_doorbell_idle() override { finish_if_empty(); }
 
@@ -128,6 +131,8 @@ struct Channel::Impl final : IrpOwner, ke::Poller, ke::Flushable, ke::Timer, Doo
   bool is_revoked = false;       // nothing is read from the rings any more
   bool is_draining = false;
   bool is_ending = false;
+  size_t next_to_cancel = 0;              // of the slots, while it ends
+  std::optional<std::vector<uint64_t>> to_close; // handles, when its operations have ended
   bool is_run_down = false; // end() is through; the last operation destroys the channel
 };
 

@@ -37,11 +37,6 @@ std::vector<ke::CoreId> Channel::Impl::cancel_matching(uint64_t handle, bool (*w
   return cores;
 }
 
-void Channel::Impl::cancel_all()
-{
-  slots.for_each_irp([&](Irp &irp) { cancel(irp); });
-}
-
 // A CLOSE_HANDLE that waits until the operations of its handle that were parked have come back.
 struct Channel::Impl::Closing {
   IrpPtr irp;
@@ -110,29 +105,57 @@ void Channel::Impl::end()
     core.cancel_flush(*this);
   core.timers().cancel(*this);
   doorbell.stop();
-  cancel_all();
-  for (auto &done : waiting) {
-    waiting_output.give(done.completion.output.size());
-    slots.drop(done.irp_id);
-    completions.admission().drop();
+  run_down();
+}
+
+// Tens of thousands of operations and thousands of handles perhaps: some in each turn. Operations first, so that what the session has not
+// received is not given to a receive of its own.
+void Channel::Impl::run_down()
+{
+  bool is_done = end_operations();
+  if (is_done && !to_close) {
+    extension->on_session_end(completions.admission().head());
+    to_close.emplace();
+    handles.for_each([&](uint64_t handle, ob::HandleTarget &) { to_close->push_back(handle); });
   }
-  waiting.clear();
-  extension->on_session_end(completions.admission().head());
-  close_handles();
+  if (!is_done || !close_handles())
+    return ke::Cores::instance().post(address.core, [number = address.number] { ChannelRegistry::run_down(number); });
+  auto &core = ke::Core::current();
   core.timers().set(*this, core.now() + limits::kRundownWarningMilliseconds);
   is_run_down = true;
   finish_if_empty();
 }
 
-void Channel::Impl::close_handles()
+bool Channel::Impl::end_operations()
 {
-  std::vector<uint64_t> open;
-  handles.for_each([&](uint64_t handle, ob::HandleTarget &) { open.push_back(handle); });
-  for (uint64_t handle : open) {
+  next_to_cancel = slots.visit_irps(next_to_cancel, limits::kOperationsEndedPerTurn, [&](Irp &irp) { cancel(irp); });
+  if (next_to_cancel < slots.slot_count())
+    return false;
+  // To free a page takes as long as to end an operation.
+  for (size_t steps = 0; !waiting.empty(); waiting.pop_front()) {
+    const Waiting &done = waiting.front();
+    if (steps >= limits::kOperationsEndedPerTurn)
+      return false;
+    steps += 1 + done.completion.output.size() / 4096;
+    waiting_output.give(done.completion.output.size());
+    slots.drop(done.irp_id);
+    completions.admission().drop();
+  }
+  return true;
+}
+
+bool Channel::Impl::close_handles()
+{
+  for (uint32_t count = 0; !to_close->empty(); count++) {
+    if (count == limits::kHandlesEndedPerTurn)
+      return false;
+    uint64_t handle = to_close->back();
+    to_close->pop_back();
     ob::HandleTarget target = MUST(handles.remove(handle));
     if (auto closed = registrations().handle_closed)
       closed(*channel, handle, target);
   }
+  return true;
 }
 
 void Channel::Impl::finish_if_empty()

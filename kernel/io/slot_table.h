@@ -36,10 +36,22 @@ public:
   template <typename Visit>
   void for_each_irp(Visit visit)
   {
-    for (size_t index = 0; index < m_slots.size(); index++)
-      if (m_slots[index].irp)
-        visit(*m_slots[index].irp);
+    visit_irps(0, m_slots.size(), visit);
   }
+  // The same for `most` of them, from that slot on. Returns where the next ones begin; slot_count() when there are no more.
+  template <typename Visit>
+  size_t visit_irps(size_t from, size_t most, Visit visit)
+  {
+    size_t index = from;
+    for (; index < m_slots.size() && most > 0; index++) {
+      if (!m_slots[index].irp)
+        continue;
+      visit(*m_slots[index].irp);
+      most--;
+    }
+    return index;
+  }
+  size_t slot_count() const { return m_slots.size(); }
 
 private:
   enum class State : uint8_t { Free, Admitted, Written };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/queue/delivered_requests.h"
 #include "kernel/limits.h"
+#include "kernel/queue/request_ends.h"
 #include "kernel/queue/request_queue.h"
 #include "uapi/layout.h"
 #include <algorithm>
@@ -53,12 +54,12 @@ static bool is_retrieval(const Delivery &delivery)
 }
 
 // Back to the head of its queue; when the session may have begun with it, it ends.
-static void release(DeliveredRequests::Delivered &&delivered)
+static void release(DeliveredRequests::Delivered &&delivered, std::vector<uint64_t> &abandoned)
 {
-  if (!delivered.is_used)
-    return return_request(std::move(delivered.request));
-  uint64_t id = delivered.request.request_id;
-  ke::Cores::instance().run_on(ob::id_core(id), [id] { request_owner().abandon(id); });
+  if (delivered.is_used)
+    abandoned.push_back(delivered.request.request_id);
+  else
+    return_request(std::move(delivered.request));
 }
 
 // The receive is gone, the request is not: another one gets it. One that was to be retrieved waits for the next retrieval.
@@ -75,7 +76,9 @@ void DeliveredRequests::give_back(std::unique_ptr<Delivery> delivery)
     if (m_ended || kept.is_orphaned) {
       Delivered lost = std::move(kept);
       m_requests.erase(found);
-      release(std::move(lost));
+      std::vector<uint64_t> abandoned;
+      release(std::move(lost), abandoned);
+      abandon_later(std::move(abandoned));
     } else {
       m_unreceived.push_back(id);
     }
@@ -236,8 +239,10 @@ void DeliveredRequests::queue_closed(uint64_t queue_id)
     others.push_back(id);
   for (uint64_t id : others)
     take(id);
+  std::vector<uint64_t> abandoned;
   for (Delivered &delivered : lost)
-    release(std::move(delivered));
+    release(std::move(delivered), abandoned);
+  abandon_later(std::move(abandoned));
 }
 
 void DeliveredRequests::on_session_end(uint32_t received_up_to)
@@ -254,12 +259,14 @@ void DeliveredRequests::on_session_end(uint32_t received_up_to)
     return_request(std::move(found->second.request));
     requests.erase(found);
   }
+  std::vector<uint64_t> abandoned;
   for (auto &[id, delivered] : requests) {
     if (delivered.is_away)
       m_requests.emplace(id, std::move(delivered)); // until it comes back
     else
-      ke::Cores::instance().run_on(ob::id_core(id), [id = id] { request_owner().abandon(id); });
+      abandoned.push_back(id);
   }
+  abandon_later(std::move(abandoned));
 }
 
 void continue_delivery(std::unique_ptr<Delivery> delivery)

@@ -2,6 +2,7 @@
 #include "kernel/queue/request_queue.h"
 #include "kernel/io/per_core.h"
 #include "kernel/limits.h"
+#include "kernel/queue/request_ends.h"
 #include <algorithm>
 #include <unordered_map>
 #include <utility>
@@ -62,8 +63,10 @@ void RequestQueue::drain_this_core()
 void RequestQueue::refuse_waiting(Refusal why)
 {
   // What is refused comes back with its withdrawal.
+  std::vector<uint64_t> refused;
   for (auto &request : std::exchange(m_requests, {}))
-    refuse(request.request_id, why);
+    refused.push_back(request.request_id);
+  refuse_later(std::move(refused), why);
 }
 
 bool RequestQueue::take_request(io::IrpPtr &irp)
@@ -153,7 +156,8 @@ void return_request(QueuedRequest request)
 {
   auto owned = std::make_unique<QueuedRequest>(std::move(request));
   ke::CoreId home = ob::id_core(owned->queue_id);
-  ke::Cores::instance().run_on(home, [owned = std::move(owned)] {
+  // As a message in any case: it may meet a receive of a session that ends, and come back as often as there are such receives.
+  ke::Cores::instance().post(home, [owned = std::move(owned)] {
     if (auto *queue = RequestQueue::find(owned->queue_id)) {
       queue->put_back(std::move(*owned));
       return;

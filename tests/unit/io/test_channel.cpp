@@ -196,7 +196,7 @@ public:
       ChannelRegistry::end(1);
     }
     CHECK(kpage().state >= HSYS_CHANNEL_REVOKED); // or ENDED: a client that lives shows no more requests
-    for (int round = 0; round < 20 && !s_seen.has_gone; round++)
+    for (int round = 0; round < 200 && !s_seen.has_gone; round++) // results that wait are freed some in each turn
       for (ke::CoreId core : {0u, 1u})
         step(core);
   }

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Requests whose worker or queue has gone, thousands perhaps, end some at a time: each is a connection that is reset or a page that is
+// sent. Called on any core; each request ends on its own. One that has ended by itself meanwhile is not an error there.
+#pragma once
+#include "kernel/queue/request_owner.h"
+
+namespace httpsys::queue {
+
+void abandon_later(std::vector<uint64_t> requests);
+void refuse_later(std::vector<uint64_t> requests, Refusal why);
+
+}
