@@ -11,7 +11,7 @@ using namespace httpsys;
 using namespace httpsys::fuzz;
 
 static constexpr unsigned kBeginning = 40; // steps of the generator's, which begins with what a client needs
-static constexpr unsigned kMostSteps = 150;
+static constexpr unsigned kMostOfInput = 150;
 
 // One byte says how the argument is written, so that small numbers and what has been learned are short.
 static uint64_t argument(Input &input, Step &step, size_t at)
@@ -55,7 +55,7 @@ static void run_program(SimulatedTarget &target, Input &input, Program &program)
     };
     for (unsigned steps = 0; steps < kBeginning; steps++)
       take(generator.next(run.cut_off()));
-    for (unsigned steps = 0; steps < kMostSteps && !input.is_empty(); steps++)
+    for (unsigned steps = 0; steps < kMostOfInput && !input.is_empty(); steps++)
       take(take_step(input));
     run.finish();
   }

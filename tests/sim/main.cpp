@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstring>
 #include <ctime>
+#include <exception>
 #include <unistd.h>
 
 using namespace httpsys;
@@ -94,7 +95,7 @@ uint64_t new_seed()
 
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
   std::string why;
   auto options = parse_options(argc, argv, why);
@@ -123,4 +124,14 @@ int main(int argc, char **argv)
                "{} crashes, {:.1f} s\n", total.seeds, first, total.steps, static_cast<double>(total.milliseconds) / 3.6e6,
                total.disk.changes, total.disk.failures, total.disk.crashes, took.count());
   return is_good ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+  try {
+    return run(argc, argv);
+  } catch (const std::exception &exception) {
+    std::fprintf(stderr, "httpsys-sim: this cannot be done here: %s\n", exception.what());
+    return 2;
+  }
 }

@@ -33,3 +33,9 @@ class RingFuzzTest(ApiTest):
         for figure in figures.groups()[:5]:
             self.assertGreater(int(figure), 0, process.describe())
         return int(figures[1])
+
+    def check_hindered(self, process, sentence):
+        """It says nothing about the daemon."""
+        self.assertEqual(process.status, 3, process.describe())
+        self.assertRegex(process.stderr.text(), sentence)
+        self.assertNotIn('finding', process.stdout.text())

@@ -5,6 +5,7 @@
 import os
 import shutil
 import signal
+import socket
 import stat
 import threading
 import time
@@ -49,7 +50,7 @@ class RingFuzz(RingFuzzTest):
     def test_a_daemon_that_dies(self):
         report = os.path.join(self.folder, 'found.steps')
         process = self.application(PROGRAM, '--seconds', '60', '--seed', '1', '--attach', self.daemon.socket, '--report', report)
-        process.expect('^seed: ')
+        process.expect('^3 threads attack it$')
         self.addCleanup(self.revive)
         killer = threading.Timer(0.7, lambda: self.daemon.process.signal(signal.SIGKILL))
         self.addCleanup(killer.cancel)
@@ -61,7 +62,9 @@ class RingFuzz(RingFuzzTest):
         self.assertRegex(seed, r'\Aseed: \d+\Z')
         self.assertEqual(path, f'reproducer: {report}')
         with open(report, encoding='utf-8') as file:
-            self.assertRegex(file.read(), r'\A# died: .*\ndaemon seed=\d+ cores=\d+\n')
+            self.assertRegex(file.read(), r'\A# died: .*\n(# at the same time: .*\.[23]\n){2}daemon seed=\d+ cores=\d+\n')
+        for other in (f'{report}.2', f'{report}.3'):   # three threads were at it
+            self.assertEqual(self.fuzz('--replay', other).status, 0)
         # What killed that one was a signal: the steps alone find nothing.
         replayed = self.fuzz('--replay', report)
         self.assertEqual(replayed.status, 0, replayed.describe())
@@ -76,7 +79,7 @@ class RingFuzz(RingFuzzTest):
         """A PING that is not answered for five seconds, and no less."""
         process = self.application(PROGRAM, '--seconds', '60', '--seed', '1', '--attach', self.daemon.socket,
                                    '--report', os.path.join(self.folder, 'hung.steps'))
-        process.expect('^seed: ')
+        process.expect('^3 threads attack it$')
         time.sleep(1)
         self.daemon.process.signal(signal.SIGSTOP)
         stopped = time.monotonic()
@@ -109,10 +112,46 @@ class RingFuzz(RingFuzzTest):
         self.check_clean(own)
         self.assertNotIn('leaks are not looked for', own.stdout.text())
 
+    def test_little_is_its_own(self):
+        process = self.application(shutil.which('prlimit'), '--nofile=40:40', os.path.join(harness.build_folder(), PROGRAM), '--seconds',
+                                   '2', '--attach', self.daemon.socket)
+        process.status = process.wait(60)
+        self.check_hindered(process, 'this program may have 40 descriptors, an attack takes up to 512')
+
+    def test_silence(self):
+        """Somebody listens and says nothing."""
+        path = os.path.join(self.folder, 'silent')
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+            listener.bind(path)
+            listener.listen(16)
+            self.check_hindered(self.fuzz('--attach', path), 'HELLO has not been answered for 5 s')
+
     def test_nobody_there(self):
         process = self.fuzz('--attach', os.path.join(self.folder, 'nobody'))
         self.assertEqual(process.status, 3, process.describe())
         self.assertIn('cannot reach httpsysd', process.stderr.text())
+
+    def test_no_place_for_the_steps(self):
+        process = self.fuzz('--report', os.path.join(self.folder, 'missing', 'report'))
+        self.assertEqual(process.status, 2, process.describe())
+        self.assertIn('report cannot be written: No such file or directory', process.stderr.text())
+
+
+class FewSessions(RingFuzzTest):
+    """What a daemon's limits refuse to its attacker is no bug of it."""
+    config = {'clients': {'SessionsPerProcess': 8}}
+
+    def test_attached(self):
+        self.check_hindered(self.fuzz('--seconds', '2', '--attach', self.daemon.socket),
+                            'the daemon gives this program 6 sessions with a channel, an attack takes 15')
+
+
+class FewUrls(RingFuzzTest):
+    config = {'clients': {'UrlsPerProcess': 2}}
+
+    def test_attached(self):
+        self.check_hindered(self.fuzz('--seconds', '60', '--attach', self.daemon.socket),
+                            r'and may have 2 \(UrlsPerProcess in httpsys.toml\)')
 
 
 if __name__ == '__main__':

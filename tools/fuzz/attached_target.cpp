@@ -141,6 +141,8 @@ std::optional<std::vector<uint8_t>> RealLink::receive()
     m_has_ended |= count == 0 || (errno != EAGAIN && errno != EINTR);
     return std::nullopt;
   }
+  if (message.msg_flags & MSG_CTRUNC)
+    throw Hindered{"this program's descriptors have run out"};
   cmsghdr *part = CMSG_FIRSTHDR(&message);
   if (part && part->cmsg_type == SCM_RIGHTS) {
     int descriptors[4];
@@ -196,6 +198,13 @@ int connect_unix(const std::string &path)
   return socket;
 }
 
+// What is short is this program's own.
+void check_own(int error)
+{
+  if (error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS)
+    throw Hindered{fmt::format("this program gets no socket: {}", std::strerror(error))};
+}
+
 sockaddr_in loopback(uint16_t port)
 {
   sockaddr_in address{};
@@ -228,6 +237,7 @@ std::unique_ptr<Link> AttachedTarget::reach(std::string &why)
   int socket = connect_unix(m_path);
   if (socket >= 0)
     return std::make_unique<RealLink>(socket);
+  check_own(errno);
   why = fmt::format("cannot reach httpsysd at {}: {}", m_path, std::strerror(errno));
   return nullptr;
 }
@@ -242,6 +252,8 @@ std::unique_ptr<Peer> AttachedTarget::dial()
 {
   sockaddr_in address = loopback(m_port);
   int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (socket < 0)
+    check_own(errno);
   if (::connect(socket, reinterpret_cast<sockaddr *>(&address), sizeof address) == 0)
     return std::make_unique<RealPeer>(socket);
   close(socket);

@@ -19,7 +19,7 @@ public:
   explicit AttachedTarget(std::string path);
   ~AttachedTarget();
 
-  // Null: nobody is there, with the reason.
+  // Null: nobody is there, with the reason. Throws Hindered, as dial() does, when this program gets no more sockets.
   std::unique_ptr<Link> reach(std::string &why);
   std::unique_ptr<Link> connect() override;
   std::unique_ptr<Peer> dial() override;

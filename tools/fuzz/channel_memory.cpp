@@ -10,13 +10,15 @@ namespace httpsys::fuzz {
 
 static uint8_t *map(int descriptor, int access, uint64_t &bytes)
 {
+  if (descriptor < 0)
+    throw Hindered{"this program's descriptors have run out"};
   struct stat status {};
   if (fstat(descriptor, &status) != 0 || status.st_size < HSYS_PAGE)
     throw Finding{"mixed", "a channel's memory is shorter than a page"};
   bytes = static_cast<uint64_t>(status.st_size);
   void *base = mmap(nullptr, bytes, access, MAP_SHARED, descriptor, 0);
   if (base == MAP_FAILED)
-    throw Finding{"refused others", "a channel's memory cannot be mapped"};
+    throw Hindered{"this program has no room for a channel's memory"};
   return static_cast<uint8_t *>(base);
 }
 

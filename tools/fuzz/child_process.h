@@ -22,7 +22,7 @@ private:
 };
 
 // Runs work in a child, which exits with 0 behind it. progress lies in shared memory: when it does not change for long, the child is
-// killed. Returns what waitpid() says; nullopt: it stood still.
+// killed. Returns what waitpid() says; nullopt: it stood still. Throws std::system_error when the system starts no process.
 std::optional<int> run_in_child(const uint64_t &progress, const std::function<void()> &work);
 // "ended by signal 6 (Aborted)", "exited with 1", "stood still"
 std::string describe_end(std::optional<int> status);

@@ -12,6 +12,11 @@ struct Finding {
   std::string text; // one line
 };
 
+// Thrown where this program lacks what an attack takes, its own descriptors or its share of the daemon: that says nothing about the daemon.
+struct Hindered {
+  std::string why; // a sentence without full stop
+};
+
 struct Counts {
   uint64_t steps = 0;
   uint64_t admitted = 0; // operations that the daemon has completed without calling them invalid

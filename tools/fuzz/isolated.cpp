@@ -16,7 +16,6 @@ namespace httpsys::fuzz {
 
 using Clock = std::chrono::steady_clock;
 
-static constexpr size_t kMostSteps = 100'000; // of one seed or reproducer
 static constexpr uint64_t kSeedsBetweenLooks = 16; // for leaks
 static constexpr unsigned kWorlds = 6, kWorldsToSettle = 2;
 static constexpr size_t kLeakBytes = 4096; // of a world; what the allocator keeps for itself varies by less

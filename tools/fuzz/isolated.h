@@ -16,6 +16,8 @@ struct Outcome {
   bool has_finding = false;
   std::string kind, text;
   Reproducer reproducer; // of the finding
+  std::vector<Reproducer> others; // what was done to the same daemon at the same time
+  std::string hindrance; // why it could not be gone on with; empty: it could
 
   void take(const Finding &finding);
   // At the end of seeds that have found nothing.

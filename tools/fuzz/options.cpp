@@ -97,7 +97,8 @@ Parsed parse_options(int argc, char **argv)
   optind = 0;
   opterr = 0;
   while (true) {
-    int code = getopt_long(argc, argv, "+:", kOptions, nullptr);
+    int index = 0;
+    int code = getopt_long(argc, argv, "+:", kOptions, &index);
     if (code == -1)
       break;
     if (code == kHelpOption)
@@ -107,7 +108,7 @@ Parsed parse_options(int argc, char **argv)
     if (code == '?' || code == ':')
       return refuse(fmt::format("\"{}\" is no option, or its value is missing; --help lists them", argv[optind - 1]));
     if (!take(code, optarg, options))
-      return refuse(fmt::format("\"{}\" cannot be the value of {}", optarg, argv[optind - 2]));
+      return refuse(fmt::format("\"{}\" cannot be the value of --{}", optarg, kOptions[index].name));
   }
   if (optind < argc)
     return refuse(fmt::format("\"{}\" is no option", argv[optind]));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "tools/fuzz/reproducer.h"
+#include <algorithm>
 #include <cstdio>
 #include <fmt/format.h>
 #include <fstream>
@@ -16,6 +17,7 @@ std::string to_text(const Reproducer &reproducer)
 
 std::optional<Reproducer> parse_reproducer(std::string_view text, std::string &why)
 {
+  const std::string_view whole = text;
   Reproducer reproducer;
   // The comment before it.
   while (text.starts_with('#') || text.starts_with('\n'))
@@ -29,9 +31,14 @@ std::optional<Reproducer> parse_reproducer(std::string_view text, std::string &w
     why = fmt::format("it does not begin with \"daemon seed=S cores=N\", N from 1 to {}", kMostCores);
     return std::nullopt;
   }
-  auto program = parse_program(text.substr(std::min(first.size() + 1, text.size())), why);
+  size_t before = static_cast<size_t>(std::count(whole.begin(), whole.end() - static_cast<ptrdiff_t>(text.size()), '\n')) + 1;
+  auto program = parse_program(text.substr(std::min(first.size() + 1, text.size())), why, before + 1);
   if (!program)
     return std::nullopt;
+  if (program->size() > kMostSteps) {
+    why = fmt::format("it has {} steps, {} at most are run", program->size(), kMostSteps);
+    return std::nullopt;
+  }
   return Reproducer{seed, cores, std::move(*program)};
 }
 

@@ -7,6 +7,8 @@
 
 namespace httpsys::fuzz {
 
+inline constexpr size_t kMostSteps = 100'000; // of one seed or reproducer
+
 struct Reproducer {
   uint64_t seed = 0;
   uint32_t cores = 1;

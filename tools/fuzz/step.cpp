@@ -148,10 +148,10 @@ std::string to_text(const Program &program)
   return text;
 }
 
-std::optional<Program> parse_program(std::string_view text, std::string &why)
+std::optional<Program> parse_program(std::string_view text, std::string &why, size_t number)
 {
   Program program;
-  for (size_t number = 1; !text.empty(); number++) {
+  for (; !text.empty(); number++) {
     size_t end = text.find('\n');
     std::string_view line = text.substr(0, end);
     text.remove_prefix(end == text.npos ? text.size() : end + 1);

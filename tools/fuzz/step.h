@@ -73,8 +73,8 @@ std::optional<Step> parse_step(std::string_view line);
 
 // A reproducer: a line for each step; "#" begins a comment, empty lines count for nothing.
 std::string to_text(const Program &program);
-// why: "line 3: ..." when it is no program.
-std::optional<Program> parse_program(std::string_view text, std::string &why);
+// why: "line 3: ..." when it is no program. number: of the text's first line.
+std::optional<Program> parse_program(std::string_view text, std::string &why, size_t number = 1);
 
 // The name of an operation as in ops.def, or "op-N".
 std::string operation_name(uint64_t op);

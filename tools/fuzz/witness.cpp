@@ -48,6 +48,8 @@ Witness::Witness(Target &target, Identity identity, IsForeign is_foreign)
   wait_for("WELCOME", [&] { return m_client.take_messages(HSYS_CONTROL_WELCOME); });
   m_client.send(HSYS_CONTROL_CHANNEL_OPEN, hsys_control_channel_open{});
   wait_for("its channel", [&] { return m_client.take_messages(HSYS_CONTROL_CHANNEL_OPENED); });
+  if (m_target.is_real() && m_client.answer() == static_cast<uint32_t>(HSYS_STATUS_INSUFFICIENT_RESOURCES))
+    throw Hindered{"the daemon's limits leave a client that keeps to the rules no channel beside this program's attack: its log says why"};
   if (!m_client.is_open())
     throw Finding{"refused others", "a client that keeps to the rules gets no channel"};
   uint64_t session = make(HSYS_OP_CREATE_SERVER_SESSION, 0, 0, {});
@@ -61,9 +63,17 @@ uint64_t Witness::make(uint8_t op, uint64_t handle, uint64_t object, const Block
 {
   Completion done = call(op, handle, object, block);
   if (done.entry.status != HSYS_STATUS_SUCCESS)
-    throw Finding{"refused others", fmt::format("operation {} of a client that keeps to the rules failed with status {:#x} {}", op,
-                                                done.entry.status, std::string(done.output.begin(), done.output.end()))};
+    complain(op, done.entry.status, std::string(done.output.begin(), done.output.end()));
   return done.entry.object_id;
+}
+
+// The hostile clients are of the same process and user, and may have taken all that these may have: that is as it should be.
+void Witness::complain(uint8_t op, uint32_t status, const std::string &reason)
+{
+  if (m_target.is_real() && (reason.starts_with("this process has ") || reason.starts_with("uid ")))
+    throw Hindered{"the daemon's limits leave a client that keeps to the rules no room beside this program's attack: " + reason};
+  throw Finding{"refused others",
+                fmt::format("operation {} of a client that keeps to the rules failed with status {:#x} {}", op, status, reason)};
 }
 
 void Witness::submit(uint8_t op, uint64_t handle, uint64_t object, const Block &block, uint32_t out_length)

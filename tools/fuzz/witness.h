@@ -20,6 +20,7 @@ public:
 private:
   Completion call(uint8_t op, uint64_t handle, uint64_t object, const Block &block, uint32_t out_length = 0);
   uint64_t make(uint8_t op, uint64_t handle, uint64_t object, const Block &block);
+  [[noreturn]] void complain(uint8_t op, uint32_t status, const std::string &reason);
   void submit(uint8_t op, uint64_t handle, uint64_t object, const Block &block, uint32_t out_length);
   std::string read_body(uint64_t request);
   template <typename Condition>

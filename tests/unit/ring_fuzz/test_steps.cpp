@@ -121,3 +121,21 @@ TEST_CASE("a run that has not looked is a finding")
     CHECK(lacking.kind == (number == &Counts::admitted ? "refused others" : "accepted"));
   }
 }
+
+TEST_CASE("a wrong line of a reproducer is found by its number in the file")
+{
+  std::string why;
+  CHECK(!parse_reproducer("# one\n\ndaemon seed=1 cores=2\n0 connect\n0 nonsense\n", why));
+  CHECK(why.starts_with("line 5: "));
+}
+
+TEST_CASE("a reproducer that is too long is not cut")
+{
+  std::string text = "daemon seed=1 cores=2\n", why;
+  for (size_t step = 0; step < kMostSteps; step++)
+    text += "0 connect\n";
+  CHECK(parse_reproducer(text, why));
+  text += "0 connect\n";
+  CHECK(!parse_reproducer(text, why));
+  CHECK(why.starts_with("it has 100001 steps"));
+}
