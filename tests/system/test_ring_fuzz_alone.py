@@ -7,6 +7,7 @@ import re
 import unittest
 
 import harness
+from processes import PATIENCE
 from ring_fuzz import CLEAN, RingFuzzTest
 
 WITH_CANARIES = 'tests/system/ring_fuzz_canary'
@@ -14,9 +15,14 @@ WITH_CANARIES = 'tests/system/ring_fuzz_canary'
 
 class Alone(RingFuzzTest):
     def test_standing_alone(self):
-        """Seeds that are known to find nothing, so that a finding is a change's; and a moment of whatever --seconds runs."""
+        """Seeds that are known to find nothing, so that a finding is a change's; and in the build as it ships ten seconds of new ones."""
         self.assertEqual(self.check_clean(self.fuzz('--seed', '1', '--steps', '100000')), 100000)
-        process = self.fuzz('--seed', '1', '--seconds', '2')
+        report = os.path.join(self.folder, 'new.steps')
+        process = self.fuzz('--seconds', '10', '--report', report) if PATIENCE == 1 else self.fuzz('--seconds', '2', '--seed', '1')
+        print(*self.last_lines(process, 2), sep='\n', flush=True)
+        if os.path.exists(report):   # it goes with its folder
+            with open(report, encoding='utf-8') as file:
+                print(file.read(), flush=True)
         self.check_clean(process)
 
     def test_steps_and_seed(self):
