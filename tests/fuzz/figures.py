@@ -3,6 +3,8 @@
 """Runs the libFuzzer targets of a build with -Dfuzz=true, two at a time, from their corpora, and prints for each its speed and coverage.
 
 figures.py BUILD [--seconds N] [NAME...]      60 seconds each without --seconds; exit status 1 when one of them finds something
+
+The input of a finding stays in the folder where this was started, as NAME-crash-HASH, NAME-leak-HASH, ...; the output names it.
 """
 import argparse
 import concurrent.futures
@@ -20,7 +22,9 @@ def run(build, name, seconds):
         corpus = pathlib.Path(folder) / 'corpus'
         subprocess.run([HERE / 'corpus.py', 'unpack', HERE / 'corpus' / f'{name}.pack', corpus], check=True)
         program = (build / 'tests' / 'fuzz' / f'fuzz-{name}').resolve()
-        arguments = [f'-max_total_time={seconds}', '-timeout=30', '-rss_limit_mb=4000', '-print_final_stats=1', '-max_len=4096']
+        # libFuzzer's own choice would be the folder that goes.
+        arguments = [f'-artifact_prefix={pathlib.Path.cwd()}/{name}-', f'-max_total_time={seconds}', '-timeout=30', '-rss_limit_mb=4000',
+                     '-print_final_stats=1', '-max_len=4096']
         process = subprocess.run([program, *arguments, corpus], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     return process.returncode, process.stdout.decode(errors='replace')
 
@@ -35,7 +39,7 @@ def main():
     parser.add_argument('build', type=pathlib.Path)
     parser.add_argument('names', nargs='*')
     parser.add_argument('--seconds', type=int, default=60)
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     names = options.names or sorted(path.stem for path in (HERE / 'corpus').glob('*.pack'))
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         results = list(pool.map(lambda name: run(options.build, name, options.seconds), names))
@@ -48,6 +52,7 @@ def main():
         print(f'{name:10} {executed:>9} {speed:>10} {reached:>6} of {counters:>6}')
         if status:
             print(text[-3000:])
+            print(f'{name} has found something; input: {last(r"Test unit written to (.+)", text)}')
     return 1 if any(status for status, _ in results) else 0
 
 
