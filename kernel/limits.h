@@ -15,6 +15,8 @@ inline constexpr size_t kMaxQuotedText = 200; // bytes of a value shown in a mes
 
 // platform
 inline constexpr size_t kMaxStateFileBytes = 1 << 20;  // bytes of one state file; a chain of 256 certificates has about half of it
+inline constexpr uint64_t kStateLookMilliseconds = 2000; // between two looks at whether state files were changed from outside
+inline constexpr uint32_t kMaxFilesPerLook = 32;        // of those that were, read in one look; the others are in the next
 inline constexpr uint32_t kMaxFilesSetAside = 100;      // damaged files kept under one name; beyond, somebody has to look at them
 inline constexpr uint32_t kSubmissionEntries = 1024;     // of a core's ring; a full one is submitted early, so it limits nothing
 // Of a core's ring; past it the kernel keeps a list and ends multishot operations. Without CAP_IPC_LOCK a ring's memory (200 KiB with these

@@ -52,54 +52,74 @@ Result<void> StateFiles::make_safe(Kind kind, std::string &reason)
   return {};
 }
 
-// take(name, contents, reason): whether the file is good.
-template <typename Take>
-void StateFiles::load_folder(Kind kind, Take take)
+std::optional<std::string> StateFiles::name_of(Kind kind, const std::string &file)
+{
+  if (kind == Kind::Records)
+    return file;
+  if (!file.ends_with(kEnding))
+    return std::nullopt;
+  return file.substr(0, file.size() - kEnding.size());
+}
+
+Result<StateFiles::Stamps> StateFiles::stamps(Kind kind, std::string &reason) const
+{
+  Stamps stamps = TRY(m_folders[index(kind)].stamps(reason));
+  std::erase_if(stamps, [](const auto &entry) { return platform::StateFolder::is_set_aside(entry.first); });
+  return stamps;
+}
+
+void StateFiles::load_folder(Kind kind, State &state)
 {
   const platform::StateFolder &folder = m_folders[index(kind)];
   m_damages[index(kind)].clear();
   std::string reason;
-  auto files = folder.list(reason);
+  auto files = stamps(kind, reason);
   if (files.is_error()) {
     log("{}: nothing of it is used, and nothing will be changed there", reason);
     m_unknown[index(kind)] = true;
     return;
   }
-  for (const std::string &file : *files) {
-    if (platform::StateFolder::is_set_aside(file))
+  for (const auto &[file, stamp] : *files) {
+    auto name = name_of(kind, file);
+    if (!name) {
+      log("{} is no file of httpsysd's and is ignored", quoted(folder.path_of(file)));
       continue;
-    std::string name = file;
-    if (kind != Kind::Records) {
-      if (!name.ends_with(kEnding)) {
-        log("{} is no file of httpsysd's and is ignored", quoted(folder.path_of(file)));
-        continue;
-      }
-      name.erase(name.size() - kEnding.size());
     }
-    auto contents = folder.read(file, reason);
-    bool good = !contents.is_error() && take(name, *contents, reason);
-    if (!contents.is_error())
-      wipe(*contents);
-    if (good)
+    if (!examine(kind, *name, state, reason).is_error())
       continue;
     log("{} is not used: {}", quoted(folder.path_of(file)), reason);
-    m_damages[index(kind)][name] = reason;
+    m_damages[index(kind)][*name] = reason;
   }
+  m_loaded[index(kind)] = files.release_value();
 }
 
 State StateFiles::load()
 {
   State state;
-  auto loader = [&](bool (StateFiles::*take)(const std::string &, std::string_view, State &, std::string &)) {
-    return [this, take, &state](const std::string &name, std::string_view contents, std::string &reason) {
-      return (this->*take)(name, contents, state, reason);
-    };
-  };
-  load_folder(Kind::Certificates, loader(&StateFiles::take_certificate));
-  load_folder(Kind::Authorities, loader(&StateFiles::take_authority));
-  load_folder(Kind::Revocations, loader(&StateFiles::take_revocations));
-  load_folder(Kind::Records, loader(&StateFiles::take_record));
+  for (size_t kind = 0; kind < kKinds; kind++)
+    load_folder(static_cast<Kind>(kind), state);
   return state;
+}
+
+Result<void> StateFiles::examine(Kind kind, const std::string &name, State &state, std::string &reason)
+{
+  std::string contents = TRY(m_folders[index(kind)].read(file_name(kind, name), reason));
+  bool good = take(kind, name, contents, state, reason);
+  wipe(contents);
+  if (!good)
+    return NtStatus::InvalidParameter;
+  return {};
+}
+
+bool StateFiles::take(Kind kind, const std::string &name, std::string_view contents, State &state, std::string &reason)
+{
+  switch (kind) {
+  case Kind::Certificates: return take_certificate(name, contents, state, reason);
+  case Kind::Authorities: return take_authority(name, contents, state, reason);
+  case Kind::Revocations: return take_revocations(name, contents, state, reason);
+  case Kind::Records: break;
+  }
+  return take_record(name, contents, state, reason);
 }
 
 bool StateFiles::take_certificate(const std::string &name, std::string_view contents, State &state, std::string &reason)

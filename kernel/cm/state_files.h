@@ -12,6 +12,7 @@
 #include "kernel/cm/state.h"
 #include "kernel/platform/files.h"
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -19,9 +20,12 @@
 namespace httpsys::cm {
 
 enum class Kind { Certificates, Authorities, Revocations, Records };
+inline constexpr size_t kKinds = 4;
 
 class StateFiles {
 public:
+  using Stamps = std::map<std::string, platform::FileStamp>;
+
   // Opens the folder and locks it. Errors: those of platform::StateFolder, with a reason.
   Result<void> open(const std::string &path, std::string &reason);
   // What is there and good; the rest is logged.
@@ -44,15 +48,31 @@ public:
 
   // Why the file under this name is not used; null when it is good or not there.
   const std::string *damage(Kind kind, const std::string &name) const;
+  // What state_watch.h finds later. The file is set aside then when its place is wanted.
+  void note_damage(Kind kind, const std::string &name, const std::string &reason) { m_damages[index(kind)][name] = reason; }
+  void forget_damage(Kind kind, const std::string &name) { m_damages[index(kind)].erase(name); }
+
+  // Of all files of a kind but those that were set aside, by the file's name, just before load() has read them. Null: they could not be
+  // listed, and nothing is changed there.
+  const Stamps *loaded_stamps(Kind kind) const { return m_unknown[index(kind)] ? nullptr : &m_loaded[index(kind)]; }
+  Result<Stamps> stamps(Kind kind, std::string &reason) const;
+  // Reads a file as load() does, into a state that has the CAs which a revocation list needs. Errors: those of platform::StateFolder;
+  // InvalidParameter also for contents that are not good.
+  Result<void> examine(Kind kind, const std::string &name, State &state, std::string &reason);
+  // The last change has failed: the disk may have what it was to be, or what was there before.
+  bool is_unsettled(Kind kind, const std::string &name) const { return m_unsettled[index(kind)].contains(name); }
+  static std::string file_name(Kind kind, const std::string &name);
+  // As in State. nullopt: no name of a file of ours.
+  static std::optional<std::string> name_of(Kind kind, const std::string &file);
   std::string path_of(Kind kind, const std::string &name) const;
+  std::string path_of_file(Kind kind, const std::string &file) const { return m_folders[index(kind)].path_of(file); }
 
 private:
   using Damages = std::map<std::string, std::string>;
 
-  static std::string file_name(Kind kind, const std::string &name);
   size_t index(Kind kind) const { return static_cast<size_t>(kind); }
-  template <typename Take>
-  void load_folder(Kind kind, Take take);
+  void load_folder(Kind kind, State &state);
+  bool take(Kind kind, const std::string &name, std::string_view contents, State &state, std::string &reason);
   bool take_certificate(const std::string &name, std::string_view contents, State &state, std::string &reason);
   bool take_authority(const std::string &name, std::string_view contents, State &state, std::string &reason);
   bool take_revocations(const std::string &name, std::string_view contents, State &state, std::string &reason);
@@ -62,12 +82,12 @@ private:
   Result<void> note(Kind kind, const std::string &name, Result<void> changed);
   Result<void> set_aside_if_damaged(Kind kind, const std::string &name, std::string &reason);
 
-  static constexpr size_t kKinds = 4;
   platform::StateFolder m_root;
   bool m_is_root_safe = false; // the names of the folders
   bool m_is_safe[kKinds] = {}; // those in them
   platform::StateFolder m_folders[kKinds];
   Damages m_damages[kKinds];   // by name as in State
+  Stamps m_loaded[kKinds];
   std::set<std::string> m_unsettled[kKinds]; // names whose last change has failed
   bool m_unknown[kKinds] = {}; // the folder could not be listed: what lies there is not known
 };

@@ -14,6 +14,7 @@ Result<void> Store::load(const std::string &directory, std::string &reason)
 {
   TRY(m_files.open(directory, reason));
   State state = m_files.load();
+  m_watch.begin(m_files);
   drop_superseded_revocations(state);
   // Nothing works yet, so nothing can stop working: failures are logged one by one.
   std::string ignored;

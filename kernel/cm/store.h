@@ -10,6 +10,7 @@
 #include "kernel/cm/answer.h"
 #include "kernel/cm/grammar.h"
 #include "kernel/cm/state_files.h"
+#include "kernel/cm/state_watch.h"
 #include "kernel/tls/binding_table.h"
 #include <functional>
 #include <map>
@@ -29,6 +30,9 @@ public:
 
   // One command, permission checked before. Text and codes as design.md 6 promises them.
   AdminAnswer execute(const AdminCommand &command);
+
+  // Now and then after load(): says which files were changed from outside, and writes again what got lost by that (state_watch.h).
+  void look_at_files() { m_watch.look(m_files, m_state); }
 
   // The bindings as they are now; never null after load(). Hand it to all cores after every execute() that ends with
   // exit_code 0.
@@ -86,6 +90,7 @@ private:
 
   const uint32_t m_max_client_certificate_bytes;
   StateFiles m_files;
+  StateWatch m_watch;
   State m_state;
   std::set<std::string> m_stale_revocations; // their files are still there, and a start would use them if what supersedes them were not
   Contexts m_contexts; // a record without one cannot serve: its certificate is missing or damaged

@@ -75,6 +75,27 @@ private:
   platform::Milliseconds m_deadline;
 };
 
+// Has the helper look now and then at the state files.
+class Daemon::FileLook final : ke::Timer {
+public:
+  explicit FileLook(Daemon &daemon) : m_daemon(daemon) { arm(); }
+  ~FileLook() { ke::Core::current().timers().cancel(*this); }
+
+private:
+  void arm() { ke::Core::current().timers().set(*this, ke::Core::current().now() + limits::kStateLookMilliseconds); }
+  void on_timer() override
+  {
+    m_daemon.m_cores->run_on_helper([daemon = &m_daemon] {
+      daemon->m_store.look_at_files();
+      daemon->m_cores->post(0, [daemon] {
+        if (daemon->m_file_look)
+          daemon->m_file_look->arm();
+      });
+    });
+  }
+  Daemon &m_daemon;
+};
+
 Daemon::Daemon(const Options &options, const Config &config)
     : m_options(options), m_config(fit(config, platform::memory_limit(), options.cores != 0 ? options.cores : platform::usable_cpus())),
       m_store(config)
@@ -244,6 +265,7 @@ void Daemon::open_for_clients()
   io::SessionManager::instance().start(m_listener, settings);
   if (platform::publish_control_socket(m_options.socket_path, reason).is_error())
     return stop_serving(1, reason);
+  m_file_look = std::make_unique<FileLook>(*this);
   log_sandbox();
   log("ready: {} cores, control socket {}, state in {}", m_cores->count(), m_options.socket_path, m_options.state_folder);
   platform::notify_service_manager(m_manager, "READY=1");
@@ -301,6 +323,7 @@ void Daemon::stop_serving(int status, std::string reason)
     return;
   m_cores->post(0, [this, status, reason = std::move(reason)]() mutable {
     m_drain.reset();
+    m_file_look.reset();
     m_signals->stop();
     for (ke::CoreId core = 0; core < m_cores->count(); core++)
       m_cores->run_on(core, [] { http::Connection::end_this_core(); });

@@ -27,6 +27,7 @@ public:
 private:
   class SignalWatch;
   class DrainTimer;
+  class FileLook;
   Result<net::DescriptorBudget> descriptor_budget(std::string &reason) const;
   void set_shares() const;
   Result<void> prepare(std::string &reason);
@@ -52,6 +53,7 @@ private:
   uint64_t m_descriptor_limit = 0;
   std::unique_ptr<SignalWatch> m_signals;
   std::unique_ptr<DrainTimer> m_drain;
+  std::unique_ptr<FileLook> m_file_look; // while it serves
   bool m_is_ending = false;   // SIGTERM has come
   bool m_is_stopping = false; // everything is taken down
   std::mutex m_mutex; // of the following: how core 0 wakes the main thread

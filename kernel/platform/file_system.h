@@ -14,6 +14,13 @@
 
 namespace httpsys::platform {
 
+// Changes with every change of a file's bytes, length, mode or owner, and with the file under its name. All zero: there is none.
+struct FileStamp {
+  uint64_t number = 0, size = 0; // number: the inode's
+  int64_t seconds = 0, nanoseconds = 0;
+  bool operator==(const FileStamp &) const = default;
+};
+
 struct FileFacts {
   uint32_t uid = 0, mode = 0; // mode: permission bits only
   uint64_t size = 0;
@@ -48,6 +55,8 @@ public:
   virtual Result<std::unique_ptr<OpenFolder>> open_folder(const std::string &name, std::string &why) = 0;
   // In any order, hidden ones too.
   virtual Result<std::vector<std::string>> names(std::string &why) = 0;
+  // Of whatever has the name; of a symbolic link, its own. ObjectNameNotFound: nothing has it.
+  virtual Result<FileStamp> stamp(const std::string &name, std::string &why) = 0;
   // For reading; no symbolic link, and never waits for a writer of a pipe.
   virtual Result<std::unique_ptr<OpenFile>> open(const std::string &name, std::string &why) = 0;
   // A new one for writing, 0600.

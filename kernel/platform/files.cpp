@@ -146,6 +146,20 @@ Result<std::vector<std::string>> StateFolder::list(std::string &reason) const
   return names;
 }
 
+Result<std::map<std::string, FileStamp>> StateFolder::stamps(std::string &reason) const
+{
+  std::map<std::string, FileStamp> stamps;
+  for (const std::string &name : TRY(list(reason))) {
+    std::string why;
+    auto stamp = m_folder->stamp(name, why);
+    if (!stamp.is_error())
+      stamps.emplace(name, *stamp);
+    else if (stamp.error() != NtStatus::ObjectNameNotFound)
+      return failed(reason, "look at", path_of(name), stamp, why);
+  }
+  return stamps;
+}
+
 Result<std::string> StateFolder::read(const std::string &name, std::string &reason) const
 {
   std::string why;

@@ -8,6 +8,7 @@
 #include "kernel/base/result.h"
 #include "kernel/platform/file_system.h"
 #include <cstddef>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -33,6 +34,8 @@ public:
 
   // Names of what is in the folder, sorted; temporary files are not.
   Result<std::vector<std::string>> list(std::string &reason) const;
+  // The same with what tells whether a file has changed since. A file that goes meanwhile may be missing.
+  Result<std::map<std::string, FileStamp>> stamps(std::string &reason) const;
   // A regular file of ours or of uid 0 that nobody else may write, at most limits::kMaxStateFileBytes. May hold a
   // secret: the caller wipes it. Errors: ObjectNameNotFound, AccessDenied (somebody else's), ObjectPathNotFound (a
   // symbolic link), InvalidParameter (no regular file, too long), IoDeviceError.

@@ -5,6 +5,7 @@ acknowledged stays, what was not is whole or not there, and the last good config
 
 import os
 import random
+import re
 import subprocess
 import threading
 import time
@@ -61,31 +62,81 @@ class State(harness.SystemTest):
             known = shown
         print(f'seed {seed}: {kills} kills, {number} changes', flush=True)
 
-    def test_files_cut_and_changed(self):
-        ports = [harness.free_port() for _ in range(2)]
+    def record(self, port):
+        return os.path.join(self.daemon.state, 'sslcert', f'127.0.0.1:{port}')
+
+    def read(self, path):
+        with open(path, 'rb') as file:
+            return file.read()
+
+    def write(self, path, contents):
+        with open(path, 'wb') as file:
+            file.write(contents)
+        os.chmod(path, 0o600)
+
+    def said(self, path, what):
+        """What the running daemon says, once, about a file."""
+        harness.eventually(lambda: re.search(f'"{re.escape(path)}" {what}', self.daemon.log()), 20, what)
+        self.assertEqual(len(re.findall(f'"{re.escape(path)}" {what}', self.daemon.log())), 1, self.daemon.log())
+
+    def test_files_cut_and_changed_while_it_runs(self):
+        ports = [harness.free_port() for _ in range(4)]
         for port in ports:
             self.import_server(f'127.0.0.1:{port}')
+        cut, removed, edited, whole = (self.record(port) for port in ports)
+        foreign = self.record(1)
+        before = {path: self.read(path) for path in (cut, removed, edited, whole)}
         application = self.application('tests/system/api_server', 'event', 2, '-', 'create',
                                        *(f'https://localhost:{port}/' for port in ports))
         application.expect('^ready$')
-        folder = os.path.join(self.daemon.state, 'sslcert')
-        path = os.path.join(folder, f'127.0.0.1:{ports[1]}')
-        with open(path, 'rb') as file:
-            contents = file.read()
-        with open(path, 'r+b') as file:
-            file.truncate(len(contents) // 2)
+        shown = self.ctl('show', 'sslcert')
+        with open(cut, 'r+b') as file:
+            file.truncate(len(before[cut]) // 2)
+        os.unlink(removed)
+        self.write(edited, before[edited].replace(b'disabletls13=disable', b'disabletls13=enable'))
+        self.write(foreign, before[whole].replace(str(ports[3]).encode(), b'1'))
+        self.said(cut, 'was changed while httpsysd runs and is not usable any more .*: what was loaded stays in use and is written again')
+        self.said(removed, 'was removed while httpsysd runs: what was loaded stays in use and is written again')
+        self.said(edited, 'was changed while httpsysd runs: what it has loaded stays in use until it is restarted')
+        self.said(foreign, 'has appeared while httpsysd runs and is not used')
+        for path in (cut, removed):
+            self.said(path, 'is there again as it was loaded')
+            self.assertEqual(self.read(path), before[path])
+        self.assertEqual(self.read(f'{cut}.damaged'), before[cut][:len(before[cut]) // 2], 'it stays for somebody to look at')
         # What runs is what was loaded.
+        self.assertEqual(self.ctl('show', 'sslcert'), shown)
         self.assertTrue(all(self.serves(port) for port in ports))
+        certificate = os.path.join(self.daemon.state, 'certificates', os.listdir(os.path.join(self.daemon.state, 'certificates'))[0])
+        os.truncate(certificate, 1000)
+        self.said(certificate, 'was changed while .*: what was loaded stays in use until httpsysd is restarted; "httpsysctl import cert"')
+        self.assertTrue(all(self.serves(port) for port in ports))
+        self.import_certificate(self.certificates.server)
+        os.unlink(foreign)
         self.daemon.kill()
         application.wait(5)
         self.daemon.start()
-        self.daemon.expect_log(f'127.0.0.1:{ports[1]}')
+        self.assertEqual(self.show(), {f'127.0.0.1:{port}' for port in ports})
+        self.assertNotRegex(self.daemon.log(), 'is not used')
+        again = self.application('tests/system/api_server', 'event', 2, '-', 'create', *(f'https://localhost:{port}/' for port in ports))
+        again.expect('^ready$')
+        self.assertTrue(all(self.serves(port) for port in ports))
+
+    def test_files_cut_while_it_does_not_run(self):
+        ports = [harness.free_port() for _ in range(2)]
+        for port in ports:
+            self.import_server(f'127.0.0.1:{port}')
+        self.daemon.kill()
+        path = self.record(ports[1])
+        contents = self.read(path)
+        half = contents[:len(contents) // 2]
+        self.write(path, half)
+        self.daemon.start()
+        self.daemon.expect_log(f'"{re.escape(path)}" is not used')
         self.assertIn(f'127.0.0.1:{ports[0]}', self.show())
         self.assertNotIn(f'127.0.0.1:{ports[1]}', self.show())
-        with open(path, 'rb') as file:
-            self.assertEqual(file.read(), contents[:len(contents) // 2], 'a damaged file stays for somebody to look at')
-        again = self.application('tests/system/api_server', 'event', 2, '-', 'create', f'https://localhost:{ports[0]}/')
-        again.expect('^ready$')
+        self.assertEqual(self.read(path), half, 'a damaged file stays for somebody to look at')
+        application = self.application('tests/system/api_server', 'event', 2, '-', 'create', f'https://localhost:{ports[0]}/')
+        application.expect('^ready$')
         self.assertTrue(self.serves(ports[0]))
         os.unlink(path)
 

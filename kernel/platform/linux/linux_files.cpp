@@ -117,6 +117,14 @@ public:
     return opened_folder(::openat(m_descriptor.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), why);
   }
   Result<std::vector<std::string>> names(std::string &why) override;
+  Result<FileStamp> stamp(const std::string &name, std::string &why) override
+  {
+    struct stat status;
+    if (::fstatat(m_descriptor.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
+      return failed(why);
+    // The time of change, which nobody can set; the time of modification can be put back.
+    return FileStamp{status.st_ino, static_cast<uint64_t>(status.st_size), status.st_ctim.tv_sec, status.st_ctim.tv_nsec};
+  }
   Result<std::unique_ptr<OpenFile>> open(const std::string &name, std::string &why) override
   {
     // O_NONBLOCK: a pipe in a file's place must not hold the daemon.
@@ -146,24 +154,26 @@ private:
 
 Result<std::vector<std::string>> LinuxFolder::names(std::string &why)
 {
-  // A descriptor of its own: the position in the folder belongs to the open file.
-  Descriptor descriptor(::openat(m_descriptor.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  DIR *entries = descriptor.get() < 0 ? nullptr : ::fdopendir(descriptor.get());
-  if (!entries)
+  // No descriptor of its own, as opendir() would have: the store looks all the time, also when there are no more. The position in the
+  // folder is nobody else's, as this has opened it.
+  if (::lseek(m_descriptor.get(), 0, SEEK_SET) != 0)
     return failed(why);
-  descriptor.release(); // closedir() closes it
   std::vector<std::string> names;
-  errno = 0;
-  while (const dirent *entry = ::readdir(entries)) {
-    std::string_view name = entry->d_name;
-    if (name != "." && name != "..")
-      names.emplace_back(name);
+  alignas(dirent64) char entries[16384];
+  for (;;) {
+    const ssize_t bytes = ::getdents64(m_descriptor.get(), entries, sizeof entries);
+    if (bytes < 0)
+      return failed(why);
+    if (bytes == 0)
+      return names;
+    for (ssize_t at = 0; at < bytes;) {
+      const auto *entry = reinterpret_cast<const dirent64 *>(entries + at);
+      const std::string_view name = entry->d_name;
+      if (name != "." && name != "..")
+        names.emplace_back(name);
+      at += entry->d_reclen;
+    }
   }
-  int error = errno;
-  ::closedir(entries);
-  if (error != 0)
-    return failed(why, error);
-  return names;
 }
 
 Result<std::unique_ptr<OpenFolder>> opened_folder(int descriptor, std::string &why)

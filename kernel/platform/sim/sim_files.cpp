@@ -56,6 +56,7 @@ public:
     if (m_disk.random.below(65536) < m_disk.faults.write_is_short)
       bytes = bytes.substr(0, 1 + m_disk.random.below(bytes.size()));
     m_node->contents += bytes;
+    m_disk.touch(*m_node);
     m_node->is_safe = false;
     return bytes.size();
   }
@@ -116,6 +117,12 @@ public:
   Result<void> make_folder(const std::string &name, std::string &why) override;
   Result<std::unique_ptr<OpenFolder>> open_folder(const std::string &name, std::string &why) override;
   Result<std::vector<std::string>> names(std::string &why) override;
+  // No step of its own: it is what names() has found.
+  Result<FileStamp> stamp(const std::string &name, std::string &why) override
+  {
+    auto node = TRY(entry(name, why));
+    return FileStamp{node->number, node->contents.size(), static_cast<int64_t>(node->touched), 0};
+  }
   Result<std::unique_ptr<OpenFile>> open(const std::string &name, std::string &why) override;
   Result<std::unique_ptr<OpenFile>> create(const std::string &name, std::string &why) override;
   Result<void> replace(const std::string &name, const std::string &new_name, std::string &why) override
@@ -152,7 +159,7 @@ Result<void> SimFolder::make_folder(const std::string &name, std::string &why)
   if (m_node->entries.contains(name))
     return failed(NtStatus::ObjectNameCollision, why);
   TRY(m_disk.begin("make_folder", join(m_path, name), &SimFileFaults::name_fails, SimDisk::Space::Takes, why));
-  m_disk.change(*m_node, {"", name, SimDisk::new_node(true)});
+  m_disk.change(*m_node, {"", name, m_disk.new_node(true)});
   return {};
 }
 
@@ -187,7 +194,7 @@ Result<std::unique_ptr<OpenFile>> SimFolder::create(const std::string &name, std
   TRY(m_disk.begin("create", join(m_path, name), &SimFileFaults::name_fails, SimDisk::Space::Takes, why));
   if (m_node->entries.contains(name))
     return failed(NtStatus::ObjectNameCollision, why);
-  auto node = SimDisk::new_node(false);
+  auto node = m_disk.new_node(false);
   m_disk.change(*m_node, {"", name, node});
   return std::unique_ptr<OpenFile>(std::make_unique<SimFile>(m_disk, node, join(m_path, name)));
 }
@@ -229,6 +236,7 @@ SimDisk::NodePointer SimDisk::new_node(bool is_folder)
   auto node = std::make_shared<Node>();
   node->is_folder = is_folder;
   node->mode = is_folder ? 0700 : 0600;
+  node->number = ++m_nodes;
   return node;
 }
 
@@ -340,6 +348,26 @@ void SimDisk::overwrite(const std::string &path, const std::string &contents)
   auto node = MUST(find(path, ignored));
   node->contents = node->safe_contents = contents;
   node->is_safe = true;
+  touch(*node);
+}
+
+void SimDisk::put(const std::string &path, const std::string &contents)
+{
+  size_t slash = path.rfind('/');
+  std::string ignored, name = path.substr(slash + 1);
+  auto folder = MUST(find(path.substr(0, slash), ignored));
+  auto node = new_node(false);
+  folder->entries[name] = folder->safe_entries[name] = node;
+  overwrite(path, contents);
+}
+
+void SimDisk::take_away(const std::string &path)
+{
+  size_t slash = path.rfind('/');
+  std::string ignored, name = path.substr(slash + 1);
+  auto folder = MUST(find(path.substr(0, slash), ignored));
+  folder->entries.erase(name);
+  folder->safe_entries.erase(name);
 }
 
 // Not a step: main/ makes the state folder before anything else, and its name is safe.

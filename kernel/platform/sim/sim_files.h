@@ -44,6 +44,9 @@ public:
   std::map<std::string, std::string> files() const;
   // Somebody changes a file that is there, safely.
   void overwrite(const std::string &path, const std::string &contents);
+  // Somebody puts another file there, or takes it away, safely.
+  void put(const std::string &path, const std::string &contents);
+  void take_away(const std::string &path);
 
   uint32_t user_id() override { return 1; }
   Result<void> make_folders(const std::string &path, uint32_t mode, std::string &reason) override;
@@ -65,13 +68,15 @@ private:
     bool is_folder = false, is_locked = false;
     uint32_t mode = 0600;
     std::string contents, safe_contents;
+    uint64_t number = 0, touched = 0; // for stamps
     bool is_safe = true, is_hopeless = false; // its bytes; hopeless: a sync has failed
     Entries entries, safe_entries;
     std::vector<Change> changes; // not safe yet
   };
   enum class Space { None, Takes };
 
-  static NodePointer new_node(bool is_folder);
+  NodePointer new_node(bool is_folder);
+  void touch(Node &node) { node.touched = ++m_touches; }
   static void apply(Entries &entries, const Change &change);
   // Whether the step happens. Counts it.
   Result<void> begin(std::string_view step, const std::string &path, uint32_t SimFileFaults::*fault, Space space, std::string &why);
@@ -79,6 +84,7 @@ private:
   Result<NodePointer> find(const std::string &path, std::string &why) const;
   void lose_power(Node &folder);
 
+  uint64_t m_nodes = 0, m_touches = 0;
   NodePointer m_root;
   uint64_t m_until_crash = 0;
   bool m_has_crashed = false;

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "kernel/cm/state_watch.h"
+#include "kernel/base/log.h"
+#include "kernel/base/text.h"
+#include "kernel/limits.h"
+#include <algorithm>
+#include <utility>
+
+namespace httpsys::cm {
+
+using platform::FileStamp;
+
+namespace {
+
+std::set<std::string> names_in(const State &state, Kind kind)
+{
+  std::set<std::string> names;
+  auto add = [&](const auto &entries) {
+    for (const auto &[name, entry] : entries)
+      names.insert(name);
+  };
+  switch (kind) {
+  case Kind::Certificates: add(state.certificates); break;
+  case Kind::Authorities: add(state.authorities); break;
+  case Kind::Revocations: add(state.revocations); break;
+  case Kind::Records:
+    for (const auto &[key, record] : state.records)
+      names.insert(key.text);
+    break;
+  }
+  return names;
+}
+
+const SslRecord *record_of(const State &state, const std::string &name)
+{
+  auto found = std::find_if(state.records.begin(), state.records.end(), [&](const auto &entry) { return entry.first.text == name; });
+  return found == state.records.end() ? nullptr : &found->second;
+}
+
+// Both have it. A good CA or list is what its name says, which is its hash.
+bool is_same(Kind kind, const std::string &name, const State &one, const State &other)
+{
+  if (kind == Kind::Records)
+    return record_of(one, name)->serialise() == record_of(other, name)->serialise();
+  if (kind != Kind::Certificates)
+    return true;
+  const auto &chain = one.certificates.find(name)->second.chain, &other_chain = other.certificates.find(name)->second.chain;
+  return std::equal(chain.begin(), chain.end(), other_chain.begin(), other_chain.end(),
+                    [](const auto &link, const auto &other_link) { return link.thumbprint == other_link.thumbprint; });
+}
+
+// What the file holds. nullopt: not known any more, since the store does not keep private keys.
+std::optional<std::string> text_of(const State &state, Kind kind, const std::string &name)
+{
+  switch (kind) {
+  case Kind::Authorities: return state.authorities.find(name)->second.pem;
+  case Kind::Revocations: return state.revocations.find(name)->second.pem;
+  case Kind::Records: return record_of(state, name)->serialise();
+  case Kind::Certificates: break;
+  }
+  return std::nullopt;
+}
+
+}
+
+void StateWatch::begin(const StateFiles &files)
+{
+  for (size_t kind = 0; kind < kKinds; kind++) {
+    m_entries[kind].clear();
+    if (const auto *stamps = files.loaded_stamps(static_cast<Kind>(kind)))
+      for (const auto &[file, stamp] : *stamps)
+        m_entries[kind][file] = {stamp, stamp};
+  }
+}
+
+void StateWatch::look(StateFiles &files, const State &state)
+{
+  uint32_t judged = 0;
+  for (size_t kind = 0; kind < kKinds; kind++)
+    if (files.loaded_stamps(static_cast<Kind>(kind)))
+      look_at(static_cast<Kind>(kind), files, state, judged);
+}
+
+void StateWatch::look_at(Kind kind, StateFiles &files, const State &state, uint32_t &judged)
+{
+  Entries &entries = m_entries[static_cast<size_t>(kind)];
+  bool &has_failed = m_has_failed[static_cast<size_t>(kind)];
+  std::string reason;
+  auto stamps = files.stamps(kind, reason);
+  if (stamps.is_error() && !has_failed)
+    log("{}: whether files there are changed is not known until that succeeds", reason);
+  has_failed = stamps.is_error();
+  if (has_failed)
+    return;
+  const std::set<std::string> known = names_in(state, kind);
+  for (const std::string &name : known)
+    entries[StateFiles::file_name(kind, name)];
+  for (const auto &[file, stamp] : *stamps)
+    entries[file];
+  for (auto next = entries.begin(); next != entries.end();) {
+    auto current = next++;
+    auto &[file, entry] = *current;
+    const auto found = stamps->find(file);
+    const FileStamp stamp = found == stamps->end() ? FileStamp{} : found->second;
+    const std::string name = StateFiles::name_of(kind, file).value_or("");
+    if (entry.judged == stamp || (files.is_unsettled(kind, name) && !entry.is_told))
+      continue;
+    if (entry.seen != stamp) {
+      entry.seen = stamp;
+      continue;
+    }
+    if (judged >= limits::kMaxFilesPerLook)
+      continue;
+    judged++;
+    const bool is_known = known.contains(name);
+    if (!judge({files, state, kind, file, name}, entry, stamp, is_known))
+      continue;
+    entry.judged = stamp;
+    entry.is_told = entry.has_failed = false;
+    if (!is_known && stamp == FileStamp{})
+      entries.erase(current);
+  }
+}
+
+bool StateWatch::judge(const Place &place, Entry &entry, const FileStamp &stamp, bool is_known)
+{
+  const bool is_there = stamp != FileStamp{};
+  if (is_known)
+    return judge_known(place, entry, is_there);
+  judge_foreign(place, entry, is_there);
+  return true;
+}
+
+void StateWatch::judge_foreign(const Place &place, const Entry &entry, bool is_there)
+{
+  const bool was_there = entry.judged && *entry.judged != FileStamp{};
+  if (!is_there) {
+    place.files.forget_damage(place.kind, place.name);
+    return;
+  }
+  // A copy that takes long is said once.
+  if (!was_there)
+    log("{} has appeared while httpsysd runs and is not used: what is configured is what \"httpsysctl\" was told", quoted(place.path()));
+  if (!place.name.empty() && !place.files.damage(place.kind, place.name))
+    place.files.note_damage(place.kind, place.name, "it has appeared while httpsysd runs");
+}
+
+std::string StateWatch::command_for(const Place &place)
+{
+  if (place.kind == Kind::Certificates)
+    return "import cert";
+  const BindingKey &key = record_of(place.state, place.name)->key;
+  return fmt::format("update sslcert {}={}", key.tag(), key.text);
+}
+
+bool StateWatch::judge_known(const Place &place, Entry &entry, bool is_there)
+{
+  State found;
+  if (place.kind == Kind::Revocations)
+    found.authorities = place.state.authorities;
+  std::string reason;
+  auto examined = is_there ? place.files.examine(place.kind, place.name, found, reason) : Result<void>(NtStatus::ObjectNameNotFound);
+  if (!examined.is_error()) {
+    place.files.forget_damage(place.kind, place.name);
+    if (!is_same(place.kind, place.name, place.state, found))
+      log("{} was changed while httpsysd runs: what it has loaded stays in use until it is restarted; \"httpsysctl {}\" writes that again",
+          quoted(place.path()), command_for(place));
+    return true;
+  }
+  if (is_there && examined.error() == NtStatus::ObjectNameNotFound)
+    return false; // it has gone since
+  const bool is_lost = !is_there || examined.error() == NtStatus::InvalidParameter || examined.error() == NtStatus::AccessDenied ||
+                       examined.error() == NtStatus::ObjectPathNotFound;
+  const bool can_restore = is_lost && text_of(place.state, place.kind, place.name);
+  if (!std::exchange(entry.is_told, true)) {
+    std::string what = !is_there ? "was removed while httpsysd runs" :
+                       is_lost ? fmt::format("was changed while httpsysd runs and is not usable any more ({})", reason) :
+                                 fmt::format("was changed while httpsysd runs and cannot be read ({})", reason);
+    log("{} {}: what was loaded stays in use{}", quoted(place.path()), what,
+        can_restore ? " and is written again" :
+        is_lost     ? fmt::format(" until httpsysd is restarted; \"httpsysctl {}\" writes it again", command_for(place)) :
+                      "");
+  }
+  if (!is_lost)
+    return false;
+  if (is_there)
+    place.files.note_damage(place.kind, place.name, reason);
+  return !can_restore || restore(place, entry);
+}
+
+bool StateWatch::restore(const Place &place, Entry &entry)
+{
+  std::string reason, text = text_of(place.state, place.kind, place.name).value_or("");
+  auto saved = place.files.save(place.kind, place.name, text, reason);
+  if (!saved.is_error())
+    log("{} is there again as it was loaded", quoted(place.path()));
+  else if (!std::exchange(entry.has_failed, true))
+    log("{}: tried again until it succeeds", reason);
+  return !saved.is_error();
+}
+
+}

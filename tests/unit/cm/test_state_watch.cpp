@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Files that somebody else changes while the store uses them: said once, in use stays what was loaded, and what got lost comes back.
+#include "kernel/base/text.h"
+#include "kernel/platform/sim/sim_files.h"
+#include "tests/unit/cm/store_fixture.h"
+#include <doctest/doctest.h>
+#include <filesystem>
+#include <sys/stat.h>
+
+using namespace httpsys;
+using namespace httpsys::cm;
+using namespace httpsys::cm::test;
+using tls::test::pki;
+
+namespace {
+
+size_t count(std::string_view text, std::string_view part)
+{
+  size_t found = 0;
+  for (size_t at = text.find(part); at != text.npos; at = text.find(part, at + 1))
+    found++;
+  return found;
+}
+
+// Enough looks for what has changed to be dealt with, and for what was done about it to be seen.
+void look(Store &store)
+{
+  for (int looks = 0; looks < 6; looks++)
+    store.look_at_files();
+}
+
+struct Watched : Fixture {
+  std::string server = bind("server");
+  std::string root = good("import ca certfile=a", {{"certfile", pki("root.crt")}}).substr(0, 40);
+  std::string list = good("import crl crlfile=a", {{"crlfile", pki("root.crl")}}).substr(0, 40);
+  std::string certificate_file = path("certificates/" + server + ".pem"), authority_file = path("authorities/" + root + ".pem"),
+              list_file = path("revocations/" + list + ".pem"), record_file = path("sslcert/0.0.0.0:443");
+  const std::string all = all_lists();
+
+  void look() { ::look(store()); }
+  size_t said(const std::string &file, std::string_view what) const { return count(log(), httpsys::quoted(file) + std::string(what)); }
+};
+
+}
+
+TEST_CASE("what the store does itself is nobody's change")
+{
+  Watched watched;
+  watched.look();
+  watched.good("update sslcert ipport=0.0.0.0:443 disabletls13=enable");
+  watched.look();
+  watched.import_server("server");
+  watched.good("delete crl crlhash=" + watched.list);
+  watched.look();
+  watched.good("delete sslcert ipport=0.0.0.0:443");
+  watched.good("delete ca certhash=" + watched.root);
+  watched.good("delete cert certhash=" + watched.server);
+  watched.look();
+  CHECK(watched.log() == "");
+  watched.restart();
+  watched.look();
+  CHECK(watched.log() == "");
+}
+
+TEST_CASE("a file that is not usable any more is set aside and written again, and one that is removed is written again")
+{
+  for (std::string Watched::*file : {&Watched::authority_file, &Watched::list_file, &Watched::record_file}) {
+    for (std::string damage : {"half", "empty", "of others", "a link", "removed"}) {
+      Watched watched;
+      CAPTURE(damage);
+      const std::string path = watched.*file, contents = get_file(path);
+      const std::string damaged = damage == "half" ? contents.substr(0, contents.size() / 2) : damage == "empty" ? "" : contents;
+      if (damage == "removed" || damage == "a link")
+        std::filesystem::remove(path);
+      else
+        put_file(path, damaged);
+      if (damage == "of others")
+        chmod(path.c_str(), 0666);
+      else if (damage == "a link")
+        std::filesystem::create_symlink("elsewhere", path);
+      watched.look();
+      CAPTURE(watched.log());
+      const char *what = damage == "removed" ? "removed while httpsysd runs: " : "changed while httpsysd runs and is not usable any more (";
+      CHECK(watched.said(path, std::string(" was ") + what) == 1);
+      CHECK(watched.said(path, " is there again as it was loaded") == 1);
+      CHECK(get_file(path) == contents);
+      CHECK(std::filesystem::exists(path + ".damaged") == (damage != "removed" && damage != "a link"));
+      if (std::filesystem::exists(path + ".damaged"))
+        CHECK(get_file(path + ".damaged") == damaged);
+      CHECK(watched.all_lists() == watched.all);
+      std::string log = watched.log();
+      watched.look();
+      CHECK(watched.log() == log);
+      watched.restart();
+      CHECK(watched.log() == "");
+      CHECK(watched.all_lists() == watched.all);
+    }
+  }
+}
+
+TEST_CASE("a good file that somebody has edited is left alone")
+{
+  Watched watched;
+  const std::string contents = get_file(watched.record_file);
+  std::string edited = contents;
+  edited.replace(edited.find("disabletls13=disable"), 20, "disabletls13=enable");
+  put_file(watched.record_file, edited);
+  watched.look();
+  CHECK(watched.said(watched.record_file, " was changed while httpsysd runs: what it has loaded stays in use until it is restarted; "
+                                          "\"httpsysctl update sslcert ipport=0.0.0.0:443\" writes that again") == 1);
+  CHECK(get_file(watched.record_file) == edited);
+  CHECK(watched.all_lists() == watched.all);
+  watched.good("update sslcert ipport=0.0.0.0:443");
+  CHECK(get_file(watched.record_file) == contents);
+  CHECK(!std::filesystem::exists(watched.record_file + ".damaged"));
+  // Without a change of what it says it is none.
+  put_file(watched.record_file, contents);
+  watched.look();
+  CHECK(count(watched.log(), "\n") == 1);
+  put_file(watched.record_file, edited);
+  watched.look();
+  CHECK(count(watched.log(), "\n") == 2);
+  watched.restart();
+  CHECK(watched.all_lists() != watched.all);
+}
+
+TEST_CASE("a certificate's file is not written again, and works when it is imported again")
+{
+  for (bool is_removed : {false, true}) {
+    Watched watched;
+    const std::string path = watched.certificate_file, contents = get_file(path);
+    if (is_removed)
+      std::filesystem::remove(path);
+    else
+      put_file(path, contents.substr(0, contents.size() / 2));
+    watched.look();
+    CAPTURE(watched.log());
+    CHECK(count(watched.log(), "stays in use until httpsysd is restarted; \"httpsysctl import cert\" writes it again") == 1);
+    CHECK(count(watched.log(), "\n") == 1);
+    CHECK(watched.find("0.0.0.0:443"));
+    CHECK(watched.all_lists() == watched.all);
+    watched.import_server("server");
+    CHECK(std::filesystem::exists(path + ".damaged") == !is_removed);
+    CHECK(get_file(path) == contents);
+    std::string log = watched.log();
+    watched.look();
+    CHECK(watched.log() == log);
+    watched.restart();
+    CHECK(watched.log() == "");
+    CHECK(watched.find("0.0.0.0:443"));
+  }
+}
+
+TEST_CASE("somebody may take their time to write")
+{
+  Watched watched;
+  const std::string contents = get_file(watched.record_file);
+  for (size_t bytes = 0; bytes < contents.size(); bytes++) {
+    put_file(watched.record_file, contents.substr(0, bytes));
+    watched.store().look_at_files();
+  }
+  put_file(watched.record_file, contents);
+  watched.look();
+  CHECK(watched.log() == "");
+}
+
+TEST_CASE("a file that appears is not used, and not overwritten")
+{
+  Watched watched;
+  const std::string record = watched.path("sslcert/127.0.0.1:444"), other = watched.path("authorities/readme");
+  std::string contents = get_file(watched.record_file);
+  contents.replace(contents.find("0.0.0.0:443"), 11, "127.0.0.1:444");
+  put_file(record, contents);
+  put_file(other, "hello");
+  watched.look();
+  put_file(record, contents + contents);
+  put_file(record, contents);
+  watched.look();
+  for (const std::string &file : {record, other})
+    CHECK(watched.said(file, " has appeared while httpsysd runs and is not used: ") == 1);
+  CHECK(count(watched.log(), "\n") == 2);
+  CHECK(watched.all_lists() == watched.all);
+  watched.good("add sslcert ipport=127.0.0.1:444 certhash=" + watched.server + " appid=" + kGuid);
+  CHECK(get_file(record + ".damaged") == contents);
+  watched.good("delete sslcert ipport=127.0.0.1:444");
+  watched.look();
+  put_file(record, contents);
+  watched.look();
+  CHECK(watched.said(record, " has appeared while httpsysd runs and is not used: ") == 2);
+  std::filesystem::remove(record);
+  watched.look();
+  CHECK(watched.bad("delete sslcert ipport=127.0.0.1:444").win32_code == win32::kFileNotFound);
+}
+
+TEST_CASE("what cannot be written again is tried until it can")
+{
+  static std::string log;
+  log.clear();
+  platform::SimDisk disk(1);
+  platform::set_file_system(&disk);
+  set_log_sink([](LogKind, std::string line) { log += line + '\n'; });
+  {
+    Store store{Config{}};
+    std::string reason;
+    REQUIRE(!store.load("/state", reason).is_error());
+    REQUIRE(store.execute({{"import", "ca", "certfile=a"}, {{"certfile", pki("root.crt")}}}).exit_code == kExitDone);
+    const auto files = disk.files();
+    REQUIRE(files.size() == 1);
+    const auto &[path, contents] = *files.begin();
+    disk.is_full = true;
+    disk.overwrite(path, contents.substr(0, 100));
+    look(store);
+    look(store);
+    CAPTURE(log);
+    CHECK(count(log, " is not usable any more (") == 1);
+    CHECK(count(log, "No space left on device: tried again until it succeeds") == 1);
+    CHECK(count(log, "\n") == 3); // and how the damaged one is called
+    disk.is_full = false;
+    disk.faults.look_fails = 65536;
+    look(store);
+    CHECK(count(log, "whether files there are changed is not known until that succeeds") == 4);
+    CHECK(count(log, "\n") == 7);
+    disk.faults.look_fails = 0;
+    look(store);
+    CHECK(count(log, " is there again as it was loaded") == 1);
+    CHECK(disk.files()[path] == contents);
+    disk.take_away(path);
+    look(store);
+    CHECK(count(log, " was removed while httpsysd runs") == 1);
+    CHECK(disk.files()[path] == contents);
+    disk.put("/state/sslcert/x", "y");
+    look(store);
+    CHECK(count(log, "\"/state/sslcert/x\" has appeared") == 1);
+    CHECK(count(log, "\n") == 11);
+  }
+  platform::set_file_system(nullptr);
+  set_log_sink(nullptr);
+}
