@@ -31,22 +31,31 @@ void UrlTree::Paths::add(const std::u16string &path_key, const Route &route)
 }
 
 // Registered paths end in '/', so a prefix covers the request when the request, with a '/' at its end, has one at the prefix's last place.
-const Route *UrlTree::Paths::find(std::u16string_view path_key, std::u16string &scratch) const
+// A client may have hundreds of them, one inside the other, and a request may be long: the path is hashed once for all.
+const Route *UrlTree::Paths::find(std::u16string_view path_key) const
 {
-  for (size_t length : lengths) {
-    if (length > path_key.size() + 1)
+  if (lengths.empty())
+    return nullptr;
+  thread_local std::vector<Beginning> beginnings;
+  beginnings.clear();
+  PathHash hash;
+  bool lacks_slash = !path_key.ends_with(u'/');
+  size_t end = std::min(path_key.size() + lacks_slash, lengths.front());
+  for (size_t at = 0; at < end; at++) {
+    char16_t unit = at < path_key.size() ? path_key[at] : u'/';
+    hash.add(unit);
+    if (unit == u'/')
+      beginnings.push_back({path_key.substr(0, at), hash.value()});
+  }
+  auto length = lengths.begin();
+  for (; !beginnings.empty(); beginnings.pop_back()) {
+    const Beginning &beginning = beginnings.back();
+    length = std::find_if(length, lengths.end(), [&](size_t one) { return one <= beginning.path.size() + 1; });
+    if (length == lengths.end())
+      return nullptr;
+    if (*length != beginning.path.size() + 1)
       continue;
-    if (length == path_key.size() + 1) {
-      if (path_key.ends_with(u'/'))
-        continue;
-      scratch.assign(path_key);
-      scratch += u'/';
-    } else {
-      if (path_key[length - 1] != u'/')
-        continue;
-      scratch.assign(path_key.substr(0, length));
-    }
-    if (auto found = routes.find(scratch); found != routes.end())
+    if (auto found = routes.find(beginning); found != routes.end())
       return &found->second;
   }
   return nullptr;
@@ -122,11 +131,10 @@ Lookup UrlTree::find(const Endpoint &local, const url::Host &host, std::u16strin
   if (!found)
     return Lookup::NoHost;
   const Port &port = *found;
-  thread_local std::u16string scratch;
   bool host_is_served = false;
   auto take = [&](const Paths &paths) {
     host_is_served = host_is_served || !paths.routes.empty();
-    const Route *match = paths.find(path_key, scratch);
+    const Route *match = paths.find(path_key);
     if (match)
       route = *match;
     return match != nullptr;

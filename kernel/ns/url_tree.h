@@ -3,6 +3,7 @@
 // change and hands to all cores; a request is routed by the snapshot that its core has at that moment.
 #pragma once
 #include "kernel/base/refptr.h"
+#include "kernel/ns/path_hash.h"
 #include "kernel/url/host.h"
 #include "kernel/url/prefix.h"
 #include <map>
@@ -50,12 +51,32 @@ private:
   friend class AtomicRefCounted<UrlTree>;
   UrlTree() = default;
   ~UrlTree() = default;
+  // A request's path up to one of its slashes, or with one at its end.
+  struct Beginning {
+    std::u16string_view path; // without that slash
+    size_t hash;
+  };
+  struct PathHasher {
+    using is_transparent = void;
+    size_t operator()(const std::u16string &key) const { return hash_path(key); }
+    size_t operator()(const Beginning &beginning) const { return beginning.hash; }
+  };
+  struct PathEqual {
+    using is_transparent = void;
+    bool operator()(const std::u16string &key, const std::u16string &other) const { return key == other; }
+    // Registered paths end in a slash.
+    bool operator()(const Beginning &beginning, const std::u16string &key) const
+    {
+      return key.size() == beginning.path.size() + 1 && key.starts_with(beginning.path);
+    }
+    bool operator()(const std::u16string &key, const Beginning &beginning) const { return (*this)(beginning, key); }
+  };
   // Paths of one host: by key, and the lengths that occur, longest first.
   struct Paths {
-    std::unordered_map<std::u16string, Route> routes;
+    std::unordered_map<std::u16string, Route, PathHasher, PathEqual> routes;
     std::vector<size_t> lengths;
     void add(const std::u16string &path_key, const Route &route);
-    const Route *find(std::u16string_view path_key, std::u16string &scratch) const;
+    const Route *find(std::u16string_view path_key) const;
   };
   struct Port {
     bool is_https = false;

@@ -147,3 +147,34 @@ TEST_CASE("a port knows its scheme")
   CHECK(tree->is_https(443));
   CHECK(!tree->is_https(80));
 }
+
+TEST_CASE("hundreds of prefixes, one inside the other")
+{
+  Tree tree;
+  std::u16string prefix = u"http://+:80/", path = u"/";
+  for (uint64_t depth = 1; depth <= 250; depth++) {
+    tree.add(prefix, depth);
+    prefix += u"a/";
+  }
+  for (size_t depth : {0, 1, 150, 248, 249, 250, 2000}) {
+    std::u16string long_path = u"/";
+    for (size_t segment = 0; segment < depth; segment++)
+      long_path += u"A/";
+    CHECK(tree.route("x", long_path) == static_cast<int64_t>(std::min<size_t>(depth, 249) + 1));
+    CHECK(tree.route("x", long_path + u"B") == static_cast<int64_t>(std::min<size_t>(depth, 249) + 1));
+    if (depth > 0)
+      CHECK(tree.route("x", long_path.substr(0, long_path.size() - 1)) == static_cast<int64_t>(std::min<size_t>(depth, 249) + 1));
+  }
+}
+
+TEST_CASE("hashes of a path's beginnings are those of the paths themselves")
+{
+  std::u16string path = u"/one/two//three/\uffff/";
+  ns::PathHash hash;
+  for (size_t length = 0; length < path.size(); length++) {
+    CHECK(hash.value() == ns::hash_path(path.substr(0, length)));
+    hash.add(path[length]);
+  }
+  CHECK(ns::hash_path(u"") != ns::hash_path(std::u16string(1, u'\0')));
+  CHECK(ns::hash_path(u"/a/") != ns::hash_path(u"/b/"));
+}
