@@ -12,6 +12,8 @@ using platform::FileStamp;
 
 namespace {
 
+constexpr const char *kAppeared = "it has appeared while httpsysd runs";
+
 std::set<std::string> names_in(const State &state, Kind kind)
 {
   std::set<std::string> names;
@@ -135,14 +137,16 @@ void StateWatch::judge_foreign(const Place &place, const Entry &entry, bool is_t
 {
   const bool was_there = entry.judged && *entry.judged != FileStamp{};
   if (!is_there) {
-    place.files.forget_damage(place.kind, place.name);
+    // Of what was damaged at the start, and is being set aside, the store has to know until that is safe.
+    if (const std::string *damage = place.files.damage(place.kind, place.name); damage && *damage == kAppeared)
+      place.files.forget_damage(place.kind, place.name);
     return;
   }
   // A copy that takes long is said once.
   if (!was_there)
     log("{} has appeared while httpsysd runs and is not used: what is configured is what \"httpsysctl\" was told", quoted(place.path()));
   if (!place.name.empty() && !place.files.damage(place.kind, place.name))
-    place.files.note_damage(place.kind, place.name, "it has appeared while httpsysd runs");
+    place.files.note_damage(place.kind, place.name, kAppeared);
 }
 
 std::string StateWatch::command_for(const Place &place)

@@ -192,6 +192,52 @@ TEST_CASE("a file that appears is not used, and not overwritten")
   CHECK(watched.bad("delete sslcert ipport=127.0.0.1:444").win32_code == win32::kFileNotFound);
 }
 
+TEST_CASE("changes that fail half-way are nobody else's")
+{
+  static std::string log;
+  uint64_t failures = 0, done = 0;
+  set_log_sink([](LogKind, std::string line) { log += line + '\n'; });
+  for (uint64_t seed = 1; seed <= 60; seed++) {
+    platform::SimDisk disk(seed);
+    platform::set_file_system(&disk);
+    {
+      Store store{Config{}};
+      std::string reason;
+      REQUIRE(!store.load("/state", reason).is_error());
+      log.clear();
+      Random random(seed);
+      std::string authority, list;
+      const char *const lists[] = {"root.crl", "stale.crl"};
+      for (int step = 0; step < 30; step++) {
+        const uint32_t chance = random.chance(1, 2) ? 65536 / 6 : 0;
+        disk.faults = {chance, 0, chance, chance, chance, chance, chance, chance};
+        AdminAnswer answer;
+        switch (random.below(4)) {
+        case 0: answer = store.execute({{"import", "ca", "certfile=a"}, {{"certfile", pki("root.crt")}}}); break;
+        case 1: answer = store.execute({{"import", "crl", "crlfile=a"}, {{"crlfile", pki(lists[random.below(2)])}}}); break;
+        case 2: answer = store.execute({{"delete", "ca", "certhash=" + authority}, {}}); break;
+        default: answer = store.execute({{"delete", "crl", "crlhash=" + list}, {}}); break;
+        }
+        done += answer.exit_code == kExitDone;
+        for (auto [what, hash] : {std::pair{"ca", &authority}, std::pair{"crl", &list}}) {
+          std::string shown = store.execute({{"show", what}, {}}).text;
+          if (size_t at = shown.find(" Hash"); at != shown.npos)
+            *hash = shown.substr(shown.find(" : ", at) + 3, 40);
+        }
+        look(store);
+      }
+      failures += disk.failures;
+    }
+    INFO(seed);
+    CHECK(log.find("while httpsysd runs") == log.npos);
+    CHECK(log.find("is there again") == log.npos);
+  }
+  CHECK(failures > 100);
+  CHECK(done > 100);
+  platform::set_file_system(nullptr);
+  set_log_sink(nullptr);
+}
+
 TEST_CASE("what cannot be written again is tried until it can")
 {
   static std::string log;
