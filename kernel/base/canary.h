@@ -15,6 +15,7 @@ enum class Canary {
   EntryReadAgain,      // T1, T2: an entry is copied again after it has been admitted
   ParametersReadAgain, // T1, T2: a parameter block too
   TailReadAgain,       // T2: sq_tail is read again after it has been checked
+  HeadReadAgain,       // T2: cq_head too
   LengthsNotClamped,   // T3: an extent may reach beyond the send arena
   ReservedBitsIgnored, // T5
   TailNotChecked,      // T6: sq_tail may be any number

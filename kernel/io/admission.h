@@ -44,12 +44,14 @@ public:
   // What the client says that it has reaped; false when it moved back or passed what was published: a violation.
   bool reap(uint32_t head)
   {
-    uint32_t step = head - static_cast<uint32_t>(m_head);
-    if (step > m_published - m_head)
+    if (!can_reap(head))
       return false;
-    m_head += step;
+    take_head(head);
     return true;
   }
+  // The halves of reap().
+  bool can_reap(uint32_t head) const { return head - static_cast<uint32_t>(m_head) <= m_published - m_head; }
+  void take_head(uint32_t head) { m_head += head - static_cast<uint32_t>(m_head); }
   bool is_reaped(uint64_t number) const { return number < m_head; }
 
   uint32_t in_flight() const { return m_in_flight; }

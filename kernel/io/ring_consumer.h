@@ -25,7 +25,11 @@ public:
   }
 
   // Looks for new entries. False when the tail is not possible: a violation.
-  bool refresh() { return accept(m_memory.load_index(m_place.tail_offset)); }
+  bool refresh()
+  {
+    m_memory.look_anew(m_place.tail_offset);
+    return accept(m_memory.load_index(m_place.tail_offset));
+  }
   uint32_t available() const { return m_tail - m_head; }
   // Copies the oldest entry, entry_bytes of it, without consuming it.
   void copy_first(std::span<uint8_t> entry) const
@@ -40,6 +44,7 @@ public:
   {
     uint32_t old = std::exchange(m_published_head, m_head);
     __atomic_store_n(m_shared_head, m_head, __ATOMIC_SEQ_CST);
+    m_memory.look_anew(space_wake_offset);
     uint32_t wake = m_memory.load_index_seq_cst(space_wake_offset);
     return m_head - wake - 1 < m_head - old;
   }
@@ -49,6 +54,7 @@ public:
   {
     m_is_armed = true;
     __atomic_store_n(m_shared_wake, m_tail, __ATOMIC_SEQ_CST);
+    m_memory.look_anew(m_place.tail_offset);
     if (m_memory.load_index_seq_cst(m_place.tail_offset) == m_tail)
       return true;
     disarm();

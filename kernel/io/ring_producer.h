@@ -27,7 +27,14 @@ public:
   Admission &admission() { return m_admission; }
   const Admission &admission() const { return m_admission; }
   // Takes note of what the client has reaped. False when its head is not possible: a violation.
-  bool refresh_head() { return m_admission.reap(m_memory.load_index_seq_cst(m_place.head_offset)); }
+  bool refresh_head()
+  {
+    m_memory.look_anew(m_place.head_offset);
+    uint32_t head = m_memory.load_index_seq_cst(m_place.head_offset);
+    if (is_broken(Canary::HeadReadAgain) && m_admission.can_reap(head))
+      return m_admission.take_head(m_memory.load_index(m_place.head_offset)), true;
+    return m_admission.reap(head);
+  }
   // Uses up one admitted operation; returns the entry's number.
   uint64_t write(const hsys_cqe &entry)
   {
@@ -42,7 +49,8 @@ public:
     m_admission.publish();
     __atomic_store_n(m_place.shared_tail, new_tail, __ATOMIC_SEQ_CST);
     while (is_broken(Canary::WaitsForClient) && m_memory.load_index(m_place.head_offset) != new_tail)
-      continue;
+      m_memory.look_anew(m_place.head_offset);
+    m_memory.look_anew(m_place.wake_offset);
     uint32_t wake = m_memory.load_index_seq_cst(m_place.wake_offset);
     return new_tail - wake - 1 < new_tail - old_tail;
   }

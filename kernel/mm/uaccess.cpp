@@ -8,6 +8,7 @@ namespace httpsys::mm {
 
 #ifdef HTTPSYS_SIMULATOR
 void (*UserMemory::after_load_hook)(SharedRegion &region, uint64_t offset, uint64_t bytes) = nullptr;
+void (*UserMemory::look_anew_hook)(SharedRegion &region, uint64_t offset) = nullptr;
 #define AFTER_LOAD(region, offset, bytes) (after_load_hook ? after_load_hook(region, offset, bytes) : void())
 #else
 #define AFTER_LOAD(region, offset, bytes) ((void)(region))
@@ -30,6 +31,14 @@ uint32_t UserMemory::load_index_seq_cst(uint64_t offset) const
   uint32_t value = __atomic_load_n(m_region->client_word(offset), __ATOMIC_SEQ_CST);
   AFTER_LOAD(*m_region, offset, sizeof value);
   return value;
+}
+
+void UserMemory::look_anew([[maybe_unused]] uint64_t offset) const
+{
+#ifdef HTTPSYS_SIMULATOR
+  if (look_anew_hook)
+    look_anew_hook(*m_region, offset);
+#endif
 }
 
 Result<void> UserMemory::copy_in(uint64_t offset, std::span<uint8_t> bytes) const

@@ -17,6 +17,9 @@ public:
   uint32_t load_index(uint64_t offset) const;
   // Sequentially consistent load, for tails and wake words in the sleep protocol (ring_inline.h).
   uint32_t load_index_seq_cst(uint64_t offset) const;
+  // Before a load of a shared word that the protocol has read again and again: what it said at the last look does not count any more. For
+  // the daemon nothing; the simulator takes a second load without it for a double fetch.
+  void look_anew(uint64_t offset) const;
   // Copies [offset, offset + bytes.size()) out; InvalidParameter when it does not lie in the region.
   Result<void> copy_in(uint64_t offset, std::span<uint8_t> bytes) const;
   // For opaque body bytes only, read once by code for which any value is acceptable. All offsets count from the region's start; nullopt
@@ -26,6 +29,7 @@ public:
 
   // Told of every read: where in the region, and how many bytes. The simulator's build alone has it.
   static void (*after_load_hook)(SharedRegion &region, uint64_t offset, uint64_t bytes);
+  static void (*look_anew_hook)(SharedRegion &region, uint64_t offset); // as that
 
 private:
   RefPtr<SharedRegion> m_region;

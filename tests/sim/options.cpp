@@ -13,6 +13,7 @@ static constexpr CanaryRow kCanaries[] = {
     {"EntryReadAgain", Canary::EntryReadAgain, ProfileName::Hostile},
     {"ParametersReadAgain", Canary::ParametersReadAgain, ProfileName::Swarm},
     {"TailReadAgain", Canary::TailReadAgain, ProfileName::Hostile},
+    {"HeadReadAgain", Canary::HeadReadAgain, ProfileName::Hostile},
     {"LengthsNotClamped", Canary::LengthsNotClamped, ProfileName::Hostile},
     {"ReservedBitsIgnored", Canary::ReservedBitsIgnored, ProfileName::Hostile},
     {"TailNotChecked", Canary::TailNotChecked, ProfileName::Hostile},

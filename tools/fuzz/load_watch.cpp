@@ -13,9 +13,9 @@ static constexpr uint64_t kSqTail = offsetof(hsys_upage, sq_tail), kRetTail = of
 void LoadWatch::after_load(uint64_t offset, uint64_t bytes)
 {
   const hsys_geometry &geometry = kpage().geometry;
-  if (offset < HSYS_PAGE)
-    return see_word(offset);
-  if (offset < geometry.ret_offset) {
+  if (offset < HSYS_PAGE) {
+    see_word(offset);
+  } else if (offset < geometry.ret_offset) {
     see_entry(m_entries, offset, kpage().sq_head, geometry.sq_entries, "an entry");
     m_parameters.clear();
   } else if (offset < geometry.tx_offset) {
@@ -26,10 +26,18 @@ void LoadWatch::after_load(uint64_t offset, uint64_t bytes)
   cover(offset, bytes);
 }
 
+void LoadWatch::look_anew(uint64_t offset)
+{
+  uncover(offset, offset + 1);
+  m_words.erase(offset);
+}
+
 // A tail that is read begins a new look at its ring: an entry for which there was no credit is read again then, and not before.
 void LoadWatch::see_word(uint64_t offset)
 {
   const hsys_geometry &geometry = kpage().geometry;
+  if (!m_words.insert(offset).second)
+    find("read twice", fmt::format("the word at {} of a client's memory is read twice in one look", offset));
   uint32_t value = 0;
   std::memcpy(&value, m_mapping.utok + offset, sizeof value);
   if (offset == kSqTail) {
@@ -97,6 +105,7 @@ void LoadWatch::end_turn()
   uncover(0, UINT64_MAX);
   m_entries.seen.clear();
   m_returns.seen.clear();
+  m_words.clear();
   m_parameters.clear();
 }
 

@@ -2,8 +2,8 @@
 // LoadWatch: sees every read of one client's half of a channel by the simulated daemon. What was read is written over with other bytes at
 // once, until the core's turn is over, so that whoever reads it again decides by something else than what was checked; and a second read
 // of the same bytes for the same operation is a finding by itself (trust rules T1, T2). A daemon that reads once cannot tell that this
-// is done to it, and so it is done to honest clients too. The words of the first page are left as they are, since the protocol has them
-// read again; but a ring whose tail is read again after the check is not believed what it says then.
+// is done to it, and so it is done to honest clients too. The words of the first page are read again and again by the protocol: such a
+// word is what it was once the daemon says that it looks anew, and a load of it without that is a second one of the same look.
 #pragma once
 #include "tools/fuzz/finding.h"
 #include "tools/fuzz/target.h"
@@ -15,6 +15,8 @@ class LoadWatch {
 public:
   explicit LoadWatch(const Mapping &mapping) : m_mapping(mapping) {}
 
+  // Before the first load of this word in one look.
+  void look_anew(uint64_t offset);
   void after_load(uint64_t offset, uint64_t bytes);
   // Puts back what was there, but for what somebody else has written meanwhile.
   void end_turn();
@@ -40,6 +42,7 @@ private:
   Mapping m_mapping;
   std::vector<Covered> m_covered;
   Ring m_entries, m_returns;
+  std::set<uint64_t> m_words; // offsets of words of the first page that were read since the daemon looked anew
   std::vector<std::pair<uint64_t, uint64_t>> m_parameters; // begin and end, of the operation that was taken last
   uint8_t m_fill = 0;
   std::optional<Finding> m_finding;

@@ -105,6 +105,7 @@ public:
       throw *m_loads->finding();
   }
 
+  void look_anew(uint64_t offset) { m_loads->look_anew(offset); }
   // The daemon has read these bytes of ours. Are they to be rewritten by this client itself, too?
   void after_load(uint64_t offset, uint64_t bytes_read)
   {
@@ -183,6 +184,10 @@ SimulatedTarget::SimulatedTarget(uint64_t seed, uint32_t cores) : m_system(seed)
     if (auto found = s_by_memory.find(region.descriptor()); found != s_by_memory.end())
       found->second->after_load(offset, bytes);
   };
+  mm::UserMemory::look_anew_hook = [](mm::SharedRegion &region, uint64_t offset) {
+    if (auto found = s_by_memory.find(region.descriptor()); found != s_by_memory.end())
+      found->second->look_anew(offset);
+  };
   s_system = &m_system;
   mm::SharedRegion::is_out_of_memory_hook = [] { return s_system->strikes(&platform::SimFaults::memory_fails); };
   std::vector<std::unique_ptr<platform::IoEngine>> engines;
@@ -207,6 +212,7 @@ SimulatedTarget::~SimulatedTarget()
 {
   set_log_sink(nullptr);
   mm::UserMemory::after_load_hook = nullptr;
+  mm::UserMemory::look_anew_hook = nullptr;
   mm::SharedRegion::is_out_of_memory_hook = nullptr;
   s_system = nullptr;
 }

@@ -8,6 +8,8 @@ using namespace httpsys::fuzz;
 namespace {
 
 constexpr uint64_t kEntries = HSYS_PAGE, kReturns = 2 * HSYS_PAGE, kArena = 3 * HSYS_PAGE;
+constexpr uint64_t kSqTail = offsetof(hsys_upage, sq_tail), kRetTail = offsetof(hsys_upage, ret_tail);
+constexpr uint64_t kCqHead = offsetof(hsys_upage, cq_head);
 
 // A channel of which 64 entries and 64 returned blocks are published.
 struct Client {
@@ -27,11 +29,17 @@ struct Client {
   }
   void publish(uint32_t tail)
   {
-    auto &page = *reinterpret_cast<hsys_upage *>(utok.data());
-    page.sq_tail = page.ret_tail = tail;
-    watch.after_load(offsetof(hsys_upage, sq_tail), sizeof tail);
-    watch.after_load(offsetof(hsys_upage, ret_tail), sizeof tail);
+    look_anew();
+    page().sq_tail = page().ret_tail = tail;
+    watch.after_load(kSqTail, sizeof tail);
+    watch.after_load(kRetTail, sizeof tail);
   }
+  void look_anew()
+  {
+    watch.look_anew(kSqTail);
+    watch.look_anew(kRetTail);
+  }
+  hsys_upage &page() { return *reinterpret_cast<hsys_upage *>(utok.data()); }
   std::string kind() const { return watch.finding() ? watch.finding()->kind : ""; }
 };
 
@@ -40,6 +48,7 @@ struct Client {
 TEST_CASE("what was read is another one until the turn is over, and then what it was")
 {
   Client client;
+  client.look_anew();
   const std::vector<uint8_t> before = client.utok;
   client.watch.after_load(kEntries + 64, 64);
   client.watch.after_load(kArena + 5, 100);
@@ -99,6 +108,40 @@ TEST_CASE("a second read of the same bytes is a finding")
     client.watch.end_turn();
     client.watch.after_load(kEntries, 64);
     CHECK(client.kind() == "");
+  }
+}
+
+TEST_CASE("a word of the first page is another one after its load, until the daemon looks anew or its turn is over")
+{
+  Client client;
+  client.page().cq_head = 5;
+  client.watch.look_anew(kCqHead);
+  client.watch.after_load(kCqHead, 4);
+  CHECK(client.page().cq_head != 5);
+  CHECK(client.page().sq_tail != 64);
+  SUBCASE("looked at anew, alone")
+  {
+    client.watch.look_anew(kCqHead);
+    CHECK(client.page().cq_head == 5);
+    CHECK(client.page().sq_tail != 64);
+    client.watch.after_load(kCqHead, 4);
+    CHECK(client.page().cq_head != 5);
+    CHECK(client.kind() == "");
+  }
+  SUBCASE("in the next turn")
+  {
+    client.watch.end_turn();
+    CHECK(client.page().cq_head == 5);
+    CHECK(client.page().sq_tail == 64);
+    client.watch.after_load(kCqHead, 4);
+    CHECK(client.kind() == "");
+  }
+  SUBCASE("read again in the same look")
+  {
+    client.watch.after_load(kCqHead, 4);
+    CHECK(client.kind() == "read twice");
+    client.watch.end_turn();
+    CHECK(client.page().cq_head == 5);
   }
 }
 
