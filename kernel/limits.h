@@ -66,7 +66,7 @@ inline constexpr uint32_t kSessionsReserved = 16;            // beyond kSessions
 inline constexpr uint32_t kControlMessagesPerTurn = 16;      // of one session, then the others have their turn
 inline constexpr size_t kControlsClosing = 160;              // sockets that wait for their close: half of kDescriptorsSpareMost, or fewer
 inline constexpr uint64_t kControlsClosingMilliseconds = 3;   // then it is looked at again; most closes take microseconds
-inline constexpr uint32_t kHandlesCeiling = 4096;            // request queue handles of one session
+inline constexpr uint32_t kHandlesCeiling = 4096;            // request queue handles of one session, whatever HandlesPerProcess says
 inline constexpr uint32_t kEntriesPerTurn = 64;              // submission entries of one channel in one turn of the loop
 inline constexpr uint32_t kOperationsWithCore0 = 64;         // of one channel, for names and ports; each may be parsing of 32 KiB
 inline constexpr uint32_t kReturnsPerTurn = 1024;            // block numbers taken back from one channel in one turn of the loop
@@ -223,3 +223,7 @@ inline constexpr uint32_t kMaxChunkExtensionLength = 1024; // bytes of one chunk
 inline constexpr uint32_t kMaxChunkExtensionBytes = 16384; // bytes of all extensions of one body, so that they cannot outweigh it
 
 }
+
+// httpsys.toml sets what a user and a process may have (kNAMEPerUser and kNAMEPerProcess are NAMEPerUser, NAMEPerProcess of [clients]) and
+// what is below as a default of it. All else is constant: work in one turn, times of the daemon's own, what there may be of all clients
+// together, and ceilings, which hold whatever is set. Who is refused for one reads its number and its name.

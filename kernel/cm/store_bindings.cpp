@@ -107,7 +107,7 @@ AdminAnswer Store::add_binding(const Command &command)
                               key->text, existing->second.certificate));
   if (m_state.records.size() >= limits::kMaxStoredEntries)
     return failed(what, win32::kNoSystemResources,
-                  fmt::format("{} records are stored, that is the limit: delete some", limits::kMaxStoredEntries));
+                  fmt::format("{} records are stored, as many as may be (kMaxStoredEntries): delete some", limits::kMaxStoredEntries));
   SslRecord record;
   record.key = *key;
   uint32_t win32_code = 0;

@@ -26,7 +26,7 @@ AdminAnswer not_written(const std::string &reason)
 AdminAnswer too_many(std::string_view what)
 {
   return refuse(win32::kNoSystemResources,
-                fmt::format("{} {} are stored, that is the limit: delete some", limits::kMaxStoredEntries, what));
+                fmt::format("{} {} are stored, as many as may be (kMaxStoredEntries): delete some", limits::kMaxStoredEntries, what));
 }
 
 // What "show" without and with a hash lists. nullopt: there is none with the hash.

@@ -148,7 +148,7 @@ std::optional<BindingKey> parse_name_key(std::string_view text, std::string &rea
   if (IpAddress::parse(host) || host.starts_with('[') || (looks_numeric && !host.empty()))
     return wrong("an address belongs to ipport=");
   if (host.size() > limits::kMaxBindingHost)
-    return wrong(fmt::format("the name has {} bytes, {} at most are possible", host.size(), limits::kMaxBindingHost));
+    return wrong(fmt::format("the name has {} bytes, {} at most are possible (kMaxBindingHost)", host.size(), limits::kMaxBindingHost));
   if (std::any_of(host.begin(), host.end(), [](char letter) { return static_cast<unsigned char>(letter) >= 0x80; }))
     return wrong("write an international name as browsers send it, \"xn--...\"");
   if (!is_host_name(host))

@@ -203,13 +203,11 @@ void ClientCertificateExchange::note_kept_bytes(size_t kept)
   s_kept_bytes.fetch_add(kept, std::memory_order_relaxed);
   uint64_t total = s_kept_bytes.fetch_sub(m_counted, std::memory_order_relaxed) - m_counted;
   m_counted = kept;
-  const char *key = kept > settings().certificate_wait_body_bytes          ? "CertificateWaitBodyBytes"
-                    : total > settings().certificate_wait_body_bytes_total ? "CertificateWaitBodyBytesTotal"
-                                                                           : nullptr;
-  if (!key)
+  const uint64_t own = settings().certificate_wait_body_bytes, all = settings().certificate_wait_body_bytes_total;
+  if (kept <= own && total <= all)
     return;
-  std::string reason = fmt::format("{} bytes of the request came before the client's answer, more than {} allows; read the body first",
-                                   kept, key);
+  std::string reason = fmt::format("{} bytes of the request came before the client's answer, more than {} allows ({}); read the body first",
+                                   kept, kept > own ? "CertificateWaitBodyBytes" : "CertificateWaitBodyBytesTotal", kept > own ? own : all);
   log_once(reason);
   release_kept_bytes();
   m_connection.close_after_response();

@@ -74,8 +74,8 @@ void Connection::accept(int socket)
   if (local.is_error() || remote.is_error())
     return net::ListenerSet::instance().close_connection(socket);
   if (id_tables().connections.count() >= limits::kConnectionsPerCore) {
-    log(LogKind::Connection, "{} -> {}: refused, core {} has {} connections, its limit", remote->to_string(), local->to_string(),
-        ke::Core::current().id(), limits::kConnectionsPerCore);
+    log(LogKind::Connection, "{} -> {}: refused, core {} has {} connections, as many as it may have (kConnectionsPerCore)",
+        remote->to_string(), local->to_string(), ke::Core::current().id(), limits::kConnectionsPerCore);
     return net::ListenerSet::instance().close_connection(socket);
   }
   auto connection = RefPtr<Connection>::adopt(new Connection(socket, *local, *remote));
@@ -206,12 +206,12 @@ static http1::Refusal find_route(const http1::RequestHead &head, std::string_vie
     return {400, http1::Reason::Url, "the target is an https URL, but the connection has no TLS"};
   static thread_local url::CanonicalPath path;
   std::string_view target = head.form == http1::TargetForm::Asterisk ? std::string_view("/") : head.path.of(bytes);
-  if (auto refusal = http1::refusal_for_path(url::canonicalise_path(target, settings().path, path)))
+  if (auto refusal = http1::refusal_for_path(url::canonicalise_path(target, settings().path, path), settings().path))
     return refusal;
   std::string_view query =
       path.query_offset == url::CanonicalPath::kNoQuery ? std::string_view() : target.substr(path.query_offset);
   if (!url::build_cooked_url(is_tls, head.host, local, path.path, query, routed.cooked))
-    return {414, http1::Reason::UrlLength, "the URL is longer than HTTP_COOKED_URL can say"};
+    return {414, http1::Reason::UrlLength, "the URL is longer than 32767 characters, which HTTP_COOKED_URL can say (kCookedUrlMaxLength)"};
   const ns::UrlTree &tree = ns::UrlTree::current();
   switch (tree.find(local, head.host, url::to_upper(path.path), routed.route)) {
   case ns::Lookup::NoHost:
@@ -237,7 +237,7 @@ std::optional<queue::QueuedRequest> Connection::route(const http1::RequestHead &
     return std::nullopt;
   }
   if (!m_request->assign_id()) {
-    refuse({503, http1::Reason::QueueFull, "the core has as many requests as it may have"}, {});
+    refuse({503, http1::Reason::QueueFull, "the core has 1048576 requests, and no more ids (IdTable)"}, {});
     return std::nullopt;
   }
   return describe(head, bytes, routed);
@@ -297,7 +297,7 @@ bool Connection::process_body()
       refuse(refusal, {});
       return false;
     }
-    log(LogKind::Request, "{}: {}", m_transport.label(), refusal.text);
+    log(LogKind::Request, "{}: {}", m_transport.label(), refusal.sentence());
     abort(NtStatus::ConnectionAborted, refusal.text);
     return false;
   }
@@ -388,8 +388,8 @@ void Connection::close()
 
 void Connection::refuse(const http1::Refusal &refusal, const std::string &detail)
 {
-  log(LogKind::Request, "{}: {} {}: {}{}{}", m_transport.label(), refusal.status, http1::reason_name(refusal.reason), refusal.text,
-      detail.empty() ? "" : "; ", detail);
+  log(LogKind::Request, "{}: {} {}: {}{}{}", m_transport.label(), refusal.status, http1::reason_name(refusal.reason),
+      refusal.sentence(), detail.empty() ? "" : "; ", detail);
   bool is_head = m_parser.head().verb == http1::Verb::Head;
   begin_closing();
   if (m_request)

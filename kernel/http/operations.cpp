@@ -33,9 +33,11 @@ static void abandon(uint64_t request_id)
 
 static http1::Refusal refusal_of(queue::Refusal why)
 {
+  static_assert(limits::kRequestQueueLength == 1000);
   switch (why) {
   case queue::Refusal::QueueFull:
-    return {503, http1::Reason::QueueFull, "the request queue is full: the application is slower than the arrivals"};
+    return {503, http1::Reason::QueueFull,
+            "the request queue has 1000 requests, and may have 1000 (kRequestQueueLength): the application is slower than the arrivals"};
   case queue::Refusal::QueueGone: return {503, http1::Reason::AppOffline, "the request queue was closed"};
   case queue::Refusal::Draining: return {503, http1::Reason::AppOffline, "httpsysd ends"};
   }

@@ -369,7 +369,8 @@ void Transport::on_timer()
   Guard guard(m_owner);
   if (m_state == State::Lingering)
     return finish(NtStatus::Success, {});
-  log(LogKind::Connection, "{}: reset, the client took less than {} bytes in {} s", label(), m_slice, limits::kSendMilliseconds / 1000);
+  log(LogKind::Connection, "{}: reset, the client took less than {} bytes in {} s (kSendMilliseconds)", label(), m_slice,
+      limits::kSendMilliseconds / 1000);
   m_end_logged = true;
   abort(NtStatus::ConnectionAborted, "the client does not read the response");
 }

@@ -108,8 +108,11 @@ Refusal ChunkedDecoder::take_extension_end(char c)
 // RFC 9112 7.1.1: *( ";" token [ "=" ( token / quoted-string ) ] ), without the optional blanks that nobody may send.
 Refusal ChunkedDecoder::take_extension(char c)
 {
-  if (++m_extension_length > limits::kMaxChunkExtensionLength || ++m_extension_bytes > limits::kMaxChunkExtensionBytes)
-    return {400, Reason::FieldLength, "the chunk extensions are too long"};
+  static_assert(limits::kMaxChunkExtensionLength == 1024 && limits::kMaxChunkExtensionBytes == 16384);
+  if (++m_extension_length > limits::kMaxChunkExtensionLength)
+    return {400, Reason::FieldLength, "the extensions of a chunk are longer than 1024 bytes (kMaxChunkExtensionLength)"};
+  if (++m_extension_bytes > limits::kMaxChunkExtensionBytes)
+    return {400, Reason::FieldLength, "the chunk extensions of a body are longer than 16384 bytes (kMaxChunkExtensionBytes)"};
   bool is_token = is_token_character(c);
   switch (m_state) {
   case State::ExtensionName:
@@ -143,13 +146,13 @@ Refusal ChunkedDecoder::take_trailer(char c)
     return {};
   }
   if (++m_trailer_bytes > m_options.max_request_bytes)
-    return {431, Reason::RequestLength, "the trailers are longer than MaxRequestBytes"};
+    return {431, Reason::RequestLength, "the trailers are longer than MaxRequestBytes", m_options.max_request_bytes};
   if (++m_trailer_length > m_options.max_field_length)
-    return {431, Reason::FieldLength, "a trailer is longer than MaxFieldLength"};
+    return {431, Reason::FieldLength, "a trailer is longer than MaxFieldLength", m_options.max_field_length};
   switch (m_state) {
   case State::TrailerStart:
     if (++m_trailer_count > m_options.max_header_count)
-      return {431, Reason::RequestLength, "there are more trailers than MaxHeaderCount"};
+      return {431, Reason::RequestLength, "there are more trailers than MaxHeaderCount", m_options.max_header_count};
     m_state = State::TrailerName;
     return is_token_character(c) ? Refusal{} : kBadTrailer;
   case State::TrailerName:

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/http1/refusal.h"
+#include <fmt/format.h>
 
 namespace httpsys::http1 {
 
@@ -48,11 +49,19 @@ const char *reason_name(Reason reason)
   return "-";
 }
 
-Refusal refusal_for_path(url::PathError error)
+std::string Refusal::sentence() const
+{
+  return limit == 0 ? text : fmt::format("{} ({})", text, limit);
+}
+
+Refusal refusal_for_path(url::PathError error, const url::PathLimits &limits)
 {
   if (error == url::PathError::None)
     return {};
-  return {400, Reason::Url, url::path_error_text(error)};
+  const uint32_t limit = error == url::PathError::SegmentTooLong    ? limits.segment_max_length
+                         : error == url::PathError::TooManySegments ? limits.segment_max_count
+                                                                    : 0;
+  return {400, Reason::Url, url::path_error_text(error), limit};
 }
 
 }

@@ -4,6 +4,7 @@
 #pragma once
 #include "kernel/url/path.h"
 #include <cstdint>
+#include <string>
 
 namespace httpsys::http1 {
 
@@ -36,11 +37,13 @@ struct Refusal {
   uint16_t status = 0; // 0: not refused
   Reason reason = Reason::None;
   const char *text = ""; // a sentence without its full stop, static storage
+  uint64_t limit = 0;    // how much the key of httpsys.toml allows that the text ends with; 0: it ends with none
 
+  std::string sentence() const; // "... longer than MaxRequestLine (16384)"
   explicit operator bool() const { return status != 0; }
 };
 
-// 400 URL, for a path that url::canonicalise_path() refused; none for PathError::None.
-Refusal refusal_for_path(url::PathError error);
+// 400 URL, for a path that url::canonicalise_path() refused with these limits; none for PathError::None.
+Refusal refusal_for_path(url::PathError error, const url::PathLimits &limits);
 
 }

@@ -111,6 +111,9 @@ bool RequestParser::begin_line(std::string_view bytes)
   return !is_broken_end;
 }
 
+// As the texts of refusals say.
+static_assert(limits::kMaxLeadingBlankLines == 8 && limits::kMaxMergedFieldLength == 65535 && limits::kMaxVerbLength == 255);
+
 // RFC 9112 2.2: at least one empty line before the request line is to be ignored.
 bool RequestParser::skip_blank_line(std::string_view bytes)
 {
@@ -122,7 +125,7 @@ bool RequestParser::skip_blank_line(std::string_view bytes)
   else if (!has_cr && !m_options.accept_bare_lf)
     refuse(kBareLf);
   else if (++m_blank_lines > limits::kMaxLeadingBlankLines)
-    refuse({400, Reason::BadRequest, "too many empty lines before the request"});
+    refuse({400, Reason::BadRequest, "more than 8 empty lines come before the request (kMaxLeadingBlankLines)"});
   m_line += has_cr ? 2 : 1;
   m_scanned = m_line;
   return m_stage == Stage::BlankLines;
@@ -139,7 +142,7 @@ Refusal RequestParser::check_length(std::string_view bytes, size_t line_bytes, b
   size_t least = is_complete ? line_bytes : line_bytes + 1;
   if (m_stage == Stage::RequestLine) {
     if (least > m_options.max_request_line)
-      return {414, Reason::UrlLength, "the request line is longer than MaxRequestLine"};
+      return {414, Reason::UrlLength, "the request line is longer than MaxRequestLine", m_options.max_request_line};
     return {};
   }
   char first = bytes[m_line];
@@ -151,8 +154,8 @@ Refusal RequestParser::check_length(std::string_view bytes, size_t line_bytes, b
   if (least <= std::min(field_left, head_left))
     return {};
   if (field_left <= head_left)
-    return {431, Reason::FieldLength, "a header field is longer than MaxFieldLength"};
-  return {431, Reason::RequestLength, "the header fields are longer than MaxRequestBytes"};
+    return {431, Reason::FieldLength, "a header field is longer than MaxFieldLength", m_options.max_field_length};
+  return {431, Reason::RequestLength, "the header fields are longer than MaxRequestBytes", m_options.max_request_bytes};
 }
 
 Refusal RequestParser::take_line(std::string_view bytes, size_t line_feed)
@@ -175,7 +178,7 @@ Refusal RequestParser::take_line(std::string_view bytes, size_t line_feed)
   m_head.head_bytes = static_cast<uint32_t>(line_feed + 1);
   m_stage = Stage::Complete;
   if (!m_head.link_fields(bytes))
-    return {431, Reason::FieldLength, "the lines of one header field are together longer than 65535 bytes"};
+    return {431, Reason::FieldLength, "the lines of one header field are together longer than 65535 bytes (kMaxMergedFieldLength)"};
   return interpret_fields(bytes, m_options, m_head);
 }
 
@@ -188,7 +191,7 @@ Refusal RequestParser::take_request_line(std::string_view bytes, std::string_vie
   while (method_length < line.size() && is_token_character(line[method_length]))
     method_length++;
   if (method_length > limits::kMaxVerbLength)
-    return {400, Reason::Verb, "the request method is longer than 255 bytes"};
+    return {400, Reason::Verb, "the request method is longer than 255 bytes (kMaxVerbLength)"};
   if (method_length < line.size() && line[method_length] != ' ')
     return kBadVerb;
   auto line_offset = static_cast<uint32_t>(m_line);
@@ -260,7 +263,7 @@ Refusal RequestParser::take_absolute_target(std::string_view bytes, size_t schem
 Refusal RequestParser::take_field(std::string_view bytes, std::string_view line)
 {
   if (m_head.fields.size() >= m_options.max_header_count)
-    return {431, Reason::RequestLength, "the request has more header fields than MaxHeaderCount"};
+    return {431, Reason::RequestLength, "the request has more header fields than MaxHeaderCount", m_options.max_header_count};
   size_t colon = 0;
   while (colon < line.size() && is_token_character(line[colon]))
     colon++;

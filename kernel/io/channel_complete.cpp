@@ -70,8 +70,10 @@ void Channel::Impl::finish(Waiting done)
 
 void Channel::Impl::let_wait(Waiting done)
 {
-  if (const char *key = waiting_output.take(done.completion.output.size())) {
-    revoke(HSYS_REVOKED_OUTPUT, fmt::format("it hands back too few blocks, and as many results wait for some as {} allows", key));
+  uint64_t most = 0;
+  if (const char *key = waiting_output.take(done.completion.output.size(), &most)) {
+    revoke(HSYS_REVOKED_OUTPUT,
+      fmt::format("it hands back too few blocks, and as many results wait for some as {} allows ({} bytes)", key, most));
     done.completion = {};
     done.completion.status = NtStatus::InsufficientResources;
     return write_entry(done, nullptr, 0, 0);

@@ -86,7 +86,7 @@ void ControlSession::ProcessWatch::on_complete(const platform::IoResult &result)
 
 void ControlSession::on_timer()
 {
-  log(LogKind::Process, "{} is cut off: it said no HELLO for {} s", describe(), limits::kHelloMilliseconds / 1000);
+  log(LogKind::Process, "{} is cut off: it said no HELLO for {} s (kHelloMilliseconds)", describe(), limits::kHelloMilliseconds / 1000);
   revoke(HSYS_REVOKED_HELLO_TIMEOUT);
 }
 

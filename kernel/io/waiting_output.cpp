@@ -36,7 +36,7 @@ uint64_t WaitingOutput::of_others() const
   return all > user ? all - user : 0;
 }
 
-const char *WaitingOutput::take(uint64_t bytes)
+const char *WaitingOutput::take(uint64_t bytes, uint64_t *most)
 {
   const auto &share = se::shares().waiting_output_bytes;
   // Who has next to nothing is not cut off for what others have.
@@ -50,6 +50,8 @@ const char *WaitingOutput::take(uint64_t bytes)
     if (add(counted[taken], bytes))
       continue;
     const char *key = counted[taken].may.is_share ? counted[taken].share : kTotal.name;
+    if (most)
+      *most = counted[taken].may.most;
     while (taken > 0)
       counted[--taken].total.fetch_sub(bytes, std::memory_order_relaxed);
     return key;

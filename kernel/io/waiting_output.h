@@ -21,7 +21,7 @@ public:
   // nullptr: taken; else the key of [clients] that forbids it, and nothing is taken. Whatever the shares say, one process has a quarter of
   // the total at most, and one user half of what the other users leave, so that there is always some left for who comes next, and who has
   // most is refused first. One block a process has in any case.
-  const char *take(uint64_t bytes);
+  const char *take(uint64_t bytes, uint64_t *most = nullptr); // most: how many it allows
   void give(uint64_t bytes);
 
 private:

@@ -129,7 +129,8 @@ void Namespace::create_server_session(io::IrpPtr irp)
   auto why = m_session_quota.refusal(session->client);
   session->id = why ? 0 : m_sessions.add(*session);
   if (session->id == 0)
-    return io::complete(std::move(irp), NtStatus::InsufficientResources, why.value_or("the daemon's table of server sessions is full"));
+    return io::complete(std::move(irp), NtStatus::InsufficientResources,
+                        why.value_or("the daemon has 1048576 server sessions, and no more ids (IdTable)"));
   m_session_quota.take(session->client);
   m_owners[session->owner].append(*session);
   uint64_t id = session->id;
@@ -149,7 +150,8 @@ void Namespace::create_url_group(io::IrpPtr irp)
   auto why = m_group_quota.refusal(group->client);
   group->id = why ? 0 : m_groups.add(*group);
   if (group->id == 0)
-    return io::complete(std::move(irp), NtStatus::InsufficientResources, why.value_or("the daemon's table of URL groups is full"));
+    return io::complete(std::move(irp), NtStatus::InsufficientResources,
+                        why.value_or("the daemon has 1048576 URL groups, and no more ids (IdTable)"));
   m_group_quota.take(group->client);
   session->groups.append(*group);
   uint64_t id = group->id;

@@ -201,7 +201,8 @@ Result<void> StateFolder::write_new(const std::string &name, std::string_view co
 Result<void> StateFolder::write(const std::string &name, std::string_view contents, std::string &reason)
 {
   if (contents.size() > limits::kMaxStateFileBytes) {
-    reason = fmt::format("{} would have {} bytes, {} at most are kept", quoted(path_of(name)), contents.size(), limits::kMaxStateFileBytes);
+    reason = fmt::format("{} would have {} bytes, {} at most are kept (kMaxStateFileBytes)", quoted(path_of(name)), contents.size(),
+                         limits::kMaxStateFileBytes);
     return NtStatus::InvalidParameter;
   }
   remove_unfinished();
@@ -250,8 +251,8 @@ Result<std::string> StateFolder::set_aside(const std::string &name, std::string 
       return failed(reason, "rename", path_of(name), renamed, why);
     return other;
   }
-  reason = fmt::format("{} damaged files have been set aside in {}: look at them and remove them",
-                       limits::kMaxFilesSetAside, quoted(m_path));
+  reason = fmt::format("{} damaged files have been set aside in {} under one name, as many as may be (kMaxFilesSetAside): look at them "
+                       "and remove them", limits::kMaxFilesSetAside, quoted(m_path));
   return NtStatus::ObjectNameCollision;
 }
 

@@ -8,6 +8,7 @@
 #include "kernel/se/access.h"
 #include "kernel/url/utf.h"
 #include <cstring>
+#include <fmt/format.h>
 
 namespace httpsys::queue {
 
@@ -98,10 +99,15 @@ NtStatus QueueRegistry::create(const io::Irp &irp, const std::u16string &name, o
 static void give_handle(io::IrpPtr irp, const ob::HandleTarget &target)
 {
   io::Channel *channel = io::Channel::find(irp->channel().number);
-  auto handle = channel && !channel->is_ending() ? channel->handles().add(target) : Result<uint64_t>(NtStatus::Cancelled);
+  const bool has_ended = !channel || channel->is_ending();
+  auto handle = has_ended ? Result<uint64_t>(NtStatus::Cancelled) : channel->handles().add(target);
   if (handle.is_error()) {
     ke::Cores::instance().run_on(0, [queue = target.queue, client = irp->client()] { QueueRegistry::instance().release(queue, client); });
-    return io::complete(std::move(irp), handle.error(), "the session has as many handles as it may have");
+    // The share of a process, where that is less, has refused it on core 0 already.
+    std::string why = has_ended ? "the session has ended"
+                                : fmt::format("this session has {} request queue handles, and may have {} (kHandlesCeiling)",
+                                    channel->handles().count(), limits::kHandlesCeiling);
+    return io::complete(std::move(irp), handle.error(), std::move(why));
   }
   io::complete(std::move(irp), io::completion_with_id(*handle));
 }

@@ -64,6 +64,13 @@ uint64_t Quota::most_of_users() const
   return m_resource.total ? m_resource.total->all() : m_resource.all;
 }
 
+// A total that is as large as the constant, as with many descriptors, is not what decides.
+const char *Quota::name_of_all() const
+{
+  return m_resource.total && (!m_resource.all_name || m_resource.total->all() < m_resource.all) ? m_resource.total->name
+                                                                                               : m_resource.all_name;
+}
+
 uint64_t Quota::most_of_all(const Client &client) const
 {
   uint64_t all = most_of_users();
@@ -82,7 +89,7 @@ std::optional<std::string> Quota::refusal(const Client &client, uint64_t count) 
   };
   auto key = [&](const char *whose, bool is_share, const char *part) {
     return is_share ? fmt::format(" ({}Per{} in httpsys.toml)", m_resource.key, whose)
-                    : fmt::format(" ({} of what {} allows)", part, total->name);
+                    : fmt::format(" ({} of what {} allows)", part, name_of_all());
   };
   uint64_t process = count_of(m_processes, client.process), user = count_of(m_users, client.uid);
   if (Bound may = bound(share.process, kProcessPart); !has_room(process, count, may.most))
@@ -91,7 +98,7 @@ std::optional<std::string> Quota::refusal(const Client &client, uint64_t count) 
   if (Bound may = bound(share.user, kUserPart); is_bound && !has_room(user, count, may.most))
     return sentence(fmt::format("uid {}", client.uid), user, m_resource, count, may.most, key("User", may.is_share, "half"));
   if (uint64_t all = most_of_all(client); !has_room(m_count, count, all))
-    return sentence("the daemon", m_count, m_resource, count, all, total ? fmt::format(" ({})", total->name) : "");
+    return sentence("the daemon", m_count, m_resource, count, all, fmt::format(" ({})", name_of_all()));
   return std::nullopt;
 }
 

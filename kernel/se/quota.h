@@ -40,29 +40,30 @@ struct Resource {
   const char *plural; // for sentences
   const char *key;    // of [clients], without "PerUser"
   uint64_t all;       // that there may be of all clients
+  const char *all_name; // its constant in limits.h; nullptr: no bound
   bool is_memory;
   Config::Share Config::Clients::*share;
-  std::optional<Total> total = std::nullopt; // instead of `all`
+  std::optional<Total> total = std::nullopt; // instead of `all`, or less than it
 };
 // Beyond all that there may be, one in so many, and so many at least, or the total's `least`, are for administrators, so that they can
 // repair what users have filled: a part of one channel's memory is no channel.
 inline constexpr uint64_t kReservePart = 64;
 inline constexpr uint64_t kReserveLeast = 4;
-inline constexpr Resource kSessions{"sessions", "Sessions", limits::kSessions, false, &Config::Clients::sessions,
+inline constexpr Resource kSessions{"sessions", "Sessions", limits::kSessions, "kSessions", false, &Config::Clients::sessions,
                                     Total{&Config::Clients::sessions_total, "RLIMIT_NOFILE", 1}};
 static_assert(limits::kSessions / kReservePart == limits::kSessionsReserved);
-inline constexpr Resource kPorts{"listening ports", "Ports", limits::kPorts, false, &Config::Clients::ports,
+inline constexpr Resource kPorts{"listening ports", "Ports", limits::kPorts, "kPorts", false, &Config::Clients::ports,
                                  Total{&Config::Clients::ports_total, "RLIMIT_NOFILE", 1}};
-inline constexpr Resource kChannelBytes{"bytes of channels", "ChannelBytes", UINT64_MAX, true, &Config::Clients::channel_bytes,
+inline constexpr Resource kChannelBytes{"bytes of channels", "ChannelBytes", UINT64_MAX, nullptr, true, &Config::Clients::channel_bytes,
                                         Total{&Config::Clients::channel_bytes_total, "ChannelBytesTotal in httpsys.toml",
                                               limits::kDefaultChannelBytes}};
-inline constexpr Resource kOperations{"completion ring entries", "Operations", UINT64_MAX, true, &Config::Clients::operations};
-inline constexpr Resource kHandles{"request queue handles", "Handles", UINT64_MAX, false, &Config::Clients::handles};
-inline constexpr Resource kServerSessions{"server sessions", "ServerSessions", limits::kServerSessions, false,
+inline constexpr Resource kOperations{"completion ring entries", "Operations", UINT64_MAX, nullptr, true, &Config::Clients::operations};
+inline constexpr Resource kHandles{"request queue handles", "Handles", UINT64_MAX, nullptr, false, &Config::Clients::handles};
+inline constexpr Resource kServerSessions{"server sessions", "ServerSessions", limits::kServerSessions, "kServerSessions", false,
                                           &Config::Clients::server_sessions};
-inline constexpr Resource kUrlGroups{"URL groups", "UrlGroups", limits::kUrlGroups, false, &Config::Clients::url_groups};
-inline constexpr Resource kUrls{"registered URLs", "Urls", limits::kUrls, false, &Config::Clients::urls};
-inline constexpr Resource kRequestQueues{"request queues", "RequestQueues", limits::kRequestQueues, false,
+inline constexpr Resource kUrlGroups{"URL groups", "UrlGroups", limits::kUrlGroups, "kUrlGroups", false, &Config::Clients::url_groups};
+inline constexpr Resource kUrls{"registered URLs", "Urls", limits::kUrls, "kUrls", false, &Config::Clients::urls};
+inline constexpr Resource kRequestQueues{"request queues", "RequestQueues", limits::kRequestQueues, "kRequestQueues", false,
                                          &Config::Clients::request_queues};
 
 // [clients], for every quota; a total of 0 stands for no bound here. Main calls it before any core runs.
@@ -73,7 +74,7 @@ class Quota {
 public:
   explicit Quota(const Resource &resource) : m_resource(resource) {}
 
-  // nullopt: `count` more may be taken; else the sentence that says whose bound it is, how much it is and which key changes it.
+  // nullopt: `count` more may be taken; else the sentence that says whose bound it is, how much, and its key or constant.
   std::optional<std::string> refusal(const Client &client, uint64_t count = 1) const;
   void take(const Client &client, uint64_t count = 1);
   // What was taken by the same client.
@@ -86,6 +87,7 @@ private:
   using Counts = std::unordered_map<Key, uint64_t>;
 
   uint64_t most_of_users() const;
+  const char *name_of_all() const;
   uint64_t most_of_all(const Client &client) const;
 
   const Resource &m_resource;

@@ -293,7 +293,8 @@ private:
 TrustVerdict ClientTrust::judge(std::span<const Der> chain) const
 {
   if (chain.size() > limits::kMaxClientChain)
-    return {cert_flags::kChaining, fmt::format("the list has {} certificates, more than {}", chain.size(), limits::kMaxClientChain)};
+    return {cert_flags::kChaining,
+            fmt::format("the list has {} certificates, more than {} (kMaxClientChain)", chain.size(), limits::kMaxClientChain)};
   std::vector<X509Fields> fields;
   for (const Der &der : chain) {
     auto parsed = X509Fields::parse(der);

@@ -41,7 +41,8 @@ Result<void> check_leaf(const Der &leaf, std::string &reason)
                           "(openssl genpkey -algorithm RSA) or an ECDSA key, and have a certificate issued for that");
   uint32_t least = fields->key_type == KeyType::Rsa ? limits::kMinRsaKeyBits : limits::kMinEcKeyBits;
   if (fields->key_bits < least)
-    return refuse(reason, fmt::format("the certificate's key has {} bits, fewer than the {} that are required", fields->key_bits, least));
+    return refuse(reason, fmt::format("the certificate's key has {} bits, fewer than the {} that are required ({})", fields->key_bits,
+                                      least, fields->key_type == KeyType::Rsa ? "kMinRsaKeyBits" : "kMinEcKeyBits"));
   return {};
 }
 

@@ -20,7 +20,7 @@ Result<std::vector<Der>> pem_blocks(std::string_view pem, std::string_view label
       return NtStatus::InvalidParameter;
     }
     if (blocks.size() == limits::kMaxPemCertificates) {
-      reason = fmt::format("there are more than {} {} blocks in it", limits::kMaxPemCertificates, label);
+      reason = fmt::format("there are more than {} {} blocks in it (kMaxPemCertificates)", limits::kMaxPemCertificates, label);
       return NtStatus::InsufficientResources;
     }
     std::string_view body = pem.substr(first, last - first);

@@ -188,7 +188,9 @@ RecordCheck::Verdict RecordCheck::judge_tls12(RecordSession &session, const Reco
     return Verdict::Deliver;
   // RFC 5246 7.2.2: a renegotiation that the client begins is answered with a warning and forgotten.
   if (++m_renegotiations_refused > limits::kMaxRenegotiationWarnings)
-    return refuse(Alert::NoRenegotiation, "the client goes on asking for a renegotiation");
+    return refuse(Alert::NoRenegotiation,
+                  fmt::format("the client goes on asking for a renegotiation, more than {} times (kMaxRenegotiationWarnings)",
+                              limits::kMaxRenegotiationWarnings));
   session.skip_record();
   session.warn_no_renegotiation();
   return Verdict::Drop;

@@ -84,7 +84,7 @@ std::string TlsStream::library_reason(int code) const
     return fmt::format("a handshake message of more than {} bytes; a client's certificate list may have {} (MaxClientCertificateBytes)",
                        limits::kMaxHandshakeMessage, m_context->max_client_certificate_bytes());
   if (code == WC_NO_ERR_TRACE(MAX_CHAIN_ERROR))
-    return fmt::format("the client's certificate list has more than {} certificates", limits::kMaxClientChain);
+    return fmt::format("the client's certificate list has more than {} certificates (kMaxClientChain)", limits::kMaxClientChain);
   if (code == WC_NO_ERR_TRACE(SCR_DIFFERENT_CERT_E))
     return "the client renegotiated with another certificate than before";
   return fmt::format("{} ({})", wolfssl_error_text(code), code);

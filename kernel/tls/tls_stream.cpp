@@ -172,7 +172,8 @@ bool TlsStream::count_replies()
 {
   m_reply_bytes += m_output.size() - m_output_mark;
   if (m_reply_bytes > limits::kTlsReplyBytes)
-    fail("the client goes on asking for new keys and does not read the answers", Alert::UnexpectedMessage);
+    fail(fmt::format("the client goes on asking for new keys and does not read the answers: more than {} bytes wait (kTlsReplyBytes)",
+           limits::kTlsReplyBytes), Alert::UnexpectedMessage);
   return m_state != State::Failed;
 }
 

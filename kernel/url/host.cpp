@@ -185,7 +185,8 @@ const char *host_error_text(HostError error)
   case HostError::EmptyLabel:
     return "the host has an empty part between its dots";
   case HostError::NameTooLong:
-    return "the host name is too long";
+    static_assert(limits::kHostNameMaxLength == 255);
+    return "the host name is longer than 255 bytes (kHostNameMaxLength)";
   }
   return "";
 }

@@ -5,6 +5,7 @@
 #include "kernel/url/host.h"
 #include "kernel/url/percent.h"
 #include "kernel/url/utf.h"
+#include <fmt/format.h>
 
 namespace httpsys::url {
 
@@ -40,7 +41,7 @@ private:
 Result<UrlPrefix> PrefixParser::run()
 {
   if (m_text.size() > limits::kUrlPrefixMaxLength) {
-    refuse("is longer than " + std::to_string(limits::kUrlPrefixMaxLength) + " characters.");
+    refuse(fmt::format("is longer than {} characters (kUrlPrefixMaxLength).", limits::kUrlPrefixMaxLength));
     return NtStatus::InvalidParameter;
   }
   if (!take_scheme() || !take_authority() || !take_path())
@@ -191,9 +192,9 @@ bool PrefixParser::check_segments()
     if (segment == u"." || segment == u"..")
       return refuse("has a dot segment in its path; request paths have them removed before they are compared.");
     if (segment.size() > limits::kUrlSegmentMaxLength)
-      return refuse("has a path segment of more than " + std::to_string(limits::kUrlSegmentMaxLength) + " characters.");
+      return refuse(fmt::format("has a path segment of more than {} characters (kUrlSegmentMaxLength).", limits::kUrlSegmentMaxLength));
     if (++count > limits::kUrlSegmentMaxCount)
-      return refuse("has more than " + std::to_string(limits::kUrlSegmentMaxCount) + " path segments.");
+      return refuse(fmt::format("has more than {} path segments (kUrlSegmentMaxCount).", limits::kUrlSegmentMaxCount));
     begin = end + 1;
   }
   return true;

@@ -100,7 +100,7 @@ static void create_queue(Channel &channel, IrpPtr irp)
   target.home_core = static_cast<ke::CoreId>(target.queue % ke::Cores::instance().count());
   auto handle = channel.handles().add(target);
   if (handle.is_error())
-    return complete(std::move(irp), handle.error(), "the session has as many handles as it may have");
+    return complete(std::move(irp), handle.error(), "the session has 4096 handles, and may have 4096 (kHandlesCeiling)");
   complete(std::move(irp), completion_with_id(*handle));
 }
 

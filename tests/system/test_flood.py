@@ -51,7 +51,7 @@ ATTACKS = [
     Attack('certificates', 'TLS failed|certificate', port='asks'),
     Attack('tickets', ''),
     Attack('headers', ': (400|414|431) ', is_ended=True),
-    Attack('chunk-extensions', 'the chunk extensions are too long', is_ended=True),
+    Attack('chunk-extensions', r'extensions of a (chunk|body) are longer than \d+ bytes \(kMaxChunkExtension', is_ended=True),
 ]
 
 

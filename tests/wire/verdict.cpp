@@ -123,7 +123,7 @@ std::string verdict_of(std::string_view bytes, const ParserOptions &options, siz
   const RequestHead &head = parser.head();
   if (head.form != TargetForm::Asterisk) {
     url::CanonicalPath path;
-    if (Refusal refusal = refusal_for_path(url::canonicalise_path(head.path.of(bytes), {}, path)))
+    if (Refusal refusal = refusal_for_path(url::canonicalise_path(head.path.of(bytes), {}, path), {}))
       return refused(refusal);
   }
   std::string_view rest = bytes.substr(head.head_bytes);

@@ -127,6 +127,43 @@ TEST_CASE("a joined value is limited by HTTP_KNOWN_HEADER's 16 bits")
   CHECK(Parsed("GET / HTTP/1.1\r\nHost: h\r\nX: " + std::string(65531, 'x') + "\r\n\r\n", options).outcome == ParseOutcome::Refused);
 }
 
+TEST_CASE("who is refused for a length reads the key or the constant, and the number")
+{
+  ParserOptions options;
+  options.max_request_line = 100;
+  options.max_field_length = 200;
+  options.max_request_bytes = 300;
+  options.max_header_count = 3;
+  const std::string start = "GET / HTTP/1.1\r\nHost: h\r\n";
+  struct Row {
+    std::string head;
+    const char *sentence;
+  };
+  const Row rows[] = {
+    {"\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n" + start, "more than 8 empty lines come before the request (kMaxLeadingBlankLines)"},
+    {"GET /" + std::string(100, 'x') + " HTTP/1.1\r\n", "the request line is longer than MaxRequestLine (100)"},
+    {start + "a: " + std::string(200, 'x') + "\r\n", "a header field is longer than MaxFieldLength (200)"},
+    {start + "a: " + std::string(150, 'x') + "\r\nb: " + std::string(150, 'x') + "\r\n",
+     "the header fields are longer than MaxRequestBytes (300)"},
+    {start + "a: 1\r\nb: 1\r\nc: 1\r\n\r\n", "the request has more header fields than MaxHeaderCount (3)"},
+  };
+  for (const Row &row : rows) {
+    Parsed parsed(row.head, options);
+    CAPTURE(row.head);
+    REQUIRE(parsed.outcome == ParseOutcome::Refused);
+    CHECK(parsed.parser.refusal().sentence() == row.sentence);
+  }
+  options = {};
+  CHECK(Parsed(std::string(256, 'A') + " / HTTP/1.1\r\n", options).parser.refusal().sentence() ==
+        "the request method is longer than 255 bytes (kMaxVerbLength)");
+  url::PathLimits limits;
+  limits.segment_max_length = 7;
+  limits.segment_max_count = 9;
+  CHECK(refusal_for_path(url::PathError::SegmentTooLong, limits).sentence() == "a path segment is longer than UrlSegmentMaxLength (7)");
+  CHECK(refusal_for_path(url::PathError::TooManySegments, limits).sentence() == "the path has more segments than UrlSegmentMaxCount (9)");
+  CHECK(refusal_for_path(url::PathError::Fragment, limits).sentence() == "the request target has a '#'");
+}
+
 TEST_CASE("folded values come out on one line (compat)")
 {
   ParserOptions options;

@@ -16,7 +16,9 @@ TEST_CASE("waiting results are counted for the process and for the user, whateve
   WaitingOutputs all;
   WaitingOutput first = all.of({1000, 1}), second = all.of({1000, 1}), other = all.of({1000, 2}), stranger = all.of({1001, 3});
   CHECK(first.take(40) == nullptr);
-  CHECK(second.take(21) == std::string("WaitingOutputBytesPerProcess"));
+  uint64_t most = 0;
+  CHECK(second.take(21, &most) == std::string("WaitingOutputBytesPerProcess"));
+  CHECK(most == 60);
   CHECK(second.take(20) == nullptr);
   CHECK(other.take(41) == std::string("WaitingOutputBytesPerUser"));
   CHECK(other.take(40) == nullptr); // nothing has stayed of what was refused

@@ -198,6 +198,16 @@ TEST_CASE("users leave each other ports, and administrators theirs, when there a
   CHECK(make_port(late) == NtStatus::Success);
 }
 
+static auto open_shared(Process &opener)
+{
+  constexpr std::u16string_view kName = u"shared";
+  std::vector<uint8_t> block(sizeof(hsys_queue_name) + kName.size() * 2);
+  hsys_queue_name head{static_cast<uint32_t>(kName.size() * 2), 0};
+  std::memcpy(block.data(), &head, sizeof head);
+  std::memcpy(block.data() + sizeof head, kName.data(), kName.size() * 2);
+  return opener.call(Process::entry(HSYS_OP_CREATE_REQUEST_QUEUE, 0, 0, HSYS_QUEUE_OPEN_EXISTING), block);
+}
+
 TEST_CASE("an opened queue is a handle of its opener's, and a closed one is none any more")
 {
   World world(2);
@@ -206,14 +216,7 @@ TEST_CASE("an opened queue is a handle of its opener's, and a closed one is none
   se::set_shares(shares);
   Process owner(world, 0), opener(world, 1);
   CHECK(owner.create_queue(u"shared") != 0);
-  auto open = [&] {
-    constexpr std::u16string_view kName = u"shared";
-    std::vector<uint8_t> block(sizeof(hsys_queue_name) + kName.size() * 2);
-    hsys_queue_name head{static_cast<uint32_t>(kName.size() * 2), 0};
-    std::memcpy(block.data(), &head, sizeof head);
-    std::memcpy(block.data() + sizeof head, kName.data(), kName.size() * 2);
-    return opener.call(Process::entry(HSYS_OP_CREATE_REQUEST_QUEUE, 0, 0, HSYS_QUEUE_OPEN_EXISTING), block);
-  };
+  auto open = [&] { return open_shared(opener); };
   auto first = open();
   CHECK(first.status() == NtStatus::Success);
   CHECK(open().status() == NtStatus::Success);
@@ -223,6 +226,33 @@ TEST_CASE("an opened queue is a handle of its opener's, and a closed one is none
   CHECK(opener.call(Process::entry(HSYS_OP_CLOSE_HANDLE, first.entry.object_id)).status() == NtStatus::Success);
   CHECK(open().status() == NtStatus::Success);
   CHECK(open().status() == NtStatus::InsufficientResources);
+}
+
+TEST_CASE("a session has a fixed number of handles at most, whatever its process may have")
+{
+  World world(2);
+  Config::Clients shares;
+  shares.handles = {100'000, 8192};
+  se::set_shares(shares);
+  Process owner(world, 0, 1000, 77), other(world, 1, 1000, 77);
+  CHECK(owner.create_queue(u"shared") != 0);
+  auto second = open_shared(owner);
+  REQUIRE(second.status() == NtStatus::Success);
+  for (int handles = 2; handles < 4096; handles++)
+    REQUIRE(open_shared(owner).status() == NtStatus::Success);
+  for (int times = 0; times < 2; times++) { // what is refused counts for nothing
+    auto refused = open_shared(owner);
+    CHECK(refused.status() == NtStatus::InsufficientResources);
+    CHECK(refused.reason() == "this session has 4096 request queue handles, and may have 4096 (kHandlesCeiling)");
+  }
+  // Its process has as many more, in another session.
+  for (int handles = 0; handles < 4096; handles++)
+    REQUIRE(open_shared(other).status() == NtStatus::Success);
+  CHECK(open_shared(other).reason() ==
+        "this process has 8192 request queue handles, and may have 8192 (HandlesPerProcess in httpsys.toml)");
+  CHECK(owner.call(Process::entry(HSYS_OP_CLOSE_HANDLE, second.entry.object_id)).status() == NtStatus::Success);
+  CHECK(open_shared(owner).status() == NtStatus::Success);
+  CHECK(open_shared(owner).status() == NtStatus::InsufficientResources);
 }
 
 TEST_CASE("core 0 has a bounded number of a client's operations, and the others follow")

@@ -8,8 +8,8 @@ using namespace httpsys::se;
 
 namespace {
 
-constexpr Resource kThings{"things", "Urls", 10, false, &Config::Clients::urls};
-constexpr Resource kMemory{"bytes", "ChannelBytes", 1000, true, &Config::Clients::channel_bytes};
+constexpr Resource kThings{"things", "Urls", 10, "kThings", false, &Config::Clients::urls};
+constexpr Resource kMemory{"bytes", "ChannelBytes", 1000, "kMemory", true, &Config::Clients::channel_bytes};
 
 // Shares for one test; the built-in ones afterwards.
 class Shares {
@@ -34,7 +34,7 @@ TEST_CASE("the bound that is reached first is the one that is named")
   quota.take(two, 2);
   quota.take(other, 3);
   CHECK_FALSE(quota.refusal(last, 2));
-  CHECK(quota.refusal(last, 3) == "the daemon has 8 things, 3 more are wanted, and may have 10");
+  CHECK(quota.refusal(last, 3) == "the daemon has 8 things, 3 more are wanted, and may have 10 (kThings)");
   quota.give(one);
   CHECK_FALSE(quota.refusal(one));
   quota.give(one, 2);
@@ -76,12 +76,12 @@ TEST_CASE("administrators are bound per user where it is memory, and per process
 
 TEST_CASE("administrators get in when users have all that there may be")
 {
-  static constexpr Resource kMany{"things", "Urls", 320, false, &Config::Clients::urls};
+  static constexpr Resource kMany{"things", "Urls", 320, "kMany", false, &Config::Clients::urls};
   Quota quota(kMany), few(kThings);
   quota.take({1000, 1}, 320);
-  CHECK(quota.refusal({1001, 2}) == "the daemon has 320 things, and may have 320");
+  CHECK(quota.refusal({1001, 2}) == "the daemon has 320 things, and may have 320 (kMany)");
   CHECK_FALSE(quota.refusal({0, 3}, 5));
-  CHECK(quota.refusal({0, 3}, 6) == "the daemon has 320 things, 6 more are wanted, and may have 325");
+  CHECK(quota.refusal({0, 3}, 6) == "the daemon has 320 things, 6 more are wanted, and may have 325 (kMany)");
   quota.give({1000, 1}, 320);
   few.take({1000, 1}, 10);
   CHECK_FALSE(few.refusal({0, 3}, 4));
@@ -115,6 +115,31 @@ TEST_CASE("all channels together have as much memory as is set, a user half of i
   clients.channel_bytes_total = 0;
   set_shares(clients);
   CHECK_FALSE(quota.refusal(last, UINT64_MAX / 2));
+}
+
+TEST_CASE("what decides is named: the descriptors, or the constant where there are more of them")
+{
+  Config::Clients clients;
+  clients.sessions = {UINT64_MAX, UINT64_MAX};
+  clients.sessions_total = limits::kSessions - 1;
+  Shares shares(clients);
+  Quota sessions(kSessions), urls(kUrls);
+  sessions.take({1000, 1}, limits::kSessions / 2);
+  sessions.take({1001, 2}, limits::kSessions / 2 - 1);
+  CHECK(sessions.refusal({1002, 3}) == "the daemon has 1023 sessions, and may have 1023 (RLIMIT_NOFILE)");
+  CHECK(sessions.refusal({1002, 3}, 256) ==
+        "this process has 0 sessions, 256 more are wanted, and may have 255 (a quarter of what RLIMIT_NOFILE allows)");
+  clients.sessions_total = limits::kSessions;
+  set_shares(clients);
+  CHECK_FALSE(sessions.refusal({1002, 3}));
+  sessions.take({1002, 3});
+  CHECK(sessions.refusal({1002, 3}) == "the daemon has 1024 sessions, and may have 1024 (kSessions)");
+  CHECK(sessions.refusal({1002, 3}, 256) ==
+        "this process has 1 sessions, 256 more are wanted, and may have 256 (a quarter of what kSessions allows)");
+  clients.urls = {UINT64_MAX, UINT64_MAX};
+  set_shares(clients);
+  CHECK(urls.refusal({1000, 1}, limits::kUrls + 1) ==
+        "the daemon has 0 registered URLs, 16385 more are wanted, and may have 16384 (kUrls)");
 }
 
 TEST_CASE("with few descriptors there are few sessions, and with little memory a channel is still to be had")

@@ -164,7 +164,7 @@ TEST_CASE("certificate and key of a server")
     {"server_pss.pem", "server_pss.key",
      "the certificate's key is one for RSA-PSS alone, which cannot serve TLS 1.2; make a plain RSA key (openssl genpkey -algorithm RSA) or "
      "an ECDSA key, and have a certificate issued for that"},
-    {"server_weak.pem", "server_weak.key", "the certificate's key has 1024 bits, fewer than the 2048 that are required"},
+    {"server_weak.pem", "server_weak.key", "the certificate's key has 1024 bits, fewer than the 2048 that are required (kMinRsaKeyBits)"},
   };
   for (const Row &row : rows) {
     CAPTURE(row.certificate);

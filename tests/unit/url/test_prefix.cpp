@@ -145,13 +145,14 @@ TEST_CASE("every refusal says what is wrong and what to write (users.md 6)")
   };
   for (const Row &row : rows)
     CHECK(reason_for(row.text) == row.reason);
-  CHECK(reason_for(u"http://+:80/" + std::u16string(261, u'a') + u'/').ends_with("has a path segment of more than 260 characters."));
-  CHECK(reason_for(std::u16string(5000, u'a')).ends_with("is longer than 4096 characters."));
+  CHECK(reason_for(u"http://+:80/" + std::u16string(261, u'a') + u'/')
+          .ends_with("has a path segment of more than 260 characters (kUrlSegmentMaxLength)."));
+  CHECK(reason_for(std::u16string(5000, u'a')).ends_with("is longer than 4096 characters (kUrlPrefixMaxLength)."));
   std::u16string many = u"http://+:80/";
   for (int index = 0; index < 255; index++)
     many += u"a/";
   CHECK(parsed(many).port() == 80);
-  CHECK(reason_for(many + u"a/").ends_with("has more than 255 path segments."));
+  CHECK(reason_for(many + u"a/").ends_with("has more than 255 path segments (kUrlSegmentMaxCount)."));
 }
 
 TEST_CASE("prefixes cover whole segments")
