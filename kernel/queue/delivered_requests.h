@@ -40,6 +40,7 @@ public:
   void connection_gone(uint64_t connection_id);
   size_t count() const { return m_requests.size(); }
   size_t connection_count() const { return m_connections.size(); }
+  size_t note_count() const { return m_unreceived.size(); } // of requests that may not be received yet
 
   void on_delivery_published(uint64_t request_id, uint32_t cq_index, bool has_output) override;
   void on_session_end(uint32_t received_up_to) override;

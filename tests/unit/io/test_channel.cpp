@@ -12,6 +12,7 @@
 #include <cstring>
 #include <doctest/doctest.h>
 #include <map>
+#include <optional>
 #include <random>
 #include <sys/mman.h>
 #include <thread>
@@ -89,12 +90,23 @@ void read_extent(Channel &, IrpPtr irp)
   complete(std::move(irp), std::move(completion));
 }
 
+class System final : public platform::LinuxSystem {
+public:
+  std::optional<platform::Milliseconds> time;
+  platform::Milliseconds now() override { return time ? *time : platform::LinuxSystem::now(); }
+};
+
+System &the_system()
+{
+  static System system;
+  return system;
+}
+
 // Once in the life of the process: the layers above in miniature.
 void register_once()
 {
   static const bool done = [] {
-    static platform::LinuxSystem system;
-    platform::set_system(system);
+    platform::set_system(the_system());
     set_log_sink([](LogKind, std::string) {}); // a line for each violation
     register_operation(HSYS_OP_CREATE_REQUEST_QUEUE, open_handle);
     register_operation(HSYS_OP_WAIT_DISCONNECT, park);
@@ -115,7 +127,7 @@ void register_once()
 // Two stepped cores and one channel on the second, with a client's view of its memory.
 class Rig {
 public:
-  explicit Rig(uint32_t cq_entries = 256)
+  explicit Rig(uint32_t cq_entries = 256, uint32_t sq_entries = 16, uint32_t arena_bytes = HSYS_ARENA_BYTES_MIN)
   {
     register_once();
     s_seen = {};
@@ -129,7 +141,7 @@ public:
     ChannelBirth birth;
     birth.address = {1, 1};
     birth.session = 5;
-    birth.geometry = geometry = make_geometry(choose_sizes({16, cq_entries, HSYS_ARENA_BYTES_MIN, HSYS_ARENA_BYTES_MIN}), 1, 5);
+    birth.geometry = geometry = make_geometry(choose_sizes({sq_entries, cq_entries, arena_bytes, HSYS_ARENA_BYTES_MIN}), 1, 5);
     birth.first_index = kFirst;
     using Writer = mm::SharedRegion::Writer;
     birth.ktou = MUST(mm::SharedRegion::create("ktou", geometry.ktou_bytes, Writer::Daemon, initial_kpage(geometry, birth.first_index)));
@@ -423,6 +435,110 @@ TEST_CASE("one operation that is cancelled again and again sends its core one me
   s_stubborn.keeps = false;
   rig.end();
   rig.check_nothing_left();
+}
+
+TEST_CASE("a client that kicks unasked more than a thousand times is not listened to for a second, but visited")
+{
+  register_once();
+  struct Listener final : Doorbell::Listener {
+    uint32_t kicks = 0;
+    bool is_idle = false;
+    void on_kick() override { kicks++; }
+    void on_doorbell_idle() override { is_idle = true; }
+  } listener;
+  const platform::Milliseconds begin = 1'000'000; // at a tick of the timers, of 8 ms
+  the_system().time = begin;
+  ke::Cores cores{1};
+  auto owned = std::make_unique<platform::FakeEngine>();
+  platform::FakeEngine &engine = *owned;
+  std::vector<std::unique_ptr<platform::IoEngine>> engines;
+  engines.push_back(std::move(owned));
+  cores.start_stepped(std::move(engines));
+  auto bell = MUST(platform::system().create_bell());
+  ::close(bell.first);
+  auto doorbell = std::make_unique<Doorbell>(listener, MUST(platform::system().create_event()), bell.second);
+  auto heard = [&](bool kicks) {
+    const uint32_t before = listener.kicks;
+    if (kicks)
+      engine.trigger_polls();
+    cores.core(0).turn(false);
+    return listener.kicks - before;
+  };
+  {
+    ke::Core::Scope scope(cores.core(0));
+    doorbell->start();
+  }
+  for (uint32_t count = 0; count < 1 + 1000; count++) // one is asked for at birth
+    REQUIRE(heard(true) == 1);
+  CHECK(heard(false) == 0); // that many are heard
+  CHECK(heard(true) == 1);
+  CHECK(heard(false) == 1); // the poll's end
+  for (platform::Milliseconds time = 16; time < 1000; time += 16) { // each 10 ms, at the next tick
+    REQUIRE(heard(true) == 0);
+    the_system().time = begin + time - 1;
+    REQUIRE(heard(true) == 0);
+    the_system().time = begin + time;
+    REQUIRE(heard(true) == 1); // the visit alone
+  }
+  the_system().time = begin + 1007;
+  CHECK(heard(true) == 0);
+  the_system().time = begin + 1008; // the first visit when the second is over
+  CHECK(heard(false) == 1);
+  for (uint32_t count = 0; count < 1000; count++)
+    REQUIRE(heard(true) == 1);
+  {
+    ke::Core::Scope scope(cores.core(0));
+    doorbell->stop();
+  }
+  cores.core(0).turn(false);
+  CHECK(doorbell->is_idle());
+  doorbell.reset();
+  the_system().time.reset();
+}
+
+TEST_CASE("a turn takes so many entries, and the next one the rest")
+{
+  for (uint32_t entries : {64u, 65u, 129u}) {
+    Rig rig(256, 256);
+    for (uint32_t count = 0; count < entries; count++)
+      rig.submit(HSYS_OP_NOP);
+    CAPTURE(entries);
+    for (uint32_t taken = 0; taken < entries;) {
+      rig.step(1);
+      taken = std::min(taken + 64, entries);
+      CHECK(rig.taken() == taken);
+    }
+    rig.end();
+    rig.check_nothing_left();
+  }
+}
+
+TEST_CASE("a turn takes so many blocks back, and the next one the rest")
+{
+  for (uint32_t blocks : {1024u, 1025u}) {
+    Rig rig(4096, 16, 4 << 20);
+    const uint64_t handle = rig.open_handle();
+    for (uint32_t count = 0; count < blocks; count++) {
+      rig.submit(HSYS_OP_RECEIVE_BODY, 1, handle, HSYS_BLOCK_MIN);
+      for (ke::CoreId core : {1u, 0u, 1u})
+        rig.step(core);
+    }
+    CAPTURE(blocks);
+    auto *ring = reinterpret_cast<uint32_t *>(rig.utok + rig.geometry.ret_offset);
+    for (uint32_t count = 0; count < blocks; count++) {
+      REQUIRE((rig.completion(1 + count).flags & HSYS_CQE_BLOCK) != 0);
+      ring[(Rig::kFirst + count) % rig.geometry.ret_entries] = rig.completion(1 + count).block;
+    }
+    __atomic_store_n(&rig.upage().ret_tail, Rig::kFirst + blocks, __ATOMIC_SEQ_CST);
+    rig.engines[1]->trigger_polls();
+    rig.step(1);
+    CHECK(rig.kpage().ret_head - Rig::kFirst == 1024);
+    rig.step(1);
+    CHECK(rig.kpage().ret_head - Rig::kFirst == blocks);
+    CHECK_FALSE(s_seen.is_revoked);
+    rig.end();
+    rig.check_nothing_left();
+  }
 }
 
 TEST_CASE("operations that walk through all slots have a turn each")

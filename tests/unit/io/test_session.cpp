@@ -29,12 +29,20 @@ namespace {
 // The real one, but for what a test says.
 class System final : public platform::LinuxSystem {
 public:
+  std::optional<platform::Milliseconds> time;
   std::optional<size_t> closing;
+  std::vector<int> received; // the sockets that were asked for a message, in order
   std::optional<platform::PeerCredentials> peer; // whoever connects
   Result<platform::PeerCredentials> peer_credentials(int socket) override
   {
     return peer ? Result<platform::PeerCredentials>(*peer) : platform::LinuxSystem::peer_credentials(socket);
   }
+  Result<platform::ControlPacket> receive_control(int socket, size_t maximum) override
+  {
+    received.push_back(socket);
+    return platform::LinuxSystem::receive_control(socket, maximum);
+  }
+  platform::Milliseconds now() override { return time ? *time : platform::LinuxSystem::now(); }
   size_t closing_controls() override { return closing ? *closing : platform::LinuxSystem::closing_controls(); }
 };
 
@@ -204,6 +212,72 @@ int next_message(int client)
   return got < 0 ? -1 : got == 0 ? 0 : head.type;
 }
 
+}
+
+TEST_CASE("of one session so many messages are read in its turn, then the others have theirs")
+{
+  Rig rig;
+  int clients[] = {rig.connect(), rig.connect()};
+  for (int client : clients) {
+    send_hello(client);
+    rig.run();
+    REQUIRE(next_message(client) == HSYS_CONTROL_WELCOME);
+  }
+  for (int messages : {15, 16, 17}) {
+    the_system().received.clear();
+    for (int count = 0; count < messages; count++)
+      send_ping(clients[0]);
+    send_ping(clients[1]);
+    rig.run();
+    // One more is asked for than there is, which tells that it was the last.
+    const auto &received = the_system().received;
+    const auto turn = std::ranges::find_if(received, [&](int socket) { return socket != received[0]; }) - received.begin();
+    CAPTURE(messages);
+    CHECK(turn == 16);
+    CHECK(std::ranges::count(received, received[0]) == messages + 1);
+    CHECK(received.size() == static_cast<size_t>(messages + 1 + 2));
+    for (int client : clients) {
+      int answers = 0;
+      while (next_message(client) > 0)
+        answers++;
+      CHECK(answers == (client == clients[0] ? messages : 1));
+    }
+  }
+  for (int client : clients)
+    ::close(client);
+}
+
+TEST_CASE("a session that says no HELLO for five seconds is cut off, and not before")
+{
+  static std::vector<std::string> lines;
+  lines.clear();
+  Rig rig;
+  set_log_sink([](LogKind, std::string line) { lines.push_back(std::move(line)); });
+  struct Restore {
+    ~Restore() { the_system().time.reset(); }
+  } restore;
+  const auto begin = platform::system().now() / 8 * 8 + 8; // at a tick of the timers
+  the_system().time = begin;
+  int client = rig.connect();
+  the_system().time = begin + 4999;
+  rig.run();
+  CHECK(next_message(client) == -1);
+  CHECK(lines.empty());
+  the_system().time = begin + 5000;
+  rig.run();
+  CHECK(next_message(client) == HSYS_CONTROL_REVOKED);
+  REQUIRE(lines.size() == 1);
+  CHECK(lines[0].ends_with("is cut off: it said no HELLO for 5 s (kHelloMilliseconds)"));
+  ::close(client);
+  // Who has said it stays.
+  int other = rig.connect();
+  send_hello(other);
+  rig.run();
+  CHECK(next_message(other) == HSYS_CONTROL_WELCOME);
+  the_system().time = begin + 20000;
+  rig.run();
+  CHECK(next_message(other) == -1);
+  ::close(other);
 }
 
 TEST_CASE("a session that sends descriptors ends, and its socket is closed")
@@ -486,7 +560,7 @@ TEST_CASE("when the daemon has all the sessions that it may have, administrators
   for (uint32_t session = 0; session < limits::kSessions; session++)
     REQUIRE(crowd.connect(1000 + session % 2, 71 + session % 4) == HSYS_CONTROL_WELCOME);
   CHECK(crowd.connect(1002, 75) <= 0);
-  CHECK(Crowd::has_logged("is turned away: the daemon has 1024 sessions, and may have 1024"));
+  CHECK(Crowd::has_logged("is turned away: the daemon has 1024 sessions, and may have 1024 (kSessions)"));
   for (uint32_t session = 0; session < limits::kSessionsReserved; session++)
     REQUIRE(crowd.connect(0, 1) == HSYS_CONTROL_WELCOME);
   CHECK(crowd.connect(0, 1) <= 0);

@@ -4,6 +4,7 @@
 #include "tests/unit/temporary_folder.h"
 #include <csignal>
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -225,6 +226,24 @@ TEST_CASE("a damaged file is kept under another name, however often")
     CHECK(StateFolder::is_set_aside(name));
   for (const char *name : {"x", "x.damaged-", "x.damaged-2x", "x.damagedx", "x.damaged2", "damaged"})
     CHECK(!StateFolder::is_set_aside(name));
+}
+
+TEST_CASE("a hundred damaged files of one name are kept, and the next one stays where it is")
+{
+  TemporaryFolder temporary;
+  std::string reason;
+  StateFolder folder = open_folder(temporary / "state");
+  for (int number = 1; number <= 100; number++) {
+    put_file(temporary / "state/x", "damaged");
+    REQUIRE(folder.set_aside("x", reason).value() == (number == 1 ? "x.damaged" : fmt::format("x.damaged-{}", number)));
+  }
+  put_file(temporary / "state/x", "one more");
+  CHECK(folder.set_aside("x", reason).error() == NtStatus::ObjectNameCollision);
+  CHECK(reason.starts_with("100 damaged files have been set aside in \""));
+  CHECK(reason.ends_with("under one name, as many as may be (kMaxFilesSetAside): look at them and remove them"));
+  CHECK(get_file(temporary / "state/x") == "one more");
+  std::filesystem::remove(temporary / "state/x.damaged-50");
+  CHECK(folder.set_aside("x", reason).value() == "x.damaged-50");
 }
 
 TEST_CASE("the configuration file is read through links, and its length is bounded")

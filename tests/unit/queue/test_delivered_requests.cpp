@@ -314,6 +314,30 @@ TEST_CASE("a delivery whose handle is closed on the way gives its request back")
   CHECK(done.text(done.request().body) == "hello");
 }
 
+TEST_CASE("one request that a session never receives does not keep the notes of all that came behind it")
+{
+  Pair pair(1);
+  pair.one.holds = true;
+  auto first = pair.request("/first");
+  CHECK(pair.one.has(pair.receive_one()));
+  CHECK(pair.one.delivery_notes() == 1);
+  for (size_t number = 2; number <= 131; number++) {
+    auto client = pair.request("/later");
+    REQUIRE(pair.one.has(pair.receive_one()));
+    client->reset_sent = true;
+    pair.world.run();
+    REQUIRE(pair.one.delivered_requests() == 1);
+    REQUIRE(pair.one.delivery_notes() == number);
+  }
+  auto last = pair.request("/last");
+  CHECK(pair.one.has(pair.receive_one()));
+  CHECK(pair.one.delivery_notes() == 2);
+  pair.one.die();
+  pair.world.run();
+  CHECK(pair.next() == "/first");
+  CHECK(pair.next() == "/last");
+}
+
 TEST_CASE("a client that goes away while its request is on the way leaves nothing behind")
 {
   World world(2);

@@ -210,6 +210,11 @@ size_t Process::delivered_connections() const
   return delivered().connection_count();
 }
 
+size_t Process::delivery_notes() const
+{
+  return delivered().note_count();
+}
+
 hsys_sqe Process::entry(hsys_op operation, uint64_t handle, uint64_t object, uint32_t flags, uint32_t out_length)
 {
   hsys_sqe entry{};

@@ -76,6 +76,7 @@ public:
   // What the daemon keeps about requests and connections for it.
   size_t delivered_requests() const;
   size_t delivered_connections() const;
+  size_t delivery_notes() const;
 
   // What has come stays unreceived: cq_head is not stored, blocks are not handed back.
   bool holds = false;

@@ -148,6 +148,15 @@ TEST_CASE("a revocation list is its CA's, not its namesake's")
   CHECK(make_trust(both, pki("stale.crl") + pki("forged.crl")).judge(pki_chain("good")).flags == cert_flags::kRevocationOffline);
 }
 
+TEST_CASE("a path is looked for in so many steps, and what would need one more is not trusted")
+{
+  std::string namesakes; // of the CA that has signed it; each is a step
+  for (int step = 1; step < 64; step++)
+    namesakes += pki("forged.crt");
+  CHECK(make_trust(namesakes + pki("root.crt")).judge(pki_chain("noski")).flags == 0);
+  CHECK(make_trust(namesakes + pki("forged.crt") + pki("root.crt")).judge(pki_chain("noski")).flags == cert_flags::kBadSignature);
+}
+
 TEST_CASE("hostile lists")
 {
   ClientTrust trust = make_trust(pki("root.crt"));
