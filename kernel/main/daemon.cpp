@@ -30,7 +30,7 @@ static platform::LogWriter *s_log_writer = nullptr;
 static std::mutex s_engine_reason_mutex;
 static std::string s_engine_reason;
 
-// SIGTERM and SIGINT, on core 0.
+// The signals that end it, on core 0.
 class Daemon::SignalWatch final : platform::IoOperation {
 public:
   SignalWatch(Daemon &daemon, int descriptor) : m_daemon(daemon), m_descriptor(descriptor) {}

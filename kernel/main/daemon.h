@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Daemon: the driver from start to end, above everything: puts the layers up in order, serves until SIGTERM or SIGINT, drains,
+// Daemon: the driver from start to end, above everything: puts the layers up in order, serves until SIGTERM, SIGINT or SIGHUP, drains,
 // takes them down. One per process, on the main thread; its steps between run on core 0 and on the helper thread.
 #pragma once
 #include "kernel/cm/store.h"

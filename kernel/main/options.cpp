@@ -26,7 +26,8 @@ Usage: httpsysd [OPTION]...
   --version          print version and build, and exit
   --help             print this, and exit
 
-It stays in the foreground and logs to stderr. SIGTERM ends it when the requests in progress are answered.
+It stays in the foreground and logs to stderr. SIGTERM, SIGINT and SIGHUP end it when the requests in progress
+are answered; a changed configuration is read by the next start.
 
 Example: httpsysd --socket /tmp/h.sock --state-dir /tmp/h.state --cores 1
 )";

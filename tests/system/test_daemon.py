@@ -371,6 +371,23 @@ class Ending(ApiTest):
     config = {'timeouts': {'Shutdown': 60}}
 
     def test_drain(self):
+        self.check_drain(signal.SIGTERM)
+
+    def test_drain_at_hangup(self):
+        """As SIGTERM, unless it was started with SIGHUP ignored, as by nohup: then it goes on serving."""
+        before = signal.signal(signal.SIGHUP, signal.SIG_IGN)   # whoever runs the tests may have done that, too
+        self.addCleanup(signal.signal, signal.SIGHUP, before)
+        self.assertEqual(self.daemon.stop(), 0)
+        self.daemon.start()
+        self.daemon.process.signal(signal.SIGHUP)
+        port, _application = self.start_https('event')
+        self.assertEqual(self.connect(port).get('/plain').status, 200)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        self.assertEqual(self.daemon.stop(), 0)
+        self.daemon.start()
+        self.check_drain(signal.SIGHUP)
+
+    def check_drain(self, number):
         """What is under way is finished, a new connection refused, an idle one closed; then it ends with 0."""
         port, application = self.start_https('event')
         idle, busy = self.connect(port), self.connect(port)
@@ -378,7 +395,7 @@ class Ending(ApiTest):
         mark = self.mark()
         busy.send(f'GET /hold?until={mark} HTTP/1.1\r\nHost: localhost\r\n\r\n')
         application.expect('^holding$')
-        self.daemon.process.signal(signal.SIGTERM)
+        self.daemon.process.signal(number)
         self.daemon.expect_log('ending: ')
         eventually(lambda: self.is_refused(port), 5, 'new connections to be refused')
         self.assertTrue(idle.is_closed_by_peer())

@@ -144,6 +144,9 @@ Result<int> make_signal_descriptor(std::string &reason)
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
+  struct sigaction hangup{};
+  if (sigaction(SIGHUP, nullptr, &hangup) != 0 || hangup.sa_handler != SIG_IGN) // a blocked one would come although it is ignored
+    sigaddset(&set, SIGHUP);
   const int descriptor = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
   if (descriptor < 0 || pthread_sigmask(SIG_BLOCK, &set, nullptr) != 0)
     return fail(reason, "receive signals");

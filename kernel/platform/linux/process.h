@@ -23,7 +23,8 @@ Result<void> publish_control_socket(const std::string &path, std::string &reason
 // Removes the name again, and a temporary one that was never published. The lock must still be held.
 void remove_control_socket(const std::string &path);
 
-// SIGTERM and SIGINT as a pollable descriptor; blocks them in this thread and those that it starts.
+// SIGTERM, SIGINT and, unless whoever started us ignores it (nohup), SIGHUP as a pollable descriptor; blocks them in this thread and those
+// that it starts.
 Result<int> make_signal_descriptor(std::string &reason);
 // The next signal that has come, never blocks.
 std::optional<int> take_signal(int signal_descriptor);

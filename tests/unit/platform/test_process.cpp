@@ -138,6 +138,16 @@ TEST_CASE("signals come through their descriptor")
     kill(getpid(), SIGINT);
     return take_signal(*descriptor) == SIGINT && !take_signal(*descriptor) ? 0 : 3;
   }) == 0);
+  for (bool is_ignored : {false, true}) { // as nohup does
+    CHECK(in_child([is_ignored] {
+      std::string reason;
+      std::signal(SIGHUP, is_ignored ? SIG_IGN : SIG_DFL);
+      auto descriptor = make_signal_descriptor(reason);
+      kill(getpid(), SIGHUP);
+      const auto taken = take_signal(*descriptor);
+      return is_ignored ? taken.has_value() : taken != SIGHUP;
+    }) == 0);
+  }
 }
 
 TEST_CASE_FIXTURE(Folder, "the service manager hears what it asked for")
