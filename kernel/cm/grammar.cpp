@@ -121,6 +121,7 @@ constexpr Rule kRules[] = {
   {CommandId::ShowCertificates, "show", "cert", kMaybeHash},
   {CommandId::ShowAuthorities, "show", "ca", kMaybeHash},
   {CommandId::ShowRevocations, "show", "crl", kMaybeList},
+  {CommandId::ShowStatistics, "show", "statistics"},
   {CommandId::DeleteCertificate, "delete", "cert", kOneHash},
   {CommandId::DeleteAuthority, "delete", "ca", kOneHash},
   {CommandId::DeleteRevocations, "delete", "crl", kOneList},

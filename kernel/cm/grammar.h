@@ -20,6 +20,7 @@ enum class CommandId {
   ShowAuthorities,
   ShowRevocations,
   ShowBindings,
+  ShowStatistics,
   DeleteCertificate,
   DeleteAuthority,
   DeleteRevocations,

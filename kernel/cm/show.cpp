@@ -119,6 +119,11 @@ std::string show_revocations(std::span<const RevocationList *const> lists)
   return text;
 }
 
+std::string show_statistics(std::string_view lines)
+{
+  return fmt::format("{}{}\n", title("Since the start of httpsysd:"), lines);
+}
+
 std::string message(std::string_view sentence)
 {
   return fmt::format("\n{}\n\n", sentence);

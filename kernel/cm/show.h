@@ -14,6 +14,8 @@ std::string show_bindings(std::span<const SslRecord *const> records);
 std::string show_certificates(std::span<const Certificate *const> certificates, const State &state);
 std::string show_authorities(std::span<const Authority *const> authorities);
 std::string show_revocations(std::span<const RevocationList *const> lists);
+// lines: one for each number.
+std::string show_statistics(std::string_view lines);
 
 // What netsh prints when a change is done: the sentence between empty lines.
 std::string message(std::string_view sentence);

@@ -42,6 +42,7 @@ AdminAnswer Store::execute(const AdminCommand &admin)
   case CommandId::ShowAuthorities: return show_authorities(*command);
   case CommandId::ShowRevocations: return show_revocations(*command);
   case CommandId::ShowBindings: return show_bindings(*command);
+  case CommandId::ShowStatistics: return {win32::kSuccess, kExitDone, cm::show_statistics(m_statistics ? m_statistics() : std::string())};
   case CommandId::DeleteCertificate: return delete_certificate(*command);
   case CommandId::DeleteAuthority: return delete_authority(*command);
   case CommandId::DeleteRevocations: return delete_revocations(*command);

@@ -34,6 +34,9 @@ public:
   // Now and then after load(): says which files were changed from outside, and writes again what got lost by that (state_watch.h).
   void look_at_files() { m_watch.look(m_files, m_state); }
 
+  // For "show statistics": a line for each number. Before load().
+  void set_statistics(std::string (*lines)()) { m_statistics = lines; }
+
   // The bindings as they are now; never null after load(). Hand it to all cores after every execute() that ends with
   // exit_code 0.
   RefPtr<tls::BindingTable> bindings() const { return m_bindings; }
@@ -89,6 +92,7 @@ private:
   void commit(State next, Contexts contexts);
 
   const uint32_t m_max_client_certificate_bytes;
+  std::string (*m_statistics)() = nullptr;
   StateFiles m_files;
   StateWatch m_watch;
   State m_state;

@@ -226,7 +226,7 @@ void ClientCertificateExchange::on_timer()
   std::string reason = fmt::format("the client did not answer the request for a certificate within {} s (SslRenegotiation)",
                                    static_cast<double>(settings().ssl_renegotiation) / 1000);
   log_once(reason);
-  connection->abort(NtStatus::ConnectionInvalid, reason);
+  connection->abort(NtStatus::ConnectionInvalid, reason, ke::Tally::CertificateTime);
 }
 
 }

@@ -56,8 +56,10 @@ void Connection::drain_this_core()
 {
   for (auto &connection : connections_of_this_core()) {
     connection->close_after_response();
-    if (connection->awaited() == Awaited::Request)
-      connection->close();
+    if (connection->awaited() != Awaited::Request)
+      continue;
+    connection->m_transport.set_end(ke::Tally::Shutdown);
+    connection->close();
   }
 }
 
@@ -71,11 +73,14 @@ void Connection::accept(int socket)
 {
   auto local = platform::system().local_endpoint(socket), remote = platform::system().remote_endpoint(socket);
   // A peer that is gone already has no address any more.
-  if (local.is_error() || remote.is_error())
+  if (local.is_error() || remote.is_error()) {
+    ke::count(ke::Tally::Vanished);
     return net::ListenerSet::instance().close_connection(socket);
+  }
   if (id_tables().connections.count() >= limits::kConnectionsPerCore) {
     log(LogKind::Connection, "{} -> {}: refused, core {} has {} connections, as many as it may have (kConnectionsPerCore)",
         remote->to_string(), local->to_string(), ke::Core::current().id(), limits::kConnectionsPerCore);
+    ke::count(ke::Tally::Turned);
     return net::ListenerSet::instance().close_connection(socket);
   }
   auto connection = RefPtr<Connection>::adopt(new Connection(socket, *local, *remote));
@@ -164,7 +169,7 @@ bool Connection::process_head()
   switch (m_parser.parse(input())) {
   case http1::ParseOutcome::NeedMore:
     if (m_peer_ended)
-      close();
+      close_for_client();
     return false;
   case http1::ParseOutcome::Refused: refuse(m_parser.refusal(), {}); return false;
   case http1::ParseOutcome::Complete: break;
@@ -178,6 +183,7 @@ void Connection::begin_request()
   const http1::RequestHead &head = m_parser.head();
   m_request = std::make_unique<Request>(*this, head);
   m_phase = Phase::Response;
+  m_had_request = true;
   auto queued = route(head, input());
   if (!queued)
     return;
@@ -187,6 +193,7 @@ void Connection::begin_request()
   if (m_phase != Phase::Response)
     return;
   if (m_peer_ended && !m_request->body().has_ended()) {
+    m_transport.set_end(ke::Tally::Broken);
     end_request(NtStatus::ConnectionInvalid, kBroken);
     return close();
   }
@@ -298,7 +305,7 @@ bool Connection::process_body()
       return false;
     }
     log(LogKind::Request, "{}: {}", m_transport.label(), refusal.sentence());
-    abort(NtStatus::ConnectionAborted, refusal.text);
+    abort(NtStatus::ConnectionAborted, refusal.text, ke::Tally::Refused);
     return false;
   }
   if (m_phase == Phase::Response) {
@@ -391,6 +398,7 @@ void Connection::refuse(const http1::Refusal &refusal, const std::string &detail
   log(LogKind::Request, "{}: {} {}: {}{}{}", m_transport.label(), refusal.status, http1::reason_name(refusal.reason),
       refusal.sentence(), detail.empty() ? "" : "; ", detail);
   bool is_head = m_parser.head().verb == http1::Verb::Head;
+  m_transport.set_end(ke::Tally::Refused);
   begin_closing();
   if (m_request)
     end_request(NtStatus::ConnectionInvalid, refusal.text);
@@ -444,11 +452,12 @@ void Connection::on_peer_end()
   switch (m_phase) {
   case Phase::Closing: return;
   case Phase::Handshake:
-  case Phase::Head: return close();
+  case Phase::Head: return close_for_client();
   case Phase::Response:
     if (m_request->body().has_ended())
       return;
     if (m_request->is_delivered()) {
+      m_transport.set_end(ke::Tally::Broken);
       m_request->body().fail(NtStatus::ConnectionInvalid, kBroken);
       m_request->continue_attaching();
       return input_changed(false);
@@ -456,6 +465,7 @@ void Connection::on_peer_end()
     break;
   case Phase::Drain: break;
   }
+  m_transport.set_end(ke::Tally::Broken);
   end_request(NtStatus::ConnectionInvalid, kBroken);
   close();
 }
@@ -463,6 +473,7 @@ void Connection::on_peer_end()
 void Connection::on_closed(NtStatus status, const std::string &reason)
 {
   RefPtr<Connection> self(this);
+  ke::count(m_transport.end_or(end_by_client()));
   begin_closing();
   std::string why = reason.empty() ? "the connection was closed" : reason;
   if (m_request)
@@ -550,12 +561,13 @@ void Connection::update_timer(bool has_come)
 void Connection::on_timer()
 {
   RefPtr<Connection> self(this);
+  m_transport.set_end(end_by_time());
   if (m_awaited == Awaited::Request)
     return close();
   static constexpr const char *kNames[] = {"", "TLS handshake", "request", "request head", "request body", "rest of the request body"};
   const std::string reason = fmt::format("the time for the {} is over", kNames[static_cast<size_t>(m_awaited)]);
   log(LogKind::Connection, "{}: closed, {}", m_transport.label(), reason);
-  abort(NtStatus::ConnectionInvalid, reason);
+  m_transport.abort(NtStatus::ConnectionInvalid, reason);
 }
 
 }

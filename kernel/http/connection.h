@@ -41,7 +41,11 @@ public:
   void body_was_read();
   void response_finished();
   // From the worker: HttpCancelHttpRequest, or its death.
-  void abort(NtStatus status, const std::string &reason) { m_transport.abort(status, reason); }
+  void abort(NtStatus status, const std::string &reason, ke::Tally why)
+  {
+    m_transport.set_end(why);
+    m_transport.abort(status, reason);
+  }
   // The daemon answers the current request itself, and closes.
   void refuse(const http1::Refusal &refusal, const std::string &detail);
 
@@ -92,10 +96,13 @@ private:
   void end_request(NtStatus status, const std::string &reason);
   void begin_closing();
   void close();
+  void close_for_client();
   void update_reading();
   void update_timer(bool has_come);
   Awaited awaited() const;
   static platform::Milliseconds time_for(Awaited what);
+  ke::Tally end_by_client() const;
+  ke::Tally end_by_time() const;
   void append_input(std::span<const char> bytes);
   void consume_input(size_t bytes);
   size_t input_bytes() const { return m_input.size() - m_input_offset; }
@@ -114,6 +121,7 @@ private:
   ClientCertificateExchange m_certificate;
   std::vector<io::ChannelAddress> m_channels;
   bool m_peer_ended = false;
+  bool m_had_request = false;
   bool m_close_after_response = false;
   bool m_continue_is_due = false; // 100 Continue, behind a TLS 1.2 exchange
   bool m_is_processing = false;

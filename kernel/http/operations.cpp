@@ -28,7 +28,7 @@ static void abandon(uint64_t request_id)
   RefPtr<Connection> connection(request->connection());
   log(LogKind::Connection, "{}: reset, the worker that had received request {:x} has gone (Connection_Abandoned_By_ReqQueue)",
       connection->transport().label(), request_id);
-  connection->abort(NtStatus::ConnectionAborted, "the worker that had received the request has gone");
+  connection->abort(NtStatus::ConnectionAborted, "the worker that had received the request has gone", ke::Tally::Abandoned);
 }
 
 static http1::Refusal refusal_of(queue::Refusal why)
@@ -88,7 +88,7 @@ static void operate(io::IrpPtr irp)
   case HSYS_OP_SEND_RESPONSE: return request->response().send_response(std::move(irp));
   case HSYS_OP_SEND_BODY: return request->response().send_body(std::move(irp));
   case HSYS_OP_CANCEL_REQUEST:
-    connection->abort(NtStatus::Cancelled, "HttpCancelHttpRequest closed the connection");
+    connection->abort(NtStatus::Cancelled, "HttpCancelHttpRequest closed the connection", ke::Tally::Cancelled);
     return io::complete(std::move(irp), NtStatus::Success);
   default: return io::complete(std::move(irp), NtStatus::NotSupported);
   }

@@ -213,7 +213,7 @@ void ResponseSender::on_irp_cancelled(io::IrpQueue &, io::IrpPtr irp)
   if (m_current && m_current->irp == irp.get())
     m_current.reset();
   io::complete(std::move(irp), NtStatus::Cancelled);
-  m_request.connection().abort(NtStatus::ConnectionAborted, "a send of the response was cancelled");
+  m_request.connection().abort(NtStatus::ConnectionAborted, "a send of the response was cancelled", ke::Tally::Cancelled);
 }
 
 }

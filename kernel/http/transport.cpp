@@ -202,6 +202,7 @@ void Transport::fail_tls()
     reason += fmt::format(" (alert {} sent)", *failure.alert_sent);
   if (failure.alert_received)
     reason += fmt::format(" (alert {} received)", *failure.alert_received);
+  set_end(m_handshake_done ? ke::Tally::TlsFailed : ke::Tally::HandshakeFailed);
   log(LogKind::Tls, "{}: TLS failed: {}", label(), reason);
   m_end_logged = true;
   drain_output();
@@ -212,6 +213,7 @@ void Transport::fail_tls()
 // short must not look whole.
 void Transport::fail_exchange(const std::string &reason)
 {
+  set_end(ke::Tally::CertificateFailed);
   log(LogKind::Certificate, "{}: no client certificate: {}", label(), reason);
   m_end_logged = true;
   drain_output();
@@ -231,9 +233,11 @@ void Transport::refresh_verdict()
   m_tls->refresh_verdict();
   const tls::ClientCertificate *certificate = m_tls->client_certificate();
   uint32_t flags = certificate ? certificate->flags : 0;
-  if (flags != std::exchange(m_logged_verdict, flags) && flags != 0)
+  if (flags != std::exchange(m_logged_verdict, flags) && flags != 0) {
+    ke::count(ke::Tally::BadCertificate);
     log(LogKind::Certificate, "{}: a client certificate that does not verify: {} (CertFlags 0x{:08X})",
         label(), certificate->reason, flags);
+  }
 }
 
 void Transport::write(std::span<const uint8_t> bytes)
@@ -372,6 +376,7 @@ void Transport::on_timer()
   log(LogKind::Connection, "{}: reset, the client took less than {} bytes in {} s (kSendMilliseconds)", label(), m_slice,
       limits::kSendMilliseconds / 1000);
   m_end_logged = true;
+  set_end(ke::Tally::SendTime);
   abort(NtStatus::ConnectionAborted, "the client does not read the response");
 }
 
@@ -394,6 +399,7 @@ void Transport::break_off(NtStatus status)
 {
   if (status == NtStatus::ConnectionAborted)
     return abort(status, "the client reset the connection");
+  set_end(ke::Tally::System);
   std::string reason = fmt::format("the system broke the connection off ({})", status_name(status));
   log(LogKind::Connection, "{}: reset, {}", label(), reason);
   m_end_logged = true;
@@ -402,6 +408,7 @@ void Transport::break_off(NtStatus status)
 
 void Transport::end(const std::string &reason)
 {
+  set_end(ke::Tally::Shutdown);
   if (m_state == State::Open)
     abort(NtStatus::ConnectionAborted, reason);
   else
@@ -413,6 +420,7 @@ void Transport::finish(NtStatus status, const std::string &reason)
   if (m_state == State::Closed)
     return;
   m_state = State::Closed;
+  m_left_unsent = backlog() > 0;
   Guard guard(m_owner);
   ke::Core::current().timers().cancel(*this);
   ke::Core::current().cancel_flush(*this);

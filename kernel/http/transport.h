@@ -5,6 +5,7 @@
 #pragma once
 #include "kernel/http/buffer_budget.h"
 #include "kernel/ke/core.h"
+#include "kernel/ke/tally.h"
 #include "kernel/tls/tls_stream.h"
 #include <memory>
 #include <span>
@@ -68,6 +69,13 @@ public:
   void close();
   // Reset.
   void abort(NtStatus status, const std::string &reason);
+  // Why the connection ends; the first reason counts, and is counted by the owner. Idle is who has not read its response, too: that is
+  // seen later.
+  void set_end(ke::Tally why) { m_end = m_end == ke::Tally::kCount || m_end == ke::Tally::Idle ? why : m_end; }
+  // Closed with bytes that the socket had not taken.
+  bool has_left_unsent() const { return m_left_unsent; }
+  // Without one so far: this one.
+  ke::Tally end_or(ke::Tally why) const { return m_end == ke::Tally::kCount ? why : m_end; }
   // How log lines name the connection: "10.0.0.7:4711 -> 10.0.0.1:443 (SNI "www.example.org")", or (no SNI), or (no TLS).
   std::string label() const;
   // The line that says why the connection ended has been written.
@@ -133,6 +141,8 @@ private:
   bool m_tls_ended = false; // close_notify has come
   bool m_renegotiation_logged = false;
   bool m_end_logged = false;
+  bool m_left_unsent = false;
+  ke::Tally m_end = ke::Tally::kCount; // kCount: not yet
   uint32_t m_logged_verdict = 0; // CertFlags
   bool m_has_waiter = false; // for on_writable()
   BufferedBytes m_buffered;

@@ -223,11 +223,13 @@ int Daemon::run(std::string &reason)
   platform::LogWriter log_writer(fileno(stderr));
   s_log_writer = &log_writer;
   set_log_sink([](LogKind kind, std::string line) { s_log_writer->write(kind, std::move(line)); });
+  m_store.set_statistics([] { return ke::show_tallies(ke::tallies()); });
   m_cores->run_on_helper([this] { load_store(); });
   std::unique_lock lock(m_mutex);
   m_condition.wait(lock, [this] { return m_finished; });
   lock.unlock();
   m_cores->stop_and_join();
+  m_report.tell();
   set_log_sink(nullptr);
   log_writer.stop(limits::kLogEndMilliseconds);
   platform::remove_control_socket(m_options.socket_path);
@@ -252,6 +254,7 @@ void Daemon::open_for_clients()
   if (descriptors.is_error())
     return finished(1, reason);
   m_signals->start();
+  m_report.start();
   const uint64_t most = m_config.limits.max_connections;
   net::ListenerSet::instance().start(http::Connection::accept, descriptors->connections, most);
   log("up to {} connections at a time, as {} allows", std::min(most, descriptors->connections),
@@ -324,6 +327,7 @@ void Daemon::stop_serving(int status, std::string reason)
   m_cores->post(0, [this, status, reason = std::move(reason)]() mutable {
     m_drain.reset();
     m_file_look.reset();
+    m_report.stop();
     m_signals->stop();
     for (ke::CoreId core = 0; core < m_cores->count(); core++)
       m_cores->run_on(core, [] { http::Connection::end_this_core(); });

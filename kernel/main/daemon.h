@@ -5,6 +5,7 @@
 #include "kernel/cm/store.h"
 #include "kernel/io/dispatch.h"
 #include "kernel/ke/core.h"
+#include "kernel/ke/tally_report.h"
 #include "kernel/main/config.h"
 #include "kernel/main/options.h"
 #include "kernel/net/descriptor_budget.h"
@@ -54,6 +55,7 @@ private:
   std::unique_ptr<SignalWatch> m_signals;
   std::unique_ptr<DrainTimer> m_drain;
   std::unique_ptr<FileLook> m_file_look; // while it serves
+  ke::TallyReport m_report;
   bool m_is_ending = false;   // SIGTERM has come
   bool m_is_stopping = false; // everything is taken down
   std::mutex m_mutex; // of the following: how core 0 wakes the main thread

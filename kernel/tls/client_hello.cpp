@@ -52,6 +52,8 @@ enum Extension : uint32_t {
   kServerName = 0,
   kSupportedGroups = 10,
   kProtocols = 16,
+  kSessionTicket = 35,
+  kPreSharedKey = 41,
   kEarlyData = 42,
   kSupportedVersions = 43,
   kKeyShare = 51
@@ -137,6 +139,8 @@ void parse_extension(uint32_t type, Bytes extension, ClientHello &hello)
     parse_protocols(extension, hello);
   } else if (type == kEarlyData) {
     hello.has_early_data = true;
+  } else if (type == kPreSharedKey || (type == kSessionTicket && !extension.empty())) { // RFC 8446 4.2.11, RFC 5077 3.2
+    hello.offers_ticket = true;
   } else if (type == kSupportedVersions) {
     Reader versions(Reader(extension).vector(1).value_or(Bytes()));
     hello.offers_tls12 = false;

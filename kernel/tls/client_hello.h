@@ -16,6 +16,7 @@ struct ClientHello {
   bool offers_http1 = true;   // false: ALPN names neither http/1.1 nor http/1.0
   std::string protocols;      // what it names then, quoted and joined
   bool has_early_data = false;
+  bool offers_ticket = false;       // to resume a session
   bool names_groups = false;        // has supported_groups
   bool names_group_of_ours = false; // and one of them is compiled in
   // Faults that are refused with illegal_parameter; null when there is none.

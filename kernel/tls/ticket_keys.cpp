@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/tls/ticket_keys.h"
+#include "kernel/ke/tally.h"
 #include "kernel/limits.h"
 #include "kernel/tls/client_trust.h"
 #include "kernel/tls/tls_context.h"
@@ -101,6 +102,8 @@ int ticket_callback(WOLFSSL *session, unsigned char *name, unsigned char *iv, un
                               additional.data(), static_cast<word32>(additional.size()));
   }
   wc_AesFree(&cipher);
+  if (result != 0 && !encrypt)
+    ke::count(ke::Tally::BadTicket);
   *out_size = ticket_size;
   return result == 0 ? WOLFSSL_TICKET_RET_OK : WOLFSSL_TICKET_RET_REJECT;
 }

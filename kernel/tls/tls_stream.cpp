@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The stream itself: bytes in and out, handshake, end. The certificate exchange is in tls_exchange.cpp, the failures in tls_failure.cpp.
 #include "kernel/tls/tls_stream.h"
+#include "kernel/ke/tally.h"
 #include "kernel/tls/session_callbacks.h"
 #include "kernel/tls/wolfssl_library.h"
 #include <algorithm>
@@ -131,6 +132,8 @@ void TlsStream::finish_handshake()
   if (wolfSSL_ALPN_GetProtocol(m_session, &protocol, &size) == WOLFSSL_SUCCESS)
     m_application_protocol.assign(protocol, size);
   note_facts();
+  if (m_check.hello().offers_ticket && !m_facts.resumed)
+    ke::count(ke::Tally::TicketNotTaken);
   // A resumed session has no certificate and was not asked for one: that can still be done on demand.
   if (m_context->asks_in_handshake() && !m_facts.resumed && !accept_collected(CertificateOrigin::Handshake))
     return;
@@ -153,7 +156,9 @@ size_t TlsStream::read(std::span<uint8_t> buffer)
   // After a client has refused to renegotiate, wolfSSL announces data once with an error and gives it in the second call.
   for (int attempt = 0; attempt < 2; attempt++) {
     m_output_mark = m_output.size();
+    m_is_reading = true;
     int count = wolfSSL_read(m_session, buffer.data(), static_cast<int>(std::min<size_t>(buffer.size(), kMaxWrite)));
+    m_is_reading = false;
     if (!count_replies())
       return 0;
     if (count > 0) {
@@ -256,6 +261,8 @@ int TlsStream::append_output(std::span<const uint8_t> bytes)
     wolfSSL_get_alert_history(m_session, &history);
     m_muted = history.last_tx.level == alert_fatal;
     m_output.append(bytes);
+    if (m_is_reading && !m_muted && is_tls13()) // RFC 8446 4.6.3; nothing else is answered there
+      ke::count(ke::Tally::NewKeys);
   }
   return static_cast<int>(bytes.size());
 }
@@ -312,6 +319,7 @@ void TlsStream::skip_record()
 
 void TlsStream::warn_no_renegotiation()
 {
+  ke::count(ke::Tally::Renegotiation);
   httpsys_wolfssl_alert(m_session, 0, static_cast<int>(Alert::NoRenegotiation));
 }
 

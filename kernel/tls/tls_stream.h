@@ -210,6 +210,7 @@ private:
   bool m_certificate_absent = false;
   bool m_has_new_input = false;   // since the renegotiation went on
   bool m_has_begun_renegotiating = false;
+  bool m_is_reading = false;      // the library, after the handshake
   int m_questions = 0;            // post-handshake requests so far
   std::string m_certificate_absent_reason;
   std::string m_certificate_fault; // why the verify callback stopped the exchange

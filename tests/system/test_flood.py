@@ -10,7 +10,7 @@ import re
 import subprocess
 import threading
 import time
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 import harness
 from harness import Failure
@@ -28,6 +28,8 @@ LOG_BURST, LOG_A_SECOND = 100, 10   # kernel/limits.h, for each kind of line
 class Attack(NamedTuple):
     name: str
     line: str             # of the log, about one of the attackers; '': there need be none
+    counted: tuple        # "show statistics": under one of these
+    least: Callable[[dict], float] = lambda tried: 1   # so often, by what the attacker says; and under the first of them at least once
     connections: int = 0  # at a time; 0: one for each of four threads, and some that are being closed
     each: int = EACH_IDLE
     port: str = 'tls'
@@ -36,22 +38,39 @@ class Attack(NamedTuple):
     is_timed: bool = False   # when a time of the configuration is over
 
 
+def closed(tried):
+    """All that the attacker saw closed."""
+    return tried['closed']
+
+
+def part_secured(tried):
+    """Of connections that the attacker leaves in the end some have been cut off in another state, or before the daemon looked."""
+    return max(1, tried['secured'] // 4)
+
+
+# Who is slow in one thing may, on a slow machine, have been so in an earlier one.
+LATE = ('Handshake too long', 'Idle without a request')
 ATTACKS = [
-    Attack('slow-head', 'closed, the time for the request head is over', 60, seconds=0.8, is_ended=True, is_timed=True),
-    Attack('slow-body', 'closed, the time for the request body is over', 40, seconds=0.8, is_ended=True, is_timed=True),
-    Attack('slow-read', '', 30, EACH_UNREAD),
-    Attack('pipeline', '', 10, EACH_UNREAD),
-    Attack('idle', '', 400, port='plain', seconds=0.8, is_ended=True, is_timed=True),
-    Attack('idle-tls', '', 60, seconds=0.8, is_ended=True, is_timed=True),
-    Attack('half-open', 'closed, the time for the TLS handshake is over', 300, seconds=1.7, is_ended=True, is_timed=True),
-    Attack('handshakes', ''),
-    Attack('renegotiation', 'began a renegotiation', is_ended=True),
-    Attack('key-update', ''),
-    Attack('key-update-unread', ''),
-    Attack('certificates', 'TLS failed|certificate', port='asks'),
-    Attack('tickets', ''),
-    Attack('headers', ': (400|414|431) ', is_ended=True),
-    Attack('chunk-extensions', r'extensions of a (chunk|body) are longer than \d+ bytes \(kMaxChunkExtension', is_ended=True),
+    Attack('slow-head', 'closed, the time for the request head is over', ('Timer_HeaderWait', *LATE), closed, 60, seconds=0.8,
+           is_ended=True, is_timed=True),
+    Attack('slow-body', 'closed, the time for the request body is over', ('Timer_EntityBody', 'Timer_HeaderWait', *LATE), closed, 40,
+           seconds=0.8, is_ended=True, is_timed=True),
+    Attack('slow-read', '', ('Left in a request',), part_secured, 30, EACH_UNREAD),
+    Attack('pipeline', '', ('Left in a request',), part_secured, 10, EACH_UNREAD),
+    Attack('idle', '', ('Idle without a request',), closed, 400, port='plain', seconds=0.8, is_ended=True, is_timed=True),
+    Attack('idle-tls', '', ('Idle without a request', 'Handshake too long'), closed, 60, seconds=0.8, is_ended=True, is_timed=True),
+    Attack('half-open', 'closed, the time for the TLS handshake is over', ('Handshake too long',), closed, 300, seconds=1.7,
+           is_ended=True, is_timed=True),
+    Attack('handshakes', '', ('Handshake failed',), lambda tried: tried['messages']),
+    Attack('renegotiation', 'began a renegotiation', ('Renegotiation refused',), closed, is_ended=True),
+    Attack('key-update', '', ('New keys',), lambda tried: min(4, tried['messages'])),
+    Attack('key-update-unread', '', ('New keys',), lambda tried: min(4, tried['messages'])),
+    Attack('certificates', 'TLS failed|certificate', ('Certificate not verified', 'Handshake failed', 'TLS failed'),
+           lambda tried: tried['failed'] + 1, port='asks'),
+    Attack('tickets', '', ('Session ticket not taken',), lambda tried: tried['messages']),
+    Attack('headers', ': (400|414|431) ', ('Request refused',), lambda tried: max(1, tried['refused']), is_ended=True),
+    Attack('chunk-extensions', r'extensions of a (chunk|body) are longer than \d+ bytes \(kMaxChunkExtension', ('Request refused',),
+           lambda tried: max(1, tried['refused']), is_ended=True),
 ]
 
 
@@ -59,6 +78,8 @@ class Flood(harness.SystemTest):
     # A slow body gets a byte a second.
     config = {'timeouts': {'Handshake': 1.2 * SLOWER, 'IdleConnection': 0.5 * SLOWER, 'HeaderWait': 0.5 * SLOWER, 'EntityBody': 0.5,
                            'DrainEntityBody': 0.5}}
+
+    last = None   # of "show statistics"
 
     @classmethod
     def setUpClass(cls):
@@ -85,6 +106,19 @@ class Flood(harness.SystemTest):
         application = self.application('tools/bench/bench-app', '--port', self.ports['plain'], '--tls-port', self.ports['tls'],
                                        '--tls-port', self.ports['asks'])
         eventually(lambda: self.visit('honest', 0.05)['good'] or not application.is_running(), 10, 'bench-app')
+
+    @classmethod
+    def tearDownClass(cls):
+        """What was counted has been told, in a line a minute and one at the end."""
+        super().tearDownClass()
+        if not cls.last:
+            return
+        lines = re.findall('counted in the last minute: .*', cls.daemon.log())
+        for label, phrase in (('Timer_HeaderWait', r'(\d+) took too long for a request head'),
+                              ('Request refused', r'(\d+) requests were refused')):
+            told = sum(map(int, re.findall(phrase, '\n'.join(lines))))
+            if told != cls.last[label]:
+                raise Failure(f'{told} are told for {cls.last[label]} of "{label}": {lines}')
 
     def start_attacker(self, *words):
         return subprocess.Popen([os.path.join(harness.build_folder(), 'tools/bench/flood-attacker'), *map(str, words)],
@@ -127,13 +161,13 @@ class Flood(harness.SystemTest):
             watcher.join()
 
     def check(self, attack):
-        before, logged, begin = self.daemon.statistics(), len(self.daemon.log()), time.monotonic()
+        before, counted, logged, begin = self.daemon.statistics(), self.counted(), len(self.daemon.log()), time.monotonic()
         for times in range(1, 6):   # until attacker and honest client have had their turn, which others' load may take from them
             tried, honest, peak = self.attack(attack, times)
-            if tried['attempts'] >= 4 and self.is_served(honest) and (tried['closed'] or not attack.is_ended):
+            self.check_served(honest)
+            if tried['attempts'] >= 4 and honest['good'] >= 3 and (tried['closed'] or not attack.is_ended):
                 break
-        # Every visit meanwhile is a good one.
-        self.assertTrue(self.is_served(honest), honest)
+        self.assertGreaterEqual(honest['good'], 3)
         self.slowest = max(self.slowest, honest['max'])
         # Afterwards nothing is left of it: connections, requests, descriptors.
         eventually(lambda: self.left_of(before) == [], 10, f'the state before {attack.name}')
@@ -142,6 +176,7 @@ class Flood(harness.SystemTest):
         self.assertGreaterEqual(tried['attempts'], 4)
         self.assertGreaterEqual(after['connections_total'] - before['connections_total'],
                                 tried.get('connected', 0) + honest['good'])
+        self.check_counted(attack, tried, counted)
         # Bounded.
         self.assertLessEqual(peak['connections'], before['connections'] + (attack.connections or 16) * 2 + 4 + (
             tried['attempts'] if attack.name == 'handshakes' else 0))
@@ -160,11 +195,30 @@ class Flood(harness.SystemTest):
         self.assertLessEqual(len(lines), 3 * (LOG_BURST + LOG_A_SECOND * (time.monotonic() - begin + 1)))
         self.assertLessEqual(max(map(len, lines), default=0), 2000)
 
-    @staticmethod
-    def is_served(honest):
+    def check_served(self, honest):
         """Each of its visits, which are a whole handshake and a page, and within a second, which is ten times what it takes on a busy
-        machine, and what the machine adds to the handful of times that processes have to be woken for it."""
-        return honest['good'] >= 3 and honest['bad'] == 0 and honest['max'] < 1 * SLOWER + Within.LATE * honest['late']
+        machine, and what the machine adds to the handful of times that processes have to be woken for it. A visit that is not answered
+        is the machine's fault where this may have held the client up until one of the daemon's times was over, and nobody's else."""
+        shortest, added = 0.5 * SLOWER, Within.LATE * honest['late']
+        self.assertTrue(honest['bad'] == 0 or (honest['bad_shortest'] >= shortest and added >= shortest), honest)
+        self.assertLess(honest['max'], 1 * SLOWER + added, honest)
+
+    def counted(self):
+        """"show statistics", by label, in its order."""
+        rows = re.findall(r'^    (\S.*?) +: (\d+)$', self.ctl('show', 'statistics'), re.M)
+        return {label: int(number) for label, number in rows}
+
+    def check_counted(self, attack, tried, before):
+        now = self.counted()
+        new = {label: number - before[label] for label, number in now.items()}
+        print(f'{attack.name}: {[f"{label} {number}" for label, number in new.items() if number]}, {tried}', flush=True)
+        self.assertGreaterEqual(new[attack.counted[0]], 1, new)
+        self.assertGreaterEqual(sum(new[label] for label in attack.counted), attack.least(tried), (new, tried))
+        # Each connection has ended once.
+        labels = list(now)
+        ends = sum(now[label] for label in labels[:labels.index('Ended with httpsysd') + 1])
+        stats = self.daemon.statistics()
+        self.assertEqual(ends, stats['connections_total'] - stats['connections'])
 
     def lines(self, position):
         """About the attackers."""
@@ -180,6 +234,7 @@ class Flood(harness.SystemTest):
         for attack in ATTACKS:
             with self.subTest(attack.name):
                 self.check(attack)
+        type(self).last = self.counted()
         print(f'{len(ATTACKS)} attacks, the honest client was served within {self.slowest:.3f} s each time', flush=True)
 
 

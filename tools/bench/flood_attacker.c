@@ -222,9 +222,12 @@ static void run_slow_body(void)
   run_crowd(&(struct crowd){OPENING("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n"), .is_tls = true, .drip = 'a'});
 }
 
+#define GET_1M "GET /1m HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
 static void run_slow_read(void)
 {
-  run_crowd(&(struct crowd){OPENING("GET /1m HTTP/1.1\r\nHost: localhost\r\n\r\n"), .is_tls = true, .receive_buffer = 4096});
+  // More than the server's socket takes.
+  run_crowd(&(struct crowd){OPENING(GET_1M GET_1M GET_1M GET_1M GET_1M GET_1M GET_1M GET_1M), .is_tls = true, .receive_buffer = 4096});
 }
 
 static void run_idle(void)
@@ -282,19 +285,23 @@ static int be_honest(void)
   double *times = calloc(MOST, sizeof *times);
   SSL_CTX *context = new_context(0);
   int good = 0, bad = 0;
+  double bad_shortest = 0; // one that took long may be due to whoever took its time
   while (now() < deadline && good < MOST) {
     double begin = now();
-    if (visit_honestly(context))
+    if (visit_honestly(context)) {
       times[good++] = now() - begin;
-    else
-      bad++;
+    } else {
+      double took = now() - begin;
+      if (bad++ == 0 || took < bad_shortest)
+        bad_shortest = took;
+    }
     double left = begin + 0.02 - now();
     if (left > 0)
       usleep((useconds_t)(left * 1e6));
   }
   qsort(times, (size_t)good, sizeof *times, compare_times);
-  printf("{\"good\": %d, \"bad\": %d, \"p50\": %.6f, \"p99\": %.6f, \"max\": %.6f}\n", good, bad, good ? times[good / 2] : 0,
-         good ? times[good * 99 / 100] : 0, good ? times[good - 1] : 0);
+  printf("{\"good\": %d, \"bad\": %d, \"bad_shortest\": %.6f, \"p50\": %.6f, \"p99\": %.6f, \"max\": %.6f}\n", good, bad,
+         bad_shortest, good ? times[good / 2] : 0, good ? times[good * 99 / 100] : 0, good ? times[good - 1] : 0);
   return 0;
 }
 

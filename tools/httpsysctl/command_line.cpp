@@ -20,6 +20,7 @@ Commands, words in any order:
   import crl crlfile=PEM                       revocation lists of these CAs; prints their hashes
   show cert|ca [certhash=HEX]
   show crl [crlhash=HEX]
+  show statistics                              why connections ended or were refused, and how often
   delete cert|ca certhash=HEX
   delete crl crlhash=HEX
   add|update sslcert ipport=ADDRESS:PORT|hostnameport=NAME:PORT certhash=HEX appid={GUID}

@@ -39,7 +39,7 @@ TEST_CASE("every command of the table is understood")
         Row{"import crl crlfile=a", CommandId::ImportRevocations}, Row{"show cert", CommandId::ShowCertificates},
         Row{"show cert certhash=00", CommandId::ShowCertificates}, Row{"show ca", CommandId::ShowAuthorities},
         Row{"show crl", CommandId::ShowRevocations}, Row{"show sslcert", CommandId::ShowBindings},
-        Row{"show sslcert ipport=a", CommandId::ShowBindings},
+        Row{"show sslcert ipport=a", CommandId::ShowBindings}, Row{"show statistics", CommandId::ShowStatistics},
         Row{"delete cert certhash=00", CommandId::DeleteCertificate},
         Row{"delete ca certhash=00", CommandId::DeleteAuthority},
         Row{"delete crl crlhash=00", CommandId::DeleteRevocations},

@@ -8,6 +8,7 @@
 #include "kernel/http/operations.h"
 #include "kernel/http/spare_buffers.h"
 #include "kernel/io/irp_queue.h"
+#include "kernel/ke/tally.h"
 #include "kernel/net/listener_set.h"
 #include "kernel/ns/namespace.h"
 #include "kernel/queue/operations.h"
@@ -17,6 +18,7 @@
 #include "uapi/ring_inline.h"
 #include <cstring>
 #include <doctest/doctest.h>
+#include <numeric>
 #include <sys/mman.h>
 
 namespace httpsys::test {
@@ -35,6 +37,12 @@ static void register_layers()
   // As the session manager does: the session has ended when its channel has gone.
   io::ChannelRegistry::set_events({[](io::SessionId, hsys_revocation) {},
                                    [](io::SessionId session) { io::registrations().session_ended(session); }});
+}
+
+static uint64_t connections_ended()
+{
+  auto all = ke::tallies();
+  return std::accumulate(all.begin(), all.begin() + static_cast<size_t>(ke::Tally::kEnds), uint64_t{0});
 }
 
 World::World(uint32_t count, const http::Settings &settings)
@@ -68,6 +76,7 @@ World::~World()
   on(0, [] { net::ListenerSet::instance().close_all([] {}); });
   run();
   CHECK(http::counters().connections == 0);
+  CHECK(connections_ended() == http::counters().connections_total); // each once
   CHECK(net::ListenerSet::instance().connection_count() == 0);
   CHECK(http::counters().requests == 0);
   CHECK(http::counters().sending == 0);

@@ -20,6 +20,7 @@ TEST_CASE("what a hello says")
   CHECK(plain.offers_tls12);
   CHECK(!plain.names_groups);
   CHECK(!plain.has_early_data);
+  CHECK(!plain.offers_ticket);
   CHECK(plain.fault == nullptr);
   ClientHello full = parse(hello_body(server_name("www.example.test") + versions({0x0a0a, 0x0304, 0x0303}) + groups({0x0a0a, 29}) +
                                       key_share(29, 32) + extension(42, "")));
@@ -32,6 +33,9 @@ TEST_CASE("what a hello says")
   CHECK(!parse(hello_body(versions({0x0303}))).offers_tls13);
   CHECK(parse(hello_body(versions({0x0303}))).offers_tls12);
   CHECK(!parse(hello_body(versions({0x0304}))).offers_tls12);
+  CHECK(!parse(hello_body(extension(35, ""))).offers_ticket); // only asks for one
+  CHECK(parse(hello_body(extension(35, "ticket"))).offers_ticket);
+  CHECK(parse(hello_body(extension(41, "ticket"))).offers_ticket);
   CHECK(!parse(hello_body(groups({30, 256, 1}))).names_group_of_ours);
 }
 

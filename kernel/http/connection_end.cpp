@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Connection: what its end is counted as.
+#include "kernel/http/connection.h"
+
+namespace httpsys::http {
+
+// What the client's leaving now is.
+ke::Tally Connection::end_by_client() const
+{
+  switch (m_phase) {
+  case Phase::Handshake: return ke::Tally::HandshakeFailed;
+  case Phase::Head:
+    if (m_parser.has_started())
+      return ke::Tally::Broken;
+    if (!m_had_request)
+      return ke::Tally::Unused;
+    break;
+  case Phase::Response:
+  case Phase::Drain: return ke::Tally::Broken;
+  case Phase::Closing: break;
+  }
+  return m_transport.has_left_unsent() ? ke::Tally::Broken : ke::Tally::InOrder;
+}
+
+void Connection::close_for_client()
+{
+  m_transport.set_end(end_by_client());
+  close();
+}
+
+ke::Tally Connection::end_by_time() const
+{
+  switch (m_awaited) {
+  case Awaited::Handshake: return ke::Tally::HandshakeTime;
+  case Awaited::Head: return ke::Tally::HeadTime;
+  case Awaited::Body: return ke::Tally::BodyTime;
+  case Awaited::Rest: return ke::Tally::RestTime;
+  case Awaited::Request:
+  case Awaited::Nothing: break;
+  }
+  return m_had_request ? ke::Tally::Idle : ke::Tally::UnusedIdle;
+}
+
+}
