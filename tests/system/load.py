@@ -72,16 +72,18 @@ class Client(threading.Thread):
 
 
 class Timed(Client):
-    """With pauses, and notes how long each answer takes."""
+    """With pauses, and notes how long each answer takes. It has no request while somebody holds `pause`."""
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self.seconds = []
+        self.pause = threading.Lock()
 
     def ask(self, connection):
-        begin = time.monotonic()
-        outcome = super().ask(connection)
-        self.seconds.append(time.monotonic() - begin)
+        with self.pause:
+            begin = time.monotonic()
+            outcome = super().ask(connection)
+            self.seconds.append(time.monotonic() - begin)
         time.sleep(0.002)
         return outcome
 
