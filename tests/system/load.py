@@ -7,7 +7,7 @@ import threading
 import time
 
 from application import ApiTest
-from processes import PATIENCE, WAIT, Failure, eventually
+from processes import PATIENCE, WAIT, eventually
 
 THREADS = 2        # of a worker: as many requests as it can have received and not answered
 HANG_SECONDS = 10
@@ -112,10 +112,7 @@ class LoadTest(ApiTest):
         return eventually(is_settled, 10, 'the applications to wait for requests')
 
     def check_leftovers(self, before):
-        try:
-            eventually(lambda: not self.leftovers(before), 10, 'everything to be as before')
-        except Failure as failure:
-            raise Failure(f'{failure}: {self.leftovers(before)}') from failure
+        eventually(lambda: not self.leftovers(before), 10, lambda: f'everything to be as before: {self.leftovers(before)}')
 
     def leftovers(self, before):
         now = self.daemon.statistics()

@@ -31,14 +31,14 @@ def cpu_nanoseconds(pid):
 
 
 def eventually(condition, seconds=10, what=None):
-    """The first true value of condition(), which is asked until then."""
+    """The first true value of condition(), which is asked until then. what: in words, or who tells it at the end."""
     end = time.monotonic() + seconds * WAIT
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
-            raise Failure(f'not within {seconds * WAIT} s: {what or condition}')
+            raise Failure(f'not within {seconds * WAIT} s: {what() if callable(what) else what or condition}')
         time.sleep(0.005)
 
 

@@ -167,10 +167,7 @@ class Stopped(LoadTest):
             now.update(self.daemon.statistics())
             return numbers.items() <= now.items()
         with other.pause:
-            try:
-                eventually(are_there, 20)
-            except Failure as failure:
-                raise Failure(f'{failure}: {numbers}, but {({name: now[name] for name in numbers})}') from failure
+            eventually(are_there, 20, lambda: f'{numbers}, but {({name: now[name] for name in numbers})}')
         return now
 
     def test_a_stopped_worker(self):
