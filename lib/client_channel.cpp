@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "lib/client_channel.h"
+#include "uapi/response.h"
 #include "uapi/ring_inline.h"
 #include "uapi/status.h"
 #include <algorithm>
+#include <cstring>
 #include <ctime>
 #include <new>
 #include <utility>
@@ -64,11 +66,19 @@ bool ClientChannel::initialise()
   uint32_t entries = m_memory.geometry().cq_entries;
   m_slots.reset(new (std::nothrow) Slot[entries]);
   m_free_slots.reset(new (std::nothrow) uint16_t[entries]);
-  if (!m_slots || !m_free_slots || !m_arena.initialise(m_memory.geometry().tx_bytes))
+  // The last granule is for the block of all questions.
+  uint64_t arena_bytes = m_memory.geometry().tx_bytes - SendArena::kGranule;
+  if (!m_slots || !m_free_slots || !m_arena.initialise(arena_bytes))
     return false;
   for (uint32_t i = 0; i < entries; i++)
     m_free_slots[i] = static_cast<uint16_t>(entries - 1 - i);
   m_free_count = entries;
+  hsys_send_body empty{};
+  empty.size = sizeof empty;
+  empty.version = 1;
+  empty.flags = HSYS_SEND_CONTINUES;
+  m_empty_send = {static_cast<uint32_t>(arena_bytes), sizeof empty};
+  memcpy(send_bytes(m_empty_send), &empty, sizeof empty);
   return true;
 }
 

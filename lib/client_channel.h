@@ -90,6 +90,8 @@ public:
   std::string_view death_reason() const { return is_dead() ? m_death_reason.c_str() : std::string_view(); }
 
   SendArena &send_arena() { return m_arena; }
+  // The parameter block of a SEND_BODY without bytes that is not the last of its call: behind the arena, all calls have the same one.
+  const ArenaExtent &empty_send() const { return m_empty_send; }
   uint8_t *send_bytes(const ArenaExtent &extent) { return m_memory.send_arena() + extent.offset; }
   int bell() const { return m_memory.bell(); }
 
@@ -123,6 +125,7 @@ private:
 
   ChannelMemory &m_memory;
   SendArena m_arena;
+  ArenaExtent m_empty_send;
   std::atomic<bool> m_dead{false};
   ErrorText m_death_reason; // written once, before m_dead
 

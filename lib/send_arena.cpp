@@ -109,11 +109,15 @@ ArenaExtent SendArena::allocate(uint32_t bytes)
   return {run * kGranule, bytes};
 }
 
-ArenaExtent SendArena::allocate_up_to(uint32_t minimum, uint32_t maximum)
+ArenaExtent SendArena::allocate_up_to(uint32_t minimum, uint32_t maximum, uint64_t kept)
 {
   if (minimum == 0 || maximum < minimum)
     return {};
   std::lock_guard lock(m_mutex);
+  uint64_t free = static_cast<uint64_t>(m_free_granules) * kGranule, spare = free > kept ? (free - kept) / kGranule * kGranule : 0;
+  maximum = static_cast<uint32_t>(std::min<uint64_t>(maximum, spare));
+  if (maximum < minimum)
+    return {};
   uint32_t run = find(granules_for(maximum));
   if (run == kNone)
     run = longest();

@@ -24,8 +24,8 @@ public:
 
   // At least 1 byte. None when no run is long enough, or none of the few of like length that are tried.
   ArenaExtent allocate(uint32_t bytes);
-  // As much as there is in one piece, from minimum to maximum bytes. None when there is less than minimum.
-  ArenaExtent allocate_up_to(uint32_t minimum, uint32_t maximum);
+  // As much as there is in one piece, from minimum to maximum bytes, so that `kept` bytes stay free. None when there is less than minimum.
+  ArenaExtent allocate_up_to(uint32_t minimum, uint32_t maximum, uint64_t kept = 0);
   void release(ArenaExtent extent);
 
   uint64_t free_bytes() const;

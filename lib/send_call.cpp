@@ -129,6 +129,8 @@ SendCall::Next SendCall::advance(bool has_turn)
       break;
     uint32_t releases = sends().releases();
     Filled filled = fill(*segment);
+    if (filled == Filled::Later)
+      break;
     if (filled == Filled::NoRoom && sends().wait_for_arena(*this, has_turn, releases)) {
       next.has_found_no_room = true;
       break;
@@ -201,32 +203,52 @@ SendCall::Segment *SendCall::free_segment()
   return nullptr;
 }
 
+// Room for the next operation. What may stand in a client's way leaves the last part of the arena free; when only that is left, a
+// response begins with no more than the daemon takes at once, and a body asks first whether it takes any.
+SendCall::Filled SendCall::allocate(Segment &segment, uint32_t head_bytes)
+{
+  SendArena &arena = channel().send_arena();
+  uint64_t share = std::clamp<uint64_t>(arena.free_bytes() / kShare, kSegmentShareLeast, kSegmentMost);
+  uint32_t wanted = static_cast<uint32_t>(std::min(share, m_body.remaining()));
+  uint32_t least = head_bytes + std::min(wanted, kSegmentLeast);
+  segment.extent = arena.allocate_up_to(least, head_bytes + wanted, arena.total_bytes() / kKeptShare);
+  if (segment.extent.length)
+    return Filled::Yes;
+  if (m_in_flight > 0)
+    return Filled::Later;
+  segment.is_question = m_op == HSYS_OP_SEND_BODY && !m_is_writable;
+  if (segment.is_question)
+    return Filled::Yes;
+  segment.extent = arena.allocate_up_to(least, head_bytes + std::min(wanted, kSegmentShareLeast));
+  return segment.extent.length ? Filled::Yes : Filled::NoRoom;
+}
+
 // Puts the next operation into the segment: its block and body bytes side by side in the arena.
 SendCall::Filled SendCall::fill(Segment &segment)
 {
-  SendArena &arena = channel().send_arena();
   uint32_t head_bytes = align8(m_block.size());
-  uint64_t share = std::clamp<uint64_t>(arena.free_bytes() / kShare, kSegmentShareLeast, kSegmentMost);
-  uint32_t wanted = static_cast<uint32_t>(std::min(share, m_body.remaining()));
-  segment.extent = arena.allocate_up_to(head_bytes + std::min(wanted, kSegmentLeast), head_bytes + wanted);
-  if (!segment.extent.length)
-    return Filled::NoRoom;
-  uint32_t body_bytes = std::min(wanted, segment.extent.length - head_bytes);
+  segment.is_question = false;
+  Filled filled = allocate(segment, head_bytes);
+  if (filled != Filled::Yes)
+    return filled;
+  prepare(segment);
+  if (segment.is_question) {
+    segment.entry.in_offset = channel().empty_send().offset;
+    segment.entry.in_length = channel().empty_send().length;
+    return Filled::Yes;
+  }
+  uint32_t body_bytes = static_cast<uint32_t>(std::min<uint64_t>(m_body.remaining(), segment.extent.length - head_bytes));
   uint8_t *bytes = channel().send_bytes(segment.extent);
   if (!m_body.read(bytes + head_bytes, body_bytes)) {
-    arena.release(segment.extent);
+    channel().send_arena().release(segment.extent);
     note_failure(static_cast<uint32_t>(HSYS_STATUS_END_OF_FILE),
       "a file of the response became shorter, or could not be read, while it was sent.");
     return Filled::Failed;
   }
+  m_is_writable = false;
   m_is_all_submitted = m_body.remaining() == 0;
-  segment.entry = {};
-  segment.entry.op = static_cast<uint8_t>(m_op);
-  segment.entry.handle = m_request_queue->daemon_handle();
-  segment.entry.object_id = m_request_id;
   segment.entry.in_offset = segment.extent.offset;
   segment.entry.in_length = write_head(segment.extent.offset + head_bytes, body_bytes);
-  segment.entry.op_flags = m_op_flags;
   memcpy(bytes, m_block.data(), m_block.size());
   if (!m_is_all_submitted && m_op == HSYS_OP_SEND_RESPONSE) {
     m_op = HSYS_OP_SEND_BODY;
@@ -234,6 +256,15 @@ SendCall::Filled SendCall::fill(Segment &segment)
     marshal_send_body(m_block); // smaller than what it replaces
   }
   return Filled::Yes;
+}
+
+void SendCall::prepare(Segment &segment)
+{
+  segment.entry = {};
+  segment.entry.op = static_cast<uint8_t>(m_op);
+  segment.entry.handle = m_request_queue->daemon_handle();
+  segment.entry.object_id = m_request_id;
+  segment.entry.op_flags = m_op_flags;
 }
 
 // What of the block differs from segment to segment. Its size.
@@ -288,10 +319,11 @@ void SendCall::segment_completed(Segment &segment, const Completion &completion)
     std::lock_guard lock(m_mutex);
     release(segment);
     m_bytes_sent += completion.information;
-    if (completion.status == HSYS_STATUS_SUCCESS)
-      m_has_succeeded = true;
-    else
+    bool is_success = completion.status == HSYS_STATUS_SUCCESS;
+    if (!is_success)
       note_failure(completion.status, completion.reason);
+    m_is_writable = is_success && segment.is_question;
+    m_has_succeeded |= is_success && !segment.is_question;
     next = advance(false);
   }
   go_on(std::move(next));

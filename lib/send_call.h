@@ -3,12 +3,17 @@
 // leave as SEND_RESPONSE and SEND_BODY operations with as much body each as the send arena has room for, two at a time; one outcome for
 // the caller. Counted references: the caller's thread, the call itself while it is outstanding, and whoever works on it.
 //
+// What a client does not read must not hold the arena of all others. So the last part of it is for bytes that the daemon takes at once: the
+// beginning of a response, and a piece of a body after a question, which is a SEND_BODY without bytes: it completes when the client's
+// connection takes some. While it does not, such a send holds nothing of the arena.
+//
 // Order of locks: the channel's m_reap_mutex, m_mutex, then the channel's m_mutex and the SendQueue's. The dispatcher lock is not taken
 // with m_mutex held, nor the other way round: to cancel is work to be deferred.
 #pragma once
 #include "lib/body_source.h"
 #include "lib/parameter_block.h"
 #include "lib/request_queue.h"
+#include "uapi/response.h"
 
 namespace httpsys::lib {
 
@@ -32,9 +37,10 @@ private:
   friend class SendQueue;
   static constexpr uint32_t kSegments = 2;               // in flight: one on its way while the next is filled
   static constexpr uint32_t kSegmentMost = 0x40000;      // body bytes of one operation;
-  static constexpr uint32_t kShare = 8;                  // a send takes at most this part of what is free in the arena,
-  static constexpr uint32_t kSegmentShareLeast = 0x4000; // or a TLS record, so that stalled clients do not hold all of it
+  static constexpr uint32_t kShare = 8;                  // a send takes at most this part of what is free in the arena, or:
+  static constexpr uint32_t kSegmentShareLeast = HSYS_SEND_AT_ONCE;
   static constexpr uint32_t kSegmentLeast = 0x1000;
+  static constexpr uint32_t kKeptShare = 4;              // the part of the arena that is for what the daemon takes at once
 
   class Segment final : public ChannelOperation {
   public:
@@ -42,8 +48,9 @@ private:
     SendCall *owner = nullptr;
     ArenaExtent extent;
     bool is_in_flight = false;
+    bool is_question = false;
   };
-  enum class Filled { Yes, NoRoom, Failed };
+  enum class Filled { Yes, NoRoom, Later, Failed }; // Later: when its operation in flight has completed
   // What a thread that has worked on a send does when it has let go of the lock.
   struct Next {
     bool is_finished = false;
@@ -62,7 +69,9 @@ private:
   void go_on(Next next);
   void finish();
   Segment *free_segment();
+  Filled allocate(Segment &segment, uint32_t head_bytes);
   Filled fill(Segment &segment);
+  void prepare(Segment &segment);
   uint32_t write_head(uint32_t body_offset, uint32_t body_bytes);
   void segment_completed(Segment &segment, const Completion &completion);
   void release(Segment &segment);
@@ -87,6 +96,7 @@ private:
   std::unique_ptr<ErrorText> m_reason;
   bool m_has_entered = false, m_has_left = false; // the SendQueue
   bool m_is_blocked = false;                      // by an earlier send of the request
+  bool m_is_writable = false;                     // the daemon has said so, and has got nothing since
   bool m_is_all_submitted = false, m_has_failed = false, m_has_succeeded = false;
   bool m_is_finished = false;
 

@@ -11,6 +11,12 @@
 /* flags of hsys_response and hsys_send_body */
 #define HSYS_SEND_CONTINUES 1u /* a SEND_BODY with the rest of the same call's bytes follows: this operation ends no response */
 
+/* Body bytes of a SEND_RESPONSE that the daemon takes at once, also when the client reads nothing; and of a SEND_BODY once one without
+ * bytes (no extents, HSYS_SEND_CONTINUES) has completed, which it does when the connection takes some, while no other send of the request
+ * is outstanding. Larger operations may stand for minutes, and their extents with them: who answers many clients from one arena keeps some
+ * of it for these. Only while a client is asked for its certificate (TLS 1.2) everything waits. */
+#define HSYS_SEND_AT_ONCE 16384u
+
 /* One header line, in the order in which it goes out within its kind. */
 struct hsys_header {
   uint16_t id; /* HTTP_HEADER_ID of a response, or HSYS_HEADER_UNKNOWN */

@@ -10,6 +10,8 @@
 
 namespace httpsys::http {
 
+static_assert(limits::kWritePieceBytes >= HSYS_SEND_AT_ONCE);
+
 static const char *const kGarbled = "the operation's parameter block contradicts itself";
 
 // No MORE_DATA, and no continuation of the same call: nothing follows.
@@ -178,27 +180,47 @@ void ResponseSender::complete_current()
   io::complete(std::move(irp), std::move(completion));
 }
 
+// Bytes of the operation's part of the body are left.
+bool ResponseSender::has_body_left() const
+{
+  const Current &current = *m_current;
+  if (!m_sends_body)
+    return false;
+  for (size_t i = current.extent; i < current.extents.size(); i++)
+    if (current.extents[i].length > (i == current.extent ? current.offset : 0))
+      return true;
+  return false;
+}
+
+// The head and the first piece of the body go behind whatever waits for the socket (HSYS_SEND_AT_ONCE). It is little: when the request
+// began less than the window waited, which may be smaller by now.
+bool ResponseSender::must_wait(Transport &transport)
+{
+  return transport.must_wait() && !(m_sends.first()->operation() == HSYS_OP_SEND_RESPONSE && m_body_bytes < limits::kWritePieceBytes);
+}
+
+// An operation completes with its last byte, also when the next one has to wait: the application may use its extents again.
 void ResponseSender::pump()
 {
   Transport &transport = m_request.connection().transport();
-  while (!m_finished && !transport.is_closing() && !transport.is_write_blocked() && !transport.must_wait()) {
-    if (!m_current) {
-      if (m_sends.is_empty())
-        return;
+  while (!m_finished && !transport.is_closing() && !transport.is_write_blocked()) {
+    if (m_sends.is_empty() || must_wait(transport))
+      return;
+    if (!m_current)
       begin(*m_sends.first());
-    }
-    if (write_piece())
+    if (write_piece() && has_body_left())
       continue;
     m_finished = m_current->is_final;
     complete_current();
-    if (!m_finished)
-      continue;
-    // A length that was promised and not kept: the client could not find the next response.
-    if (m_declared_length && *m_declared_length != m_body_bytes)
-      m_keep_alive = false;
-    // Ends this object.
-    return m_request.connection().response_finished();
   }
+  if (!m_finished || m_has_told || transport.is_closing() || transport.is_write_blocked() || transport.must_wait())
+    return;
+  m_has_told = true;
+  // A length that was promised and not kept: the client could not find the next response.
+  if (m_declared_length && *m_declared_length != m_body_bytes)
+    m_keep_alive = false;
+  // Ends this object.
+  m_request.connection().response_finished();
 }
 
 void ResponseSender::fail(NtStatus status, const std::string &reason)

@@ -13,6 +13,7 @@
 namespace httpsys::http {
 
 class Request;
+class Transport;
 
 // What the response head depends on.
 struct RequestFacts {
@@ -54,6 +55,8 @@ private:
   void begin(io::Irp &irp);
   std::span<const uint8_t> take_body(size_t limit);
   bool write_piece();
+  bool has_body_left() const;
+  bool must_wait(Transport &transport);
   void complete_current();
   Request &m_request;
   io::IrpQueue m_sends{this};
@@ -61,7 +64,8 @@ private:
   std::string m_head;
   bool m_begun = false;
   bool m_final_accepted = false;
-  bool m_finished = false;
+  bool m_finished = false; // its last operation has completed;
+  bool m_has_told = false; // the connection knows, and begins the next request
   bool m_keep_alive = false;
   bool m_sends_body = true; // false for HEAD, 204, 304
   std::optional<uint64_t> m_declared_length;

@@ -18,11 +18,13 @@ struct work {
   HTTP_RESPONSE response;
   HTTP_DATA_CHUNK chunk;
   unsigned char *read_buffer;
+  struct work *next; // while nothing is done with it
   _Alignas(8) unsigned char buffer[REQUEST_SIZE];
 };
 
 static HANDLE queue;
 static char large[LARGE];
+static struct work *spare;
 
 static void check(const char *what, ULONG code)
 {
@@ -38,6 +40,22 @@ static void receive(struct work *work)
   work->step = RECEIVING;
   check("HttpReceiveHttpRequest",
         HttpReceiveHttpRequest(queue, HTTP_NULL_ID, 0, (HTTP_REQUEST *)work->buffer, sizeof work->buffer, NULL, &work->overlapped));
+}
+
+// So many receives are always there, however many answers wait for their clients.
+static void receive_another(void)
+{
+  struct work *work = spare ? spare : calloc(1, sizeof *work);
+  if (!work)
+    exit(1);
+  spare = work->next;
+  receive(work);
+}
+
+static void set_aside(struct work *work)
+{
+  work->next = spare;
+  spare = work;
 }
 
 static void answer(struct work *work, const void *body, ULONG length)
@@ -57,7 +75,7 @@ static void answer(struct work *work, const void *body, ULONG length)
   work->step = SENDING;
   ULONG code = HttpSendHttpResponse(queue, work->id, 0, &work->response, NULL, NULL, NULL, 0, &work->overlapped, NULL);
   if (code != NO_ERROR && code != ERROR_IO_PENDING)
-    receive(work);
+    set_aside(work);
 }
 
 static void read_body(struct work *work)
@@ -88,6 +106,7 @@ static void completed(struct work *work, DWORD code)
 {
   switch (work->step) {
   case RECEIVING:
+    receive_another();
     if (code == NO_ERROR)
       return serve(work);
     if (code != ERROR_MORE_DATA)
@@ -95,7 +114,7 @@ static void completed(struct work *work, DWORD code)
     work->id = ((HTTP_REQUEST *)work->buffer)->RequestId;
     return answer(work, "too large", 9);
   case READING: return code == NO_ERROR ? read_body(work) : answer(work, "Hello, world!", 13);
-  case SENDING: return receive(work);
+  case SENDING: return set_aside(work);
   }
 }
 
@@ -129,7 +148,7 @@ int main(int argc, char **argv)
   memset(large, 'x', sizeof large);
   HANDLE port = CreateIoCompletionPort(queue, NULL, 0, 0);
   for (int i = 0; i < RECEIVES; i++)
-    receive(calloc(1, sizeof(struct work)));
+    receive_another();
   puts("ready");
   fflush(stdout);
   for (;;) {

@@ -71,6 +71,39 @@ TEST_CASE("clients that read nothing share what there is, and those that go on g
   }
 }
 
+TEST_CASE("a response's head and a piece of its body are taken at once, also when less may wait than did as its request began")
+{
+  for (size_t bytes : {limits::kWritePieceBytes, 3 * limits::kWritePieceBytes}) {
+    Service service(1, narrow());
+    auto client = service.connect();
+    client->room = 0;
+    service.get(*client);
+    service.get(*client);
+    CHECK(service.respond(service.receive_id(), std::string(100'000, 'x')) == NtStatus::Success);
+    uint64_t request = service.receive_id();
+    std::vector<std::shared_ptr<SimSocket>> others;
+    while (!service.world.has_logged("more than its part of ConnectionBufferBytesTotal")) {
+      others.push_back(service.connect());
+      others.back()->room = 0;
+      service.get(*others.back());
+      service.worker.respond(service.queue, service.receive_id(), std::string(250'000, 'x'));
+      service.world.run();
+    }
+    uint32_t send = service.worker.respond(service.queue, request, std::string(bytes, 'y'));
+    service.world.run();
+    CHECK(service.worker.has(send) == (bytes == limits::kWritePieceBytes));
+    // The connection has as much on its way as may be: no other request of it, and nothing that is not a response's beginning.
+    service.get(*client);
+    uint32_t receive = service.worker.receive(service.queue);
+    service.world.run();
+    CHECK_FALSE(service.worker.has(receive));
+    client->room = UINT64_MAX;
+    service.world.run();
+    CHECK(client->take().ends_with(std::string(bytes, 'y')));
+    CHECK(service.worker.has(receive));
+  }
+}
+
 TEST_CASE("bodies that nobody reads share what there is, and are whole when they are read")
 {
   Service service(1, narrow());

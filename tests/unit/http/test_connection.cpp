@@ -546,6 +546,49 @@ TEST_CASE("a client that does not read its answer holds the worker up, and is re
   }
 }
 
+TEST_CASE("a send ends with its last byte though the client reads nothing; one without bytes when it reads; then its next request begins")
+{
+  Service service;
+  auto client = service.connect();
+  client->room = 0;
+  service.get(*client);
+  service.get(*client);
+  uint64_t id = service.receive_id();
+  uint32_t next = service.worker.receive(service.queue);
+  const std::string piece(limits::kWritePieceBytes, 'x');
+  std::string body = piece;
+  uint32_t first = service.worker.respond(service.queue, id, piece, HSYS_SEND_MORE_DATA, 5 * limits::kSendSliceBytes);
+  service.world.run();
+  CHECK(service.worker.take(first).status() == NtStatus::Success);
+  // The last of these fills what may wait.
+  for (; body.size() < limits::kOutputBacklogBytes; body += piece)
+    CHECK(service.send_body(id, piece, HSYS_SEND_MORE_DATA) == NtStatus::Success);
+  uint32_t question = service.worker.send_body(service.queue, id, "", HSYS_SEND_MORE_DATA);
+  uint32_t more = service.worker.send_body(service.queue, id, piece, HSYS_SEND_MORE_DATA);
+  service.world.run();
+  CHECK_FALSE(service.worker.has(question));
+  CHECK_FALSE(service.worker.has(more));
+  client->room = limits::kSendSliceBytes;
+  service.world.run();
+  CHECK(service.worker.take(question).status() == NtStatus::Success);
+  CHECK(service.worker.take(more).status() == NtStatus::Success);
+  body += piece;
+  // The last send of the response: as much again as fills it.
+  std::string rest(limits::kSendSliceBytes - piece.size(), 'y');
+  CHECK(service.send_body(id, rest) == NtStatus::Success);
+  body += rest;
+  CHECK_FALSE(service.worker.has(next));
+  uint32_t late = service.worker.send_body(service.queue, id, "z");
+  service.world.run();
+  CHECK(service.worker.take(late).status() != NtStatus::Success);
+  client->room = UINT64_MAX;
+  service.world.run();
+  REQUIRE(service.worker.has(next));
+  CHECK(client->take().ends_with("y"));
+  service.answer(service.worker.take(next).entry.object_id);
+  CHECK(client->take().ends_with("ok"));
+}
+
 TEST_CASE("a slow client gets all of a response with Connection: close")
 {
   Service service;

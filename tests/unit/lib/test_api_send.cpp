@@ -96,6 +96,14 @@ struct Wire {
   std::map<uint64_t, std::string> bodies;
 };
 
+ULONG respond_later(Api &api, uint64_t request_id, HTTP_DATA_CHUNK &chunk, OVERLAPPED &overlapped, ULONG flags = 0)
+{
+  HTTP_RESPONSE response = ok();
+  response.pEntityChunks = &chunk;
+  response.EntityChunkCount = 1;
+  return HttpSendHttpResponse(api.queue, request_id, flags, &response, nullptr, nullptr, nullptr, 0, &overlapped, nullptr);
+}
+
 bool continues(const FakeOperation &operation)
 {
   bool has_head = operation.entry.op == HSYS_OP_SEND_RESPONSE;
@@ -498,6 +506,83 @@ TEST_CASE("when stalled sends hold the send arena, others wait and go on first c
     CHECK((wire.body(i + 1) == body));
 }
 
+// Completes what comes of the requests from `first_honest` on, of the others no more than what the daemon promises to take at once: a
+// response's operation with a piece of the body, one larger operation of a body after a question that it has answered.
+struct SlowReaders {
+  SlowReaders(Api &api, uint64_t first_honest)
+  {
+    for (hsys_op op : {HSYS_OP_SEND_RESPONSE, HSYS_OP_SEND_BODY})
+      api.daemon.on(op, [this, first_honest](FakeDaemon &fake, const FakeOperation &operation) {
+        bool is_honest = operation.entry.object_id >= first_honest;
+        bool is_short = operation.entry.op == HSYS_OP_SEND_RESPONSE && operation.body.size() <= kPiece;
+        std::lock_guard lock(mutex);
+        bodies[operation.entry.object_id] += operation.body;
+        bool is_taken = is_honest || is_short || goes_on;
+        if (!is_taken)
+          standing.push_back(operation);
+        held += is_taken ? 0 : operation.body.size();
+        most = is_honest ? std::max(most, operation.body.size()) : most;
+        if (is_taken)
+          fake.complete(operation.entry.irp_id, {.information = operation.body.size()});
+      });
+  }
+  size_t count()
+  {
+    std::lock_guard lock(mutex);
+    return standing.size();
+  }
+  static constexpr size_t kPiece = 16384;
+  std::mutex mutex;
+  std::vector<FakeOperation> standing;
+  std::map<uint64_t, std::string> bodies;
+  size_t held = 0, most = 0;
+  bool goes_on = false;
+};
+
+TEST_CASE("clients that read nothing hold no more than a part of the send arena, whatever their number: the others are answered")
+{
+  constexpr size_t kSlow = 2000;
+  Api api({.cq_entries = 4096, .tx_bytes = HSYS_ARENA_BYTES_MIN});
+  SlowReaders readers(api, kSlow + 1);
+  std::string large = pattern(1'000'000), medium = pattern(65536), small = "small";
+  HTTP_DATA_CHUNK chunks[] = {memory(large), memory(medium), memory(small)};
+  std::vector<OVERLAPPED> overlapped(kSlow);
+  for (size_t i = 0; i < kSlow; i++)
+    REQUIRE(respond_later(api, i + 1, chunks[i % 2], overlapped[i]) == ERROR_IO_PENDING);
+  while (readers.count() < kSlow)
+    httpsys_dispatch();
+  CHECK(readers.held > HSYS_ARENA_BYTES_MIN / 2);
+  CHECK(readers.held <= HSYS_ARENA_BYTES_MIN / 4 * 3);
+  OVERLAPPED honest[3]{};
+  for (size_t i = 0; i < 3; i++) {
+    honest[i].hEvent = CreateEvent(nullptr, TRUE, FALSE, nullptr);
+    REQUIRE(respond_later(api, kSlow + 1 + i, chunks[i], honest[i]) == ERROR_IO_PENDING);
+  }
+  for (size_t i = 0; i < 3; i++) {
+    CHECK(WaitForSingleObject(honest[i].hEvent, 20000) == WAIT_OBJECT_0);
+    CHECK(honest[i].Internal == 0);
+    CHECK(honest[i].InternalHigh == chunks[i].FromMemory.BufferLength);
+    CloseHandle(honest[i].hEvent);
+  }
+  CHECK(readers.most == SlowReaders::kPiece);
+  // And these too, when they read.
+  std::vector<FakeOperation> standing;
+  {
+    std::lock_guard lock(readers.mutex);
+    readers.goes_on = true;
+    standing = std::exchange(readers.standing, {});
+  }
+  for (const FakeOperation &operation : standing)
+    api.daemon.complete(operation.entry.irp_id, {.information = operation.body.size()});
+  for (OVERLAPPED &one : overlapped)
+    while (one.Internal == STATUS_PENDING)
+      httpsys_dispatch();
+  for (size_t i = 0; i < kSlow + 3; i++) {
+    const HTTP_DATA_CHUNK &chunk = i < kSlow ? chunks[i % 2] : chunks[i - kSlow];
+    CHECK(readers.bodies[i + 1] == std::string_view(static_cast<char *>(chunk.FromMemory.pBuffer), chunk.FromMemory.BufferLength));
+  }
+}
+
 TEST_CASE("a send that waits is cancelled at once; one that was sent in part ends its connection")
 {
   Api api({.tx_bytes = HSYS_ARENA_BYTES_MIN});
@@ -505,12 +590,13 @@ TEST_CASE("a send that waits is cancelled at once; one that was sent in part end
   std::string body = pattern(3'000'000);
   HTTP_DATA_CHUNK chunk = memory(body);
   std::vector<OVERLAPPED> overlapped(300);
-  for (size_t i = 0; i < overlapped.size(); i++) {
-    ULONG code = HttpSendResponseEntityBody(api.queue, i / 2 + 1, kMore, 1, &chunk, nullptr, nullptr, 0, &overlapped[i], nullptr);
+  for (size_t i = 0; i < overlapped.size(); i += 2) {
+    REQUIRE(respond_later(api, i / 2 + 1, chunk, overlapped[i], kMore) == ERROR_IO_PENDING);
+    ULONG code = HttpSendResponseEntityBody(api.queue, i / 2 + 1, kMore, 1, &chunk, nullptr, nullptr, 0, &overlapped[i + 1], nullptr);
     REQUIRE(code == ERROR_IO_PENDING);
   }
-  // The second of a request waits for the first, the last for the arena.
-  for (size_t i : {size_t{1}, overlapped.size() - 2, overlapped.size() - 1}) {
+  // The second of a request waits for the first, the last response for the arena.
+  for (size_t i : {size_t{1}, overlapped.size() - 1, overlapped.size() - 2}) {
     CHECK(overlapped[i].Internal == STATUS_PENDING);
     CHECK(CancelIoEx(api.queue, &overlapped[i]));
     CHECK(overlapped[i].Internal == 0xC0000120);
@@ -555,7 +641,7 @@ TEST_CASE("closing the queue ends sends that have not left the library, at once"
   HTTP_DATA_CHUNK chunk = memory(body);
   std::vector<OVERLAPPED> overlapped(200);
   for (size_t i = 0; i < overlapped.size(); i++)
-    REQUIRE(HttpSendResponseEntityBody(api.queue, i + 1, 0, 1, &chunk, nullptr, nullptr, 0, &overlapped[i], nullptr) == ERROR_IO_PENDING);
+    REQUIRE(respond_later(api, i + 1, chunk, overlapped[i]) == ERROR_IO_PENDING);
   CHECK(HttpCloseRequestQueue(std::exchange(api.queue, nullptr)) == NO_ERROR);
   CHECK(overlapped.back().Internal == 0xC0000120);
   CHECK(overlapped[0].Internal == STATUS_PENDING); // the daemon's to end

@@ -71,6 +71,20 @@ TEST_CASE("allocate_up_to takes what is there in one piece")
   CHECK(arena.allocate_up_to(300, 300).length == 300);
 }
 
+TEST_CASE("allocate_up_to leaves free what is to be kept")
+{
+  SendArena arena;
+  REQUIRE(arena.initialise(64 * SendArena::kGranule));
+  CHECK(arena.allocate_up_to(1, 0x100000, 65 * SendArena::kGranule).length == 0);
+  CHECK(arena.allocate_up_to(1, 0x100000, 64 * SendArena::kGranule).length == 0);
+  CHECK(arena.allocate_up_to(50 * SendArena::kGranule, 0x100000, 16 * SendArena::kGranule).length == 0);
+  CHECK(arena.allocate_up_to(1, 0x100000, 16 * SendArena::kGranule).length == 48 * SendArena::kGranule);
+  CHECK(arena.free_bytes() == 16 * SendArena::kGranule);
+  CHECK(arena.allocate_up_to(1, 0x100000, 16 * SendArena::kGranule).length == 0);
+  CHECK(arena.allocate_up_to(1, 0x100000, 15 * SendArena::kGranule + 1).length == 0);
+  CHECK(arena.allocate_up_to(1, 1, 15 * SendArena::kGranule).length == 1);
+}
+
 TEST_CASE("random use never overlaps and loses nothing")
 {
   SendArena arena;
