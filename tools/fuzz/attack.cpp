@@ -116,12 +116,12 @@ public:
   // When all clients have left. What was found is of no use any more where nobody answers.
   Outcome end()
   {
+    take_verdict(); // a daemon that hangs has stopped everybody, and answers no STATS either
     watch(m_all, [this] {
       if (!is_decided())
         m_ledger.compare();
     });
-    if (auto finding = is_decided() ? std::nullopt : m_heartbeat.verdict())
-      m_all.take(*finding);
+    take_verdict();
     return std::move(m_all);
   }
 
@@ -164,6 +164,12 @@ private:
       run.step(program.emplace_back(generator.next(run.cut_off())));
     run.finish();
     outcome.seeds++;
+  }
+
+  void take_verdict()
+  {
+    if (auto finding = is_decided() ? std::nullopt : m_heartbeat.verdict())
+      m_all.take(*finding);
   }
 
   void take(Outcome &outcome, const Finding &finding)
