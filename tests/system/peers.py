@@ -36,27 +36,26 @@ def parse_head(head):
 
 def read_response(read, method='GET'):
     """One final response; read(n) gives up to n bytes and b'' at the end. Interim responses are skipped."""
-    data = b''
+    data = bytearray()   # bytes would be copied for each part of a large body
 
     def more(wanted):
-        nonlocal data
         part = read(wanted)
         if not part:
-            raise EOFError(f'the connection ended in the middle of a response: {data!r}')
-        data += part
+            raise EOFError(f'the connection ended in the middle of a response: {bytes(data)!r}')
+        data.extend(part)
 
     def take_until(mark):
         nonlocal data
         while mark not in data:
             more(65536)
         part, data = data.split(mark, 1)
-        return part
+        return bytes(part)
 
     def take(count):
-        nonlocal data
         while len(data) < count:
             more(65536)
-        part, data = data[:count], data[count:]
+        part = bytes(data[:count])
+        del data[:count]
         return part
 
     response = parse_head(take_until(b'\r\n\r\n'))
@@ -66,23 +65,25 @@ def read_response(read, method='GET'):
     if method == 'HEAD' or response.status in (101, 204, 304):
         pass
     elif (response.header('Transfer-Encoding') or '').lower() == 'chunked':
+        chunks = []
         while True:
             size = int(take_until(b'\r\n').split(b';')[0], 16)
             if size == 0:
                 while take_until(b'\r\n'):
                     pass
                 break
-            response.body += take(size)
+            chunks.append(take(size))
             if take(2) != b'\r\n':
                 raise ValueError('no line end after a chunk')
+        response.body = b''.join(chunks)
     elif length is not None:
         response.body = take(int(length))
     else:
-        response.body, data = data, b''
         while part := read(65536):
-            response.body += part
+            data.extend(part)
+        response.body = take(len(data))
     if data:
-        raise ValueError(f'bytes after the response: {data!r}')
+        raise ValueError(f'bytes after the response: {bytes(data)!r}')
     return response
 
 

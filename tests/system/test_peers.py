@@ -208,22 +208,26 @@ class DaemonEnds(PeerTest):
 
     def test_with_certificate_calls_pending(self):
         """A peer that answers in time is served; one that does not holds nothing up. Every call ends."""
+        applications, crowd = [], []
         for mode in MODES:
+            port, application = self.start_https(mode, threads=8)
+            applications.append(application)
+            crowd += [self.connect(port, version=version, credential=self.good, post_handshake=True)
+                      for version in ('1.2', '1.3') for _ in range(2)]
+        self.until_calls(8 * len(MODES), 0)
+        for connection in crowd:
+            connection.send('GET /certificate HTTP/1.1\r\nHost: localhost\r\n\r\n')
+        self.until_calls(8 * len(MODES), len(crowd))
+        self.daemon.process.signal(signal.SIGTERM)
+        self.daemon.expect_log('ending: ')
+        for number, good in enumerate(crowd[::2]):
+            with self.subTest(mode=MODES[number // 2], version=('1.2', '1.3')[number % 2]):
+                self.assertEqual(json.loads(good.response().body)['calls'][0]['code'], SUCCESS)
+        self.assertEqual(self.daemon.process.wait(4), 0)
+        for mode, application in zip(MODES, applications):
             with self.subTest(mode=mode):
-                port, application = self.start_https(mode, threads=8)
-                crowd = [self.connect(port, version=version, credential=self.good, post_handshake=True)
-                         for version in ('1.2', '1.3') for _ in range(2)]
-                self.until_calls(8, 0)
-                for connection in crowd:
-                    connection.send('GET /certificate HTTP/1.1\r\nHost: localhost\r\n\r\n')
-                self.until_calls(8, 4)
-                self.daemon.process.signal(signal.SIGTERM)
-                self.daemon.expect_log('ending: ')
-                for good in crowd[::2]:
-                    self.assertEqual(json.loads(good.response().body)['calls'][0]['code'], SUCCESS)
-                self.assertEqual(self.daemon.process.wait(4), 0)
                 application.wait(5)
-                self.daemon.start()
+        self.daemon.start()
 
 
 if __name__ == '__main__':

@@ -26,10 +26,10 @@ class Alone(RingFuzzTest):
         self.check_clean(process)
 
     def test_steps_and_seed(self):
-        process = self.fuzz('--steps', '30000', '--seed', '12')
+        process = self.fuzz('--steps', '10000', '--seed', '12')
         self.assertEqual(process.stdout.text().splitlines()[0], 'seed: 12')
-        self.assertEqual(self.check_clean(process), 30000)
-        again = self.fuzz('--steps', '30000', '--seed', '12')
+        self.assertEqual(self.check_clean(process), 10000)
+        again = self.fuzz('--steps', '10000', '--seed', '12')
         self.assertEqual(re.sub(r'[\d.]+ s$', '', self.last_lines(process, 1)[0]), re.sub(r'[\d.]+ s$', '', self.last_lines(again, 1)[0]),
                          'the seed decides')
 

@@ -232,12 +232,13 @@ class Client:
         self.socket.sendall(text.encode())
 
     def line(self):
-        while b"\n" not in self.buffer:
+        parts = [self.buffer]   # a line may have megabytes
+        while b"\n" not in parts[-1]:
             data = self.socket.recv(65536)
             if not data:
-                raise EOFError(self.buffer)
-            self.buffer += data
-        line, self.buffer = self.buffer.split(b"\n", 1)
+                raise EOFError(b"".join(parts))
+            parts.append(data)
+        line, self.buffer = b"".join(parts).split(b"\n", 1)
         return line.decode()
 
     def ask(self, text):
