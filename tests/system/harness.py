@@ -34,7 +34,7 @@ import unittest
 import browser
 import certificates
 import peers
-from processes import WAIT, Failure, Process, eventually
+from processes import WAIT, Failure, Process, eventually, shortened
 
 APPID = '{4dc3e181-e14b-4a21-b022-59fc669b0914}'
 
@@ -216,7 +216,7 @@ class SystemTest(unittest.TestCase):
         status = self.daemon.process.popen.poll()
         if is_bad or status is not None:
             print(f'--- httpsysd ({"running" if status is None else f"ended with {status}"}) during {self.id()}')
-            print(self.daemon.log()[written if self.daemon.process is process else 0:] + '---', flush=True)
+            print(shortened(self.daemon.log()[written if self.daemon.process is process else 0:]), '---', sep='\n', flush=True)
         if status is not None:
             try:
                 self.daemon.start()

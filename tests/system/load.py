@@ -105,10 +105,13 @@ class LoadTest(ApiTest):
         return sum((client.counts for client in clients), collections.Counter())
 
     def settled(self, threads):
-        """Statistics when no connection of earlier tests is left and so many threads of the applications wait for requests."""
+        """Statistics when no connection of earlier tests is left and so many threads of the applications wait for requests; the session
+        of the look before is not counted, which takes a moment to end."""
         def is_settled():
+            first = self.daemon.statistics()
+            time.sleep(0.05)
             now = self.daemon.statistics()
-            return now if now['connections'] == 0 and now['irps_pending'] == threads else None
+            return now if now['connections'] == 0 and now['irps_pending'] == threads and now['sessions'] == first['sessions'] else None
         return eventually(is_settled, 10, 'the applications to wait for requests')
 
     def check_leftovers(self, before):

@@ -42,6 +42,31 @@ def eventually(condition, seconds=10, what=None):
         time.sleep(0.005)
 
 
+SHOWN = 20          # lines at each end: of a failed test's output often only the last hundred are read
+SHOWN_BYTES = 500   # of a line
+
+
+def shortened(text):
+    """For the reader of a failed test: lines that differ in their numbers alone are two and a count, and of many only both ends stay."""
+    kept, shape, alike = [], None, 0
+
+    def count_alike():
+        if alike > 2:
+            kept.append(f'[{alike - 2} more like it]')
+    for line in text.splitlines():
+        before, shape = shape, re.sub(r'\d+', '0', line)
+        if shape != before:
+            count_alike()
+            alike = 0
+        alike += 1
+        if alike <= 2:
+            kept.append(line if len(line) <= SHOWN_BYTES else f'{line[:SHOWN_BYTES]} [{len(line) - SHOWN_BYTES} more characters]')
+    count_alike()
+    if len(kept) > 2 * SHOWN:
+        kept[SHOWN:-SHOWN] = [f'[{len(kept) - 2 * SHOWN} lines]']
+    return '\n'.join(kept)
+
+
 class Output:
     """What a pipe has delivered so far; a thread of its own reads it."""
 
@@ -98,8 +123,8 @@ class Process:
         self.stdout, self.stderr = Output(self.popen.stdout), Output(self.popen.stderr)
 
     def describe(self):
-        return (f'\n--- {self.name} ({self.pid}), exit status {self.popen.poll()}\n--- stdout\n{self.stdout.text()[-20000:]}\n--- stderr\n'
-                f'{self.stderr.text()[-20000:]}\n---')
+        return (f'\n--- {self.name} ({self.pid}), exit status {self.popen.poll()}\n--- stdout\n{shortened(self.stdout.text())}\n'
+                f'--- stderr\n{shortened(self.stderr.text())}\n---')
 
     def send(self, data):
         try:

@@ -216,7 +216,7 @@ class Stopped(LoadTest):
             self.until_it_goes_on()
             time.sleep(chooser.uniform(0, 0.02))
             flooder.stop()
-            time.sleep(0.05 * PATIENCE)
+            self.until_it_rests()
             before = self.daemon.statistics()
             used, begin = cpu_nanoseconds(self.daemon.process.pid), time.monotonic()
             time.sleep(0.1)
@@ -231,6 +231,14 @@ class Stopped(LoadTest):
         self.check_other(stop, other, 'a stopped flooder')
         flooder.signal(signal.SIGCONT)
         self.until_it_goes_on()
+
+    def until_it_rests(self):
+        """The daemon begins nothing any more, though it has had its turns."""
+        def rests():
+            before = self.daemon.statistics()['irps_total']
+            time.sleep(0.05 * PATIENCE)
+            return self.daemon.statistics()['irps_total'] == before
+        eventually(rests, 10, 'the daemon to begin nothing for a flooder that is stopped')
 
     def until_it_goes_on(self):
         """Nobody else begins anything meanwhile."""

@@ -243,6 +243,23 @@ class ProcessTest(unittest.TestCase):
             self.process('exit 0').expect('never', 30)
         self.assertEqual(self.process('sleep 100', limit=0.2).wait(), 124)
 
+    def test_what_is_shown(self):
+        """Neither hundreds of refusals nor a long answer push an assertion out of the last hundred lines."""
+        text = 'first\n' + ''.join(f'127.0.0.1:{port} is refused\n' for port in range(300)) + 'x' * 10000 + '\nlast 1\nlast 2\n'
+        self.assertEqual(processes.shortened(text).splitlines(), [
+            'first', '127.0.0.1:0 is refused', '127.0.0.1:1 is refused', '[298 more like it]',
+            'x' * 500 + ' [9500 more characters]', 'last 1', 'last 2'])
+        lines = ['x' * number for number in range(1, 400)]
+        for end in (40, 41, 399):
+            some = lines[:end]
+            self.assertEqual(processes.shortened('\n'.join(some)).splitlines(),
+                             some if end == 40 else [*some[:20], f'[{end - 40} lines]', *some[-20:]])
+        self.assertEqual(processes.shortened('a1\na2\na3'), 'a1\na2\n[1 more like it]')
+        process = self.process('for i in $(seq 1000); do echo "$i"; done; echo end; exit 1')
+        process.wait()
+        self.assertLess(len(process.describe().splitlines()), 15)
+        self.assertIn('[998 more like it]\nend\n', process.describe())
+
     def test_within(self):
         """What the machine adds is told by somebody who only sleeps."""
         for late, words in ((0, 'x: not within .* after 0[.]'), (1, None)):

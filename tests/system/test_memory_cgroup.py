@@ -277,7 +277,9 @@ class Crowds(GroupTest):
         time.sleep(1)
         most = self.group.used()
         self.assertEqual(self.group.kills(), 0)
-        self.assertEqual(self.daemon.statistics()['connections'], self.ALLOWED)
+        # One whose client has gone makes room for the next.
+        self.assertLessEqual(self.daemon.statistics()['connections'], self.ALLOWED)
+        eventually(lambda: self.daemon.statistics()['connections'] == self.ALLOWED, 10, 'as many connections as before')
         # Once for tests that follow each other within a second.
         self.assertIn('256 connections are open, as many as MaxConnections in httpsys.toml or the memory allows', self.daemon.log())
         for client in clients:
