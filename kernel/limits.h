@@ -57,7 +57,8 @@ inline constexpr uint64_t kDescriptorsPerSession = 6; // its socket, its process
 inline constexpr uint64_t kDescriptorsSparePart = 4;
 inline constexpr uint64_t kDescriptorsSpareLeast = 32;
 inline constexpr uint64_t kDescriptorsSpareMost = 320;
-inline constexpr uint64_t kDescriptorsForConnections = 64; // with fewer left than these the daemon does not start
+inline constexpr uint64_t kDescriptorsForConnections = 128; // and for ports: with fewer left than these the daemon does not start
+inline constexpr uint64_t kConnectionsLeast = 64;           // that memory allows, however small it is
 inline constexpr uint64_t kPortsPart = 4; // ports leave connections one in so many of their descriptors, or nobody could connect
 inline constexpr uint32_t kPorts = 65535; // that listen; RLIMIT_NOFILE decides how many of them
 

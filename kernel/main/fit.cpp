@@ -19,7 +19,7 @@ Config fit(const Config &config, uint64_t memory, uint32_t cores)
   const uint64_t least = std::min(cores * limits::kConnectionBufferLeast, part);
   limits.connection_buffer_bytes_total = std::max(limits.connection_buffer_bytes_total, least);
   if (limits.max_connections == 0)
-    limits.max_connections = std::max(memory / limits::kMemoryPerConnection, limits::kDescriptorsForConnections);
+    limits.max_connections = std::max(memory / limits::kMemoryPerConnection, limits::kConnectionsLeast);
   limits.multishot_receives = part / limits::kMultishotBytes;
   limits.certificate_wait_body_bytes_total = std::min(limits.certificate_wait_body_bytes_total, part);
   return fitted;

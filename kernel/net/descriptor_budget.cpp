@@ -20,9 +20,9 @@ std::optional<DescriptorBudget> descriptor_budget(uint64_t limit, uint64_t open)
   uint64_t spare = std::clamp(kept / limits::kDescriptorsSparePart, limits::kDescriptorsSpareLeast, limits::kDescriptorsSpareMost);
   DescriptorBudget budget{};
   budget.connections = limit - open - kept;
-  // Each listening socket counts twice: see ListenerSet.
+  // Four listening sockets, each counts twice: see ListenerSet.
   uint64_t of_ports = budget.connections - budget.connections / limits::kPortsPart;
-  budget.ports = std::min<uint64_t>(without_reserve(of_ports / 4), limits::kPorts);
+  budget.ports = std::min<uint64_t>(without_reserve(of_ports / 8), limits::kPorts);
   budget.sessions = std::min<uint64_t>(without_reserve((kept - spare) / limits::kDescriptorsPerSession), limits::kSessions);
   static_assert(limits::kControlsClosing == limits::kDescriptorsSpareMost / 2);
   budget.closing = spare / 2;

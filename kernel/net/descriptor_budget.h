@@ -9,7 +9,7 @@ namespace httpsys::net {
 
 struct DescriptorBudget {
   uint64_t connections; // and listening sockets, which are to be taken off
-  uint64_t ports;       // of all users, for administrators a few more; each has two listening sockets
+  uint64_t ports;       // of all users, for administrators a few more; each has four listening sockets at most
   uint64_t sessions;    // the same
   uint64_t closing;     // control sockets that wait for their close
 };

@@ -4,6 +4,7 @@
 #include "kernel/limits.h"
 #include <algorithm>
 #include <memory>
+#include <utility>
 
 namespace httpsys::net {
 
@@ -18,16 +19,13 @@ public:
     m_set.m_listeners++;
   }
 
-  void start()
+  int socket() const { return m_socket; }
+
+  // Once, of those that do not accept yet.
+  void begin()
   {
-    m_is_waiting = m_set.must_wait();
-    if (m_is_waiting)
-      return;
-    m_takes_many = !m_set.is_nearly_full();
-    if (m_takes_many)
-      ke::Core::current().io().accept_multishot(m_socket, *this);
-    else
-      ke::Core::current().io().accept_one(m_socket, *this);
+    if (!std::exchange(m_has_begun, true))
+      start();
   }
   void resume()
   {
@@ -51,6 +49,18 @@ public:
 private:
   friend class RefCounted<Listener>;
   ~Listener() = default;
+
+  void start()
+  {
+    m_is_waiting = m_set.must_wait();
+    if (m_is_waiting)
+      return;
+    m_takes_many = !m_set.is_nearly_full();
+    if (m_takes_many)
+      ke::Core::current().io().accept_multishot(m_socket, *this);
+    else
+      ke::Core::current().io().accept_one(m_socket, *this);
+  }
 
   void on_complete(const platform::IoResult &result) override
   {
@@ -109,6 +119,7 @@ private:
 
   ListenerSet &m_set;
   int m_socket;
+  bool m_has_begun = false;
   bool m_closing = false;
   bool m_takes_many = false; // the accept in flight, and it has not been taken back
   bool m_is_waiting = false; // nothing is in flight until there are descriptors again
@@ -137,26 +148,26 @@ void ListenerSet::start(void (*accepted)(int socket), uint64_t descriptors, uint
   m_next_core = 0;
 }
 
-Result<std::vector<RefPtr<ListenerSet::Listener>>> ListenerSet::make_listeners(uint16_t port, Scope scope)
+// Sockets of other addresses that are bound already stay where they are.
+NtStatus ListenerSet::listen(Listeners &listeners, uint16_t port, Scope scope, std::span<const int> beside)
 {
-  std::vector<RefPtr<Listener>> listeners;
   for (bool v6 : {false, true}) {
     IpAddress address = scope == Scope::Loopback ? IpAddress::loopback(v6) : IpAddress::any(v6);
-    auto socket = platform::system().listen_tcp({address, port});
+    auto socket = platform::system().listen_tcp({address, port}, beside);
     // A machine without IPv6 serves IPv4 alone.
     if (socket.is_error() && v6 && socket.error() == NtStatus::InvalidAddressComponent)
       continue;
     if (socket.is_error()) {
-      for (auto &listener : listeners)
+      for (auto &listener : std::exchange(listeners, {}))
         listener->close([] {});
       return socket.error();
     }
-    listeners.push_back(RefPtr<Listener>::adopt(new Listener(*this, *socket)));
+    listeners.push_back(RefPtr<Listener>::adopt(new Listener(instance(), *socket)));
   }
-  return listeners;
+  return NtStatus::Success;
 }
 
-void ListenerSet::close_listeners(std::vector<RefPtr<Listener>> listeners, std::function<void()> closed)
+void ListenerSet::close_listeners(Listeners listeners, std::function<void()> closed)
 {
   auto waiting = std::make_shared<size_t>(listeners.size());
   if (*waiting == 0)
@@ -169,63 +180,47 @@ void ListenerSet::close_listeners(std::vector<RefPtr<Listener>> listeners, std::
   }
 }
 
-NtStatus ListenerSet::listen(uint16_t port, Scope scope, bool accepts)
+NtStatus ListenerSet::open_now(uint16_t number, Scope scope)
 {
   if (m_is_closed)
     return NtStatus::Cancelled;
-  auto listeners = make_listeners(port, scope);
-  if (listeners.is_error())
-    return listeners.error();
-  for (auto &listener : *listeners)
-    if (accepts)
-      listener->start();
-  if (!accepts)
-    m_new_ports.push_back(port);
-  m_ports[port] = {scope, listeners.release_value()};
-  return NtStatus::Success;
+  auto found = m_ports.find(number);
+  Port port = found == m_ports.end() ? Port() : found->second;
+  bool is_new = port.loopback.empty(), widens = scope == Scope::Everywhere && port.everywhere.empty();
+  NtStatus status = is_new ? listen(port.loopback, number, Scope::Loopback, {}) : NtStatus::Success;
+  if (is_success(status) && widens) {
+    std::vector<int> beside;
+    for (const auto &listener : port.loopback)
+      beside.push_back(listener->socket());
+    status = listen(port.everywhere, number, scope, beside);
+    if (!is_success(status) && is_new)
+      close_listeners(std::move(port.loopback), [] {});
+  }
+  if (!is_success(status) || (!is_new && !widens))
+    return status;
+  m_ports[number] = std::move(port);
+  m_new_ports.push_back(number);
+  return status;
 }
 
 void ListenerSet::open(uint16_t port, Scope scope, Done done)
 {
-  auto found = m_ports.find(port);
-  if (found == m_ports.end())
-    return done(listen(port, scope, false));
-  if (found->second.scope == Scope::Everywhere || scope == Scope::Loopback)
-    return done(NtStatus::Success);
-  reopen(port, scope, std::move(done));
+  done(open_now(port, scope));
 }
 
 void ListenerSet::narrow(uint16_t port, Done done)
 {
   auto found = m_ports.find(port);
-  if (found == m_ports.end() || found->second.scope == Scope::Loopback)
-    return done(NtStatus::Success);
-  reopen(port, Scope::Loopback, std::move(done));
-}
-
-// Loopback sockets and wildcard ones are in each other's way.
-void ListenerSet::reopen(uint16_t port, Scope scope, Done done)
-{
-  auto node = m_ports.extract(port);
-  Scope before = node.mapped().scope;
-  bool accepts = std::erase(m_new_ports, port) == 0;
-  close_listeners(std::move(node.mapped().listeners), [this, port, scope, before, accepts, done = std::move(done)] {
-    NtStatus status = listen(port, scope, accepts);
-    if (!is_success(status) && status != NtStatus::Cancelled) {
-      NtStatus again = listen(port, before, accepts);
-      if (!is_success(again))
-        log("port {} could not be opened in another scope ({}), nor again in the one it had ({})", port, status_name(status),
-            status_name(again));
-    }
-    done(status);
-  });
+  Listeners closing = found == m_ports.end() ? Listeners() : std::exchange(found->second.everywhere, {});
+  close_listeners(std::move(closing), [done = std::move(done)] { done(NtStatus::Success); });
 }
 
 void ListenerSet::accept_on_new_ports()
 {
   for (uint16_t port : std::exchange(m_new_ports, {}))
-    for (auto &listener : m_ports.at(port).listeners)
-      listener->start();
+    for (const auto *listeners : {&m_ports.at(port).loopback, &m_ports.at(port).everywhere})
+      for (const auto &listener : *listeners)
+        listener->begin();
 }
 
 void ListenerSet::close(uint16_t port, Done done)
@@ -233,10 +228,11 @@ void ListenerSet::close(uint16_t port, Done done)
   auto found = m_ports.find(port);
   if (found == m_ports.end())
     return done(NtStatus::Success);
-  auto listeners = std::move(found->second.listeners);
+  Listeners closing = std::move(found->second.loopback);
+  closing.insert(closing.end(), found->second.everywhere.begin(), found->second.everywhere.end());
   m_ports.erase(found);
   std::erase(m_new_ports, port);
-  close_listeners(std::move(listeners), [done = std::move(done)] { done(NtStatus::Success); });
+  close_listeners(std::move(closing), [done = std::move(done)] { done(NtStatus::Success); });
 }
 
 void ListenerSet::close_all(std::function<void()> done)
@@ -244,18 +240,18 @@ void ListenerSet::close_all(std::function<void()> done)
   m_is_closed = true;
   m_full.stop();
   m_new_ports.clear();
-  std::vector<RefPtr<Listener>> all;
-  for (auto &[port, entry] : m_ports)
-    all.insert(all.end(), entry.listeners.begin(), entry.listeners.end());
-  m_ports.clear();
+  Listeners all;
+  for (auto &[number, port] : std::exchange(m_ports, {}))
+    for (auto *listeners : {&port.loopback, &port.everywhere})
+      all.insert(all.end(), listeners->begin(), listeners->end());
   close_listeners(std::move(all), std::move(done));
 }
 
 size_t ListenerSet::descriptor_count() const
 {
   size_t count = 0;
-  for (auto &[port, entry] : m_ports)
-    count += entry.listeners.size();
+  for (auto &[number, port] : m_ports)
+    count += port.loopback.size() + port.everywhere.size();
   return count;
 }
 
@@ -315,9 +311,10 @@ void ListenerSet::resume()
       return;
   }
   m_full.works_again();
-  for (auto &[port, entry] : m_ports)
-    for (auto &listener : entry.listeners)
-      listener->resume();
+  for (auto &[number, port] : m_ports)
+    for (auto *listeners : {&port.loopback, &port.everywhere})
+      for (auto &listener : *listeners)
+        listener->resume();
 }
 
 void ListenerSet::hand_on(int socket)

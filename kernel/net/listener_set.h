@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// ListenerSet: the listening sockets of all ports. A port whose URLs name only loopback hosts listens on 127.0.0.1 and
-// ::1, the first other URL widens it to all addresses. Core 0 accepts and hands connections to the cores in turn; a
-// connection never migrates afterwards. While there are as many connections as descriptors or memory allow, nobody is accepted: who comes
-// waits in the kernel's backlog until one has gone. Lives on core 0, as long as the daemon.
+// ListenerSet: the listening sockets of all ports. A port listens on 127.0.0.1 and ::1, and beside these on all addresses while it has a
+// URL that names other hosts: whoever adds or removes such a URL takes no connection from the others. Core 0 accepts and hands
+// connections to the cores in turn; a connection never migrates afterwards. While there are as many connections as descriptors or memory
+// allow, nobody is accepted: who comes waits in the kernel's backlog until one has gone. Lives on core 0, as long as the daemon.
 #pragma once
 #include "kernel/base/refptr.h"
 #include "kernel/ke/outage.h"
 #include <atomic>
 #include <functional>
 #include <map>
+#include <span>
 
 namespace httpsys::net {
 
@@ -27,8 +28,8 @@ public:
 
   // Makes the port listen at least in this scope. done runs on core 0, maybe at once: Success; SharingViolation,
   // AccessDenied, ... when it can't, and then the port listens as before; Cancelled after close_all(). One call at a time
-  // for a port: the namespace serialises its changes. A port that is new accepts from accept_on_new_ports() on: how its
-  // connections begin is decided by what is registered for it, which all cores must know by then.
+  // for a port: the namespace serialises its changes. Sockets that are new accept from accept_on_new_ports() on: how
+  // connections begin is decided by what is registered for their port, which all cores must know by then.
   using Done = std::function<void(NtStatus)>;
   void open(uint16_t port, Scope scope, Done done);
   void accept_on_new_ports();
@@ -43,14 +44,13 @@ public:
 private:
   ListenerSet();
   class Listener;
+  using Listeners = std::vector<RefPtr<Listener>>;
   struct Port {
-    Scope scope = Scope::Loopback;
-    std::vector<RefPtr<Listener>> listeners;
+    Listeners loopback, everywhere; // the latter none while loopback is all
   };
-  void reopen(uint16_t port, Scope scope, Done done);
-  NtStatus listen(uint16_t port, Scope scope, bool accepts);
-  Result<std::vector<RefPtr<Listener>>> make_listeners(uint16_t port, Scope scope);
-  void close_listeners(std::vector<RefPtr<Listener>> listeners, std::function<void()> closed);
+  NtStatus open_now(uint16_t port, Scope scope);
+  static NtStatus listen(Listeners &listeners, uint16_t port, Scope scope, std::span<const int> beside);
+  void close_listeners(Listeners listeners, std::function<void()> closed);
   void hand_on(int socket);
   uint64_t descriptors_allow() const;
   uint64_t connections_allowed() const;
@@ -60,7 +60,7 @@ private:
   void note_descriptor_free();
   void resume();
   std::map<uint16_t, Port> m_ports;
-  std::vector<uint16_t> m_new_ports; // that do not accept yet
+  std::vector<uint16_t> m_new_ports; // some of whose sockets do not accept yet
   bool m_is_closed = false;
   void (*m_accepted)(int socket) = nullptr;
   ke::CoreId m_next_core = 0;

@@ -93,8 +93,9 @@ public:
 
   // Listening TCP socket, SO_REUSEADDR, TCP_NODELAY (accepted sockets inherit it), IPV6_V6ONLY. Blocking, as are the sockets accepted
   // from it: only the engine touches them, and it waits by itself. EADDRINUSE: SharingViolation, EACCES: AccessDenied, EADDRNOTAVAIL and
-  // EAFNOSUPPORT: InvalidAddressComponent.
-  virtual Result<int> listen_tcp(const Endpoint &endpoint) = 0;
+  // EAFNOSUPPORT: InvalidAddressComponent. beside: listening sockets of this process that are no reason for SharingViolation; connections
+  // to their own addresses go on arriving at them.
+  virtual Result<int> listen_tcp(const Endpoint &endpoint, std::span<const int> beside = {}) = 0;
   virtual Result<Endpoint> local_endpoint(int socket) = 0;
   virtual Result<Endpoint> remote_endpoint(int socket) = 0;
   virtual void close(int descriptor) = 0;

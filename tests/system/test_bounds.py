@@ -91,8 +91,8 @@ sys.stdin.read()
 
 @unittest.skipIf(os.geteuid() != 0, 'needs root to become other users')
 class FewDescriptors(application.ApiTest):
-    """With 256 descriptors there are twelve sessions for users, and some ports. One user takes what he can."""
-    prefix = ('prlimit', '--nofile=256:256')
+    """With 320 descriptors there are twelve sessions for users, and some ports. One user takes what he can."""
+    prefix = ('prlimit', '--nofile=320:320')
     GREEDY, HONEST = 61001, 61002
 
     @classmethod

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "tools/fuzz/witness.h"
+#include "tools/fuzz/step.h"
 #include "uapi/ops.h"
 #include "uapi/request.h"
 #include "uapi/response.h"
@@ -25,15 +26,15 @@ static std::unique_ptr<Link> connect_or_fail(Target &target)
 }
 
 template <typename Condition>
-void Witness::wait_for(const char *what, Condition condition)
+void Witness::wait_for(const std::string &what, Condition condition)
 {
   auto until = std::chrono::steady_clock::now() + kPatience;
   for (unsigned turn = 0; !condition(); turn++) {
     if (m_client.link().has_ended())
-      throw Finding{"refused others", std::string("the session of a client that keeps to the rules ended, while it waited for ") + what};
+      throw Finding{"refused others", "the session of a client that keeps to the rules ended, while it waited for " + what};
     if (m_target.is_real() ? std::chrono::steady_clock::now() > until : turn > kTurns)
       throw Finding{m_target.is_real() ? "refused others" : "hung", // whether a real one hangs, PING tells
-                    std::string("a client that keeps to the rules waits in vain for ") + what};
+                    "a client that keeps to the rules waits in vain for " + what};
     if (m_target.is_real() || turn % kTurnsOfMillisecond != 0)
       m_target.yield();
     else
@@ -96,7 +97,7 @@ Completion Witness::call(uint8_t op, uint64_t handle, uint64_t object, const Blo
 {
   submit(op, handle, object, block, out_length);
   std::vector<Completion> done;
-  wait_for("a completion", [&] {
+  wait_for("a completion of " + operation_name(op), [&] {
     m_client.take_messages();
     done = m_client.reap(1);
     return !done.empty();

@@ -24,7 +24,7 @@ private:
   void submit(uint8_t op, uint64_t handle, uint64_t object, const Block &block, uint32_t out_length);
   std::string read_body(uint64_t request);
   template <typename Condition>
-  void wait_for(const char *what, Condition condition);
+  void wait_for(const std::string &what, Condition condition);
 
   Target &m_target;
   Identity m_identity;

@@ -140,7 +140,17 @@ static Result<Endpoint> from_sockaddr(const sockaddr_storage &storage)
   return endpoint;
 }
 
-Result<int> LinuxSystem::listen_tcp(const Endpoint &endpoint)
+// Two of ours that listen on a port must both say so when the second is bound, and it is not heard later. The first is always bound
+// without it: that is how somebody else who has the port is found out.
+static bool set_reuse_port(int socket, std::span<const int> beside, int on)
+{
+  bool is_set = setsockopt(socket, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0;
+  for (int other : beside)
+    is_set &= setsockopt(other, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0;
+  return is_set;
+}
+
+Result<int> LinuxSystem::listen_tcp(const Endpoint &endpoint, std::span<const int> beside)
 {
   const int family = endpoint.address.is_v6 ? AF_INET6 : AF_INET;
   ScopedDescriptor listener(socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -149,11 +159,17 @@ Result<int> LinuxSystem::listen_tcp(const Endpoint &endpoint)
   const int on = 1;
   sockaddr_storage address;
   const socklen_t length = to_sockaddr(endpoint, address);
-  if (setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-      setsockopt(listener.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0 ||
-      (endpoint.address.is_v6 && setsockopt(listener.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0) ||
-      bind(listener.get(), reinterpret_cast<sockaddr *>(&address), length) != 0 || listen(listener.get(), limits::kListenBacklog) != 0)
-    return last_status();
+  bool is_listening = setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+                      setsockopt(listener.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0 &&
+                      (!endpoint.address.is_v6 || setsockopt(listener.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0) &&
+                      (beside.empty() || set_reuse_port(listener.get(), beside, 1)) &&
+                      bind(listener.get(), reinterpret_cast<sockaddr *>(&address), length) == 0 &&
+                      listen(listener.get(), limits::kListenBacklog) == 0;
+  auto status = is_listening ? NtStatus::Success : last_status();
+  if (!beside.empty())
+    set_reuse_port(listener.get(), beside, 0);
+  if (!is_listening)
+    return status;
   return listener.take();
 }
 

@@ -15,7 +15,7 @@ public:
   Milliseconds now() override;
   int64_t wall_clock_seconds() override;
   void fill_random(std::span<uint8_t> bytes) override;
-  Result<int> listen_tcp(const Endpoint &endpoint) override;
+  Result<int> listen_tcp(const Endpoint &endpoint, std::span<const int> beside = {}) override;
   Result<Endpoint> local_endpoint(int socket) override;
   Result<Endpoint> remote_endpoint(int socket) override;
   void close(int descriptor) override;

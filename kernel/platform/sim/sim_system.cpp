@@ -27,7 +27,7 @@ static bool collide(const Endpoint &one, const Endpoint &other)
          (one.address == other.address || one.address.is_any() || other.address.is_any());
 }
 
-Result<int> SimSystem::listen_tcp(const Endpoint &endpoint)
+Result<int> SimSystem::listen_tcp(const Endpoint &endpoint, std::span<const int> beside)
 {
   if (endpoint.address.is_v6 && !has_ipv6)
     return NtStatus::InvalidAddressComponent;
@@ -37,7 +37,7 @@ Result<int> SimSystem::listen_tcp(const Endpoint &endpoint)
     if (collide(other, endpoint))
       return NtStatus::SharingViolation;
   for (auto &[number, descriptor] : m_descriptors)
-    if (descriptor.listens && collide(*descriptor.listens, endpoint))
+    if (descriptor.listens && collide(*descriptor.listens, endpoint) && std::ranges::find(beside, number) == beside.end())
       return NtStatus::SharingViolation;
   Descriptor listener;
   listener.listens = endpoint;
@@ -59,18 +59,19 @@ size_t SimSystem::backlog() const
 
 std::shared_ptr<SimSocket> SimSystem::connect(const Endpoint &to, const Endpoint &from)
 {
-  for (auto &[number, listener] : m_descriptors) {
-    if (!listener.listens || !collide(*listener.listens, to))
-      continue;
-    Descriptor accepted;
-    accepted.socket = std::make_shared<SimSocket>();
-    accepted.socket->local = to;
-    accepted.socket->remote = from;
-    auto socket = accepted.socket;
-    listener.backlog.push_back(add(std::move(accepted)));
-    return socket;
-  }
-  return nullptr;
+  Descriptor *nearest = nullptr; // that of its own address before that of all
+  for (auto &[number, listener] : m_descriptors)
+    if (listener.listens && collide(*listener.listens, to) && (!nearest || *listener.listens == to))
+      nearest = &listener;
+  if (!nearest)
+    return nullptr;
+  Descriptor accepted;
+  accepted.socket = std::make_shared<SimSocket>();
+  accepted.socket->local = to;
+  accepted.socket->remote = from;
+  auto socket = accepted.socket;
+  nearest->backlog.push_back(add(std::move(accepted)));
+  return socket;
 }
 
 void SimSystem::fill_random(std::span<uint8_t> bytes)

@@ -58,7 +58,7 @@ public:
   Milliseconds now() override { return time; }
   int64_t wall_clock_seconds() override { return 1'700'000'000 + static_cast<int64_t>(time / 1000); }
   void fill_random(std::span<uint8_t> bytes) override;
-  Result<int> listen_tcp(const Endpoint &endpoint) override;
+  Result<int> listen_tcp(const Endpoint &endpoint, std::span<const int> beside = {}) override;
   Result<Endpoint> local_endpoint(int socket) override;
   Result<Endpoint> remote_endpoint(int socket) override;
   void close(int descriptor) override;

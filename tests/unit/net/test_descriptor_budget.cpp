@@ -18,11 +18,11 @@ TEST_CASE("a part of the descriptors is kept, within bounds, and sessions have m
   const Case cases[] = {
     {0, 0, std::nullopt},
     {20, 40, std::nullopt}, // lowered since
-    {191, 0, std::nullopt},
-    {192, 0, 64, 12, 16},
-    {192, 1, std::nullopt},
-    {256, 64, 64, 12, 16},
-    {256, 65, std::nullopt},
+    {255, 0, std::nullopt},
+    {256, 0, 128, 12, 16},
+    {256, 1, std::nullopt},
+    {320, 64, 192 - 64, 12, 16},
+    {320, 65, std::nullopt},
     {512, 0, 384, 12, 16},
     {516, 0, 387, 12, 16},
     {1024, 24, 744, 28, 32},
@@ -49,7 +49,7 @@ TEST_CASE("a part of the descriptors is kept, within bounds, and sessions have m
 TEST_CASE("whatever the limit is, sessions and ports of users and administrators fit their part")
 {
   auto with_reserve = [](uint64_t of_users) { return of_users + std::max(of_users / se::kReservePart, se::kReserveLeast); };
-  for (uint64_t limit = 192; limit < 40000; limit++) {
+  for (uint64_t limit = 256; limit < 40000; limit++) {
     auto budget = descriptor_budget(limit, 0);
     REQUIRE(budget);
     CAPTURE(limit);
@@ -58,7 +58,7 @@ TEST_CASE("whatever the limit is, sessions and ports of users and administrators
     REQUIRE(sessions * limits::kDescriptorsPerSession + budget->closing < kept);
     REQUIRE(budget->sessions >= 12);
     REQUIRE(budget->ports >= 8);
-    // Two sockets, which count twice.
-    REQUIRE(budget->connections - 4 * with_reserve(budget->ports) >= budget->connections / limits::kPortsPart);
+    // Four sockets, which count twice.
+    REQUIRE(budget->connections - 8 * with_reserve(budget->ports) >= budget->connections / limits::kPortsPart);
   }
 }

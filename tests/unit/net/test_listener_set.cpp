@@ -12,7 +12,7 @@ namespace {
 
 using Clients = std::vector<std::shared_ptr<SimSocket>>;
 
-// With so many descriptors for its connections and ports: two of these are listening sockets, which count twice.
+// With so many descriptors for its connections and ports: up to four of these are listening sockets, which count twice.
 struct Crowded {
   explicit Crowded(uint32_t cores, uint64_t descriptors, bool has_ipv6 = true, uint64_t most = UINT64_MAX)
     : world(cores), worker(world, cores - 1)
@@ -52,7 +52,7 @@ TEST_CASE("nobody is accepted beyond the descriptors that there are, and whoever
 {
   for (uint32_t cores : {1u, 2u}) {
     CAPTURE(cores);
-    Crowded crowded(cores, 5 + 4);
+    Crowded crowded(cores, 5 + 8);
     // The IPv6 listener's accept is in flight all the time, but only IPv4 clients come.
     crowded.connect(4);
     CHECK(crowded.accepted() == 4);
@@ -81,7 +81,7 @@ TEST_CASE("whichever allows fewer connections, descriptors or memory, is what ho
 {
   for (uint64_t most : {2, 5, 6}) {
     CAPTURE(most);
-    Crowded crowded(1, 5 + 4, true, most);
+    Crowded crowded(1, 5 + 8, true, most);
     crowded.connect(7);
     CHECK(crowded.accepted() == std::min<uint64_t>(most, 5));
     CHECK(crowded.begins() == (most == 6 ? 1 : 0));
@@ -93,7 +93,7 @@ TEST_CASE("whichever allows fewer connections, descriptors or memory, is what ho
 
 TEST_CASE("being full is told once, and its end once it has lasted")
 {
-  Crowded crowded(1, 5 + 4);
+  Crowded crowded(1, 5 + 8);
   crowded.connect(6);
   CHECK(crowded.begins() == 1);
   // Full again and again.
@@ -120,7 +120,7 @@ TEST_CASE("being full is told once, and its end once it has lasted")
 
 TEST_CASE("each listener may have one accept on its way when the last descriptor goes, and there is one for it")
 {
-  Crowded crowded(1, 2 + 4);
+  Crowded crowded(1, 2 + 8);
   CHECK(crowded.worker.is_alive());
   crowded.connect(1);
   for (int i = 0; i < 3; i++) {
@@ -135,7 +135,7 @@ TEST_CASE("each listener may have one accept on its way when the last descriptor
 
 TEST_CASE("from where the backlog might take all that is left, connections are accepted one by one")
 {
-  Crowded crowded(1, limits::kListenBacklog + 5 + 2, false);
+  Crowded crowded(1, 2 * limits::kListenBacklog + 5 + 4, false);
   crowded.connect(4);
   auto backlog_after_a_turn = [&] {
     for (int i = 0; i < 8; i++)
@@ -169,14 +169,72 @@ TEST_CASE("ports leave connections a part of the descriptors, and give back what
   for (const auto &url : urls)
     REQUIRE(crowded.worker.remove_url(group, url) == NtStatus::Success);
   crowded.world.run();
-  CHECK(crowded.accepted() == 40 - 2);
+  CHECK(crowded.accepted() == 40 - 4);
+}
+
+TEST_CASE("a port that opens to all addresses and is left again takes no connection from loopback")
+{
+  for (uint32_t cores : {1u, 3u}) {
+    CAPTURE(cores);
+    World world(cores);
+    Process worker(world, cores - 1), other(world, 0);
+    uint64_t queue = worker.create_queue();
+    worker.serve(u"http://localhost:8080/", queue);
+    uint64_t group = other.create_group();
+    CHECK_FALSE(world.connect(8080));
+    Clients clients;
+    auto come = [&] {
+      clients.push_back(world.connect(8080, "127.0.0.1"));
+      REQUIRE(clients.back());
+      clients.back()->send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    };
+    for (int times = 0; times < 3; times++) {
+      come(); // nobody has accepted them while the port changes
+      REQUIRE(other.add_url(group, u"http://+:8080/other/") == NtStatus::Success);
+      auto far = world.connect(8080);
+      REQUIRE(far);
+      world.run();
+      CHECK_FALSE(far->reset_received);
+      come();
+      REQUIRE(other.remove_url(group, u"http://+:8080/other/") == NtStatus::Success);
+      CHECK_FALSE(world.connect(8080));
+    }
+    world.run();
+    for (size_t client = 0; client < clients.size(); client++) {
+      uint32_t irp = worker.receive(queue);
+      world.run();
+      uint32_t answer = worker.respond(queue, worker.take(irp).entry.object_id, "ok");
+      world.run();
+      CHECK(worker.take(answer).status() == NtStatus::Success);
+    }
+    for (auto &client : clients)
+      CHECK(client->take().starts_with("HTTP/1.1 200 "));
+  }
+}
+
+TEST_CASE("a port that cannot open to all addresses listens as before")
+{
+  World world;
+  Process worker(world, 0);
+  worker.serve(u"http://localhost:8080/", worker.create_queue());
+  world.system.busy.push_back({*IpAddress::parse("10.0.0.9"), 8080});
+  uint64_t group = worker.create_group();
+  CHECK(worker.add_url(group, u"http://+:8080/far/") == NtStatus::SharingViolation);
+  CHECK(worker.add_url(group, u"http://localhost:8080/near/") == NtStatus::Success);
+  CHECK(world.connect(8080, "127.0.0.1"));
+  CHECK(net::ListenerSet::instance().descriptor_count() == 2);
+  // Nor is anything left of one that cannot begin with it.
+  world.system.busy.push_back({*IpAddress::parse("10.0.0.9"), 8081});
+  CHECK(worker.add_url(group, u"http://+:8081/far/") == NtStatus::SharingViolation);
+  CHECK(net::ListenerSet::instance().descriptor_count() == 2);
+  CHECK(worker.add_url(group, u"http://localhost:8081/near/") == NtStatus::Success);
 }
 
 TEST_CASE("a listener that waits for descriptors can be closed")
 {
-  Crowded crowded(1, 1 + 4);
+  Crowded crowded(1, 2 + 8);
   crowded.connect(3);
-  CHECK(crowded.accepted() == 1);
+  CHECK(crowded.accepted() == 2);
   crowded.worker.die();
   crowded.world.run();
   CHECK_FALSE(crowded.world.connect(8080));
@@ -209,5 +267,5 @@ TEST_CASE("an accept that fails is told when that begins and when it has ended")
   service.world.pass(1100);
   CHECK(count("0.0.0.0:8080 accepts again after 10.") == 1);
   CHECK(count("[::]:8080 accepts again after 10.") == 1);
-  CHECK(count("fails (") == 2);
+  CHECK(count("fails (") == 4); // loopback's, too
 }

@@ -98,12 +98,46 @@ TEST_CASE("listening tells in which way it is refused")
     CHECK(endpoint.address == IpAddress::loopback(v6));
     CHECK(endpoint.port != 0);
     CHECK(os.listen_tcp(endpoint).error() == NtStatus::SharingViolation);
-    // Never SO_REUSEPORT: the wildcard would share the port with a loopback socket (design.md 2).
     CHECK(os.listen_tcp({IpAddress::any(v6), endpoint.port}).error() == NtStatus::SharingViolation);
     os.close(first);
   }
   CHECK(os.listen_tcp({*IpAddress::parse("192.0.2.1"), 0}).error() == NtStatus::InvalidAddressComponent);
   CHECK(os.listen_tcp({*IpAddress::parse("2001:db8::1"), 0}).error() == NtStatus::InvalidAddressComponent);
+}
+
+TEST_CASE("all addresses are listened on beside loopback, which keeps who comes there, and nobody else may do so")
+{
+  LinuxSystem os;
+  for (bool v6 : {false, true}) {
+    CAPTURE(v6);
+    int loopback = MUST(os.listen_tcp({IpAddress::loopback(v6), 0}));
+    auto near = os.local_endpoint(loopback).release_value();
+    Endpoint all{IpAddress::any(v6), near.port};
+    auto arrives_at = [&](int listener) {
+      sockaddr_storage address{};
+      socklen_t length = sizeof address;
+      REQUIRE(getsockname(loopback, reinterpret_cast<sockaddr *>(&address), &length) == 0);
+      int peer = ::socket(address.ss_family, SOCK_STREAM, 0);
+      REQUIRE(::connect(peer, reinterpret_cast<sockaddr *>(&address), length) == 0);
+      int accepted = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+      REQUIRE(accepted >= 0);
+      os.close(accepted);
+      os.close(peer);
+    };
+    for (int times = 0; times < 3; times++) {
+      int everywhere = MUST(os.listen_tcp(all, std::array{loopback}));
+      arrives_at(loopback);
+      for (const Endpoint &taken : {near, all})
+        CHECK(os.listen_tcp(taken).error() == NtStatus::SharingViolation);
+      os.close(everywhere);
+      arrives_at(loopback);
+    }
+    os.close(loopback);
+    // Others that have the port are in the way as ever.
+    int other = MUST(os.listen_tcp(all));
+    CHECK(os.listen_tcp(near).error() == NtStatus::SharingViolation);
+    os.close(other);
+  }
 }
 
 TEST_CASE("IPv4 and IPv6 wildcards of one port stand side by side, and accepted sockets do not delay")
