@@ -136,8 +136,8 @@ Result<net::DescriptorBudget> Daemon::descriptor_budget(std::string &reason) con
     return *budget;
   reason = fmt::format("this process may have {} descriptors (RLIMIT_NOFILE) and has {} now; httpsysd needs at least {} more: {} for "
                        "connections and ports, the others are kept for applications and httpsysctl. Raise the hard limit (ulimit -Hn, "
-                       "systemd's LimitNOFILE=)", m_descriptor_limit, open, limits::kDescriptorsForConnections + limits::kDescriptorsKeptLeast,
-                       limits::kDescriptorsForConnections);
+                       "systemd's LimitNOFILE=)", m_descriptor_limit, open,
+                       limits::kDescriptorsForConnections + limits::kDescriptorsKeptLeast, limits::kDescriptorsForConnections);
   return NtStatus::InsufficientResources;
 }
 

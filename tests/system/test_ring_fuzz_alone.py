@@ -17,6 +17,8 @@ class Alone(RingFuzzTest):
     def test_standing_alone(self):
         """Seeds that are known to find nothing, so that a finding is a change's; and in the build as it ships ten seconds of new ones."""
         self.assertEqual(self.check_clean(self.fuzz('--seed', '1', '--steps', '100000')), 100000)
+        # Another client's URL that opened the witness' port and closed it again took a connection from it.
+        self.assertEqual(self.check_clean(self.fuzz('--seed', '636648734', '--steps', '1000')), 1000)
         report = os.path.join(self.folder, 'new.steps')
         process = self.fuzz('--seconds', '10', '--report', report) if PATIENCE == 1 else self.fuzz('--seconds', '2', '--seed', '1')
         print(*self.last_lines(process, 2), sep='\n', flush=True)
