@@ -88,6 +88,20 @@ class Timed(Client):
         return outcome
 
 
+class Waker(threading.Thread):
+    """What this process adds to the times of its Timed clients: a thread that only sleeps, and at most wakes so many seconds late."""
+
+    def __init__(self, stop):
+        super().__init__()
+        self.stop, self.late = stop, 0
+
+    def run(self):
+        begin = time.monotonic()
+        while not self.stop.wait(0.002):
+            now = time.monotonic()
+            self.late, begin = max(self.late, now - begin - 0.002), now
+
+
 class LoadTest(ApiTest):
     # Bytes that the allocator may keep, AddressSanitizer 256 MiB; a leak of one request or channel for each kill would be more.
     kept = 32 << 20 if PATIENCE == 1 else 512 << 20
