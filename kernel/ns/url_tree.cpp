@@ -141,7 +141,8 @@ Lookup UrlTree::find(const Endpoint &local, const url::Host &host, std::u16strin
   };
   if (take(port.strong))
     return Lookup::Found;
-  if (host.kind == url::HostKind::Name) {
+  // Another application's URL may have opened the port to all addresses: what names localhost still serves this machine alone.
+  if (host.kind == url::HostKind::Name && (local.address.is_loopback() || !url::is_loopback_name(host.key))) {
     auto name = port.names.find(host.key);
     if (name != port.names.end() && take(name->second))
       return Lookup::Found;

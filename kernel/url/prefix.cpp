@@ -211,9 +211,14 @@ std::string UrlPrefix::text_utf8() const
 
 std::u16string UrlPrefix::display_text() const { return to_upper(m_text); }
 
+bool is_loopback_name(std::string_view host_key)
+{
+  return host_key == "localhost";
+}
+
 bool UrlPrefix::is_loopback_only() const
 {
-  return m_host == PrefixHost::Name ? m_host_key == "localhost" : m_host == PrefixHost::IpLiteral && m_address.is_loopback();
+  return m_host == PrefixHost::Name ? is_loopback_name(m_host_key) : m_host == PrefixHost::IpLiteral && m_address.is_loopback();
 }
 
 bool UrlPrefix::is_same_as(const UrlPrefix &other) const

@@ -36,7 +36,8 @@ public:
   // path() in upper case: compare it with to_upper() of a request's canonical path.
   const std::u16string &path_key() const { return m_path_key; }
 
-  // "localhost" and loopback literals: a port with only such registrations listens on loopback alone (design.md 5).
+  // "localhost" and loopback literals: a port with only such registrations listens on loopback alone (design.md 5), and on a port
+  // that is open to all they are found by connections to loopback alone.
   bool is_loopback_only() const;
   // Same scheme, host, port and path; the spelling may differ in case and in the form of an address.
   bool is_same_as(const UrlPrefix &other) const;
@@ -57,6 +58,9 @@ private:
 
   friend class PrefixParser;
 };
+
+// "localhost", of a host_key() or url::Host::key.
+bool is_loopback_name(std::string_view host_key);
 
 // Whether a prefix path covers a request path by whole segments, both in upper case: "/A/" covers "/A", "/A/" and "/A/B", not "/AB".
 bool prefix_covers_path(std::u16string_view prefix_path_key, std::u16string_view request_path_key);

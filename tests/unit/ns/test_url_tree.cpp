@@ -134,8 +134,27 @@ TEST_CASE("no host: 400, host without that path: 404, other port: 400")
   CHECK(tree.route("any", u"/", 5985) == -404);
   CHECK(tree.route("any", u"/WSMAN", 5985) == 1);
   CHECK(tree.route("127.0.0.1", u"/", 8080) == -400);
-  CHECK(tree.route("localhost", u"/x", 8080) == 2);
+  CHECK(tree.route("localhost", u"/x", 8080, "127.0.0.1") == 2);
   CHECK(tree.route("any", u"/wsman", 5986) == -400);
+}
+
+TEST_CASE("what names localhost is not found from elsewhere when another URL has opened the port")
+{
+  Tree tree;
+  tree.add(u"http://localhost:8080/", 1).add(u"http://127.0.0.1:8080/own/", 2);
+  tree.add(u"http://+:8080/public/", 3).add(u"http://a.example:8080/", 4);
+  for (const char *local : {"127.0.0.1", "127.0.0.2", "::1"})
+    CHECK(tree.route("localhost", u"/x", 8080, local) == 1);
+  for (const char *local : {"10.0.0.9", "2001:db8::9"}) {
+    CHECK(tree.route("localhost", u"/x", 8080, local) == -404);
+    CHECK(tree.route("LOCALHOST.", u"/own/x", 8080, local) == -404);
+    CHECK(tree.route("127.0.0.1", u"/own/x", 8080, local) == -404);
+    CHECK(tree.route("localhost", u"/public/x", 8080, local) == 3);
+    CHECK(tree.route("a.example", u"/x", 8080, local) == 4);
+  }
+  // Whoever serves every host serves this one there.
+  tree.add(u"http://*:8080/", 5);
+  CHECK(tree.route("localhost", u"/x", 8080) == 5);
 }
 
 TEST_CASE("a port knows its scheme")
