@@ -203,23 +203,25 @@ SendCall::Segment *SendCall::free_segment()
   return nullptr;
 }
 
-// Room for the next operation. What may stand in a client's way leaves the last part of the arena free; when only that is left, a
-// response begins with no more than the daemon takes at once, and a body asks first whether it takes any.
+// Room for the next operation. What may stand in a client's way leaves the last part of the arena free; when only that is left, a send
+// takes no more than the daemon does at once, and a body asks first when that is nothing.
 SendCall::Filled SendCall::allocate(Segment &segment, uint32_t head_bytes)
 {
   SendArena &arena = channel().send_arena();
   uint64_t share = std::clamp<uint64_t>(arena.free_bytes() / kShare, kSegmentShareLeast, kSegmentMost);
   uint32_t wanted = static_cast<uint32_t>(std::min(share, m_body.remaining()));
-  uint32_t least = head_bytes + std::min(wanted, kSegmentLeast);
+  uint32_t least = head_bytes + std::min(wanted, kSegmentShareLeast);
   segment.extent = arena.allocate_up_to(least, head_bytes + wanted, arena.total_bytes() / kKeptShare);
   if (segment.extent.length)
     return Filled::Yes;
   if (m_in_flight > 0)
     return Filled::Later;
-  segment.is_question = m_op == HSYS_OP_SEND_BODY && !m_is_writable;
+  uint64_t taken = m_op == HSYS_OP_SEND_RESPONSE ? HSYS_SEND_AT_ONCE : m_taken_at_once;
+  segment.is_question = taken == 0;
   if (segment.is_question)
     return Filled::Yes;
-  segment.extent = arena.allocate_up_to(least, head_bytes + std::min(wanted, kSegmentShareLeast));
+  wanted = static_cast<uint32_t>(std::min<uint64_t>(wanted, taken));
+  segment.extent = arena.allocate_up_to(head_bytes + std::min(wanted, kSegmentLeast), head_bytes + wanted);
   return segment.extent.length ? Filled::Yes : Filled::NoRoom;
 }
 
@@ -245,7 +247,7 @@ SendCall::Filled SendCall::fill(Segment &segment)
       "a file of the response became shorter, or could not be read, while it was sent.");
     return Filled::Failed;
   }
-  m_is_writable = false;
+  m_taken_at_once = 0;
   m_is_all_submitted = m_body.remaining() == 0;
   segment.entry.in_offset = segment.extent.offset;
   segment.entry.in_length = write_head(segment.extent.offset + head_bytes, body_bytes);
@@ -322,7 +324,7 @@ void SendCall::segment_completed(Segment &segment, const Completion &completion)
     bool is_success = completion.status == HSYS_STATUS_SUCCESS;
     if (!is_success)
       note_failure(completion.status, completion.reason);
-    m_is_writable = is_success && segment.is_question;
+    m_taken_at_once = is_success ? std::max<uint64_t>(completion.aux, segment.is_question ? HSYS_SEND_AT_ONCE : 0) : 0;
     m_has_succeeded |= is_success && !segment.is_question;
     next = advance(false);
   }

@@ -154,7 +154,7 @@ struct hsys_cqe {
   uint32_t out_offset, out_length;
   uint32_t block;
   uint32_t flags;
-  uint64_t aux; /* RECEIVE_REQUEST: connection id; RECEIVE_CERTIFICATE: bytes of certificate or token */
+  uint64_t aux; /* RECEIVE_REQUEST: connection id; RECEIVE_CERTIFICATE: bytes of certificate or token; sends: response.h */
   uint64_t reserved0;
 };
 HSYS_ASSERT_SIZE(hsys_cqe, 64);

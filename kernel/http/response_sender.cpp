@@ -175,6 +175,7 @@ void ResponseSender::complete_current()
 {
   io::IrpCompletion completion;
   completion.information = m_current->wire_bytes;
+  completion.aux = m_request.connection().transport().pieces_left() * HSYS_SEND_AT_ONCE;
   auto irp = m_sends.take(*m_current->irp);
   m_current.reset();
   io::complete(std::move(irp), std::move(completion));

@@ -266,6 +266,13 @@ bool Transport::must_wait()
   return is_full;
 }
 
+size_t Transport::pieces_left() const
+{
+  static constexpr size_t kPiece = limits::kWritePieceBytes + 256; // with what TLS adds
+  size_t window = buffer_windows().output;
+  return window > backlog() ? (window - backlog() - 1) / kPiece + 1 : 0;
+}
+
 void Transport::flush()
 {
   Guard guard(m_owner);

@@ -53,6 +53,8 @@ public:
   void write(std::string_view text) { write({reinterpret_cast<const uint8_t *>(text.data()), text.size()}); }
   // So much waits for the socket that a sender has to wait, for on_writable().
   bool must_wait();
+  // How many pieces of kWritePieceBytes go before must_wait().
+  size_t pieces_left() const;
   // A TLS 1.2 renegotiation is open: application data must wait.
   bool is_write_blocked() const { return m_tls && m_state == State::Open && m_handshake_done && !m_tls->can_write(); }
   // The client has not answered yet and may never do so: what waits goes out all the same.
