@@ -49,7 +49,7 @@ class Endings(RingFuzzTest):
         self.daemon.start()
 
     def test_a_daemon_that_hangs(self):
-        """A PING that is not answered for five seconds, and no less."""
+        """A PING that is not answered for five seconds, and not much less."""
         process = self.application(PROGRAM, '--seconds', '60', '--seed', '1', '--attach', self.daemon.socket,
                                    '--report', os.path.join(self.folder, 'hung.steps'))
         process.expect('^3 threads attack it$')
@@ -59,7 +59,7 @@ class Endings(RingFuzzTest):
         try:
             with Within(10, 'it says so at once'):   # and asks the daemon nothing else
                 self.assertEqual(process.wait(60), 1, process.describe())
-            self.assertGreater(time.monotonic() - stopped, 5)
+            self.assertGreater(time.monotonic() - stopped, 4)   # the PING may have been on its way
         finally:
             self.daemon.process.signal(signal.SIGCONT)
         self.assertEqual(self.last_lines(process, 3)[0], 'finding: hung', process.describe())

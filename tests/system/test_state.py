@@ -70,9 +70,12 @@ class State(harness.SystemTest):
             return file.read()
 
     def write(self, path, contents):
-        with open(path, 'wb') as file:
+        """As a whole: the daemon may look at any moment."""
+        new = os.path.join(self.folder, 'new')
+        with open(new, 'wb') as file:
             file.write(contents)
-        os.chmod(path, 0o600)
+        os.chmod(new, 0o600)
+        os.replace(new, path)
 
     def said(self, path, what):
         """What the running daemon says, once, about a file."""

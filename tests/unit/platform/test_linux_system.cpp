@@ -119,6 +119,8 @@ TEST_CASE("all addresses are listened on beside loopback, which keeps who comes 
       REQUIRE(getsockname(loopback, reinterpret_cast<sockaddr *>(&address), &length) == 0);
       int peer = ::socket(address.ss_family, SOCK_STREAM, 0);
       REQUIRE(::connect(peer, reinterpret_cast<sockaddr *>(&address), length) == 0);
+      pollfd comes{listener, POLLIN, 0}; // which a busy system may take a moment to deliver
+      REQUIRE(::poll(&comes, 1, 60000) == 1);
       int accepted = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
       REQUIRE(accepted >= 0);
       os.close(accepted);
