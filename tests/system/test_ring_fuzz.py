@@ -19,7 +19,7 @@ class RingFuzz(RingFuzzTest):
         port, _application = self.start_http('port')
         with self.connect(port, plain=True) as connection:
             self.assertEqual(connection.get('/plain').status, 200)
-            process = self.application(PROGRAM, '--seconds', '5', '--seed', '1', '--attach', self.daemon.socket,
+            process = self.application(PROGRAM, '--seconds', '4', '--seed', '1', '--attach', self.daemon.socket,
                                        '--report', os.path.join(self.folder, 'attached.steps'))
             while process.popen.poll() is None:
                 self.assertEqual(connection.get('/plain').status, 200)
@@ -29,7 +29,7 @@ class RingFuzz(RingFuzzTest):
 
     def test_what_stays(self):
         """Whoever comes after the first value and stays is what a leak looks like."""
-        process = self.application(PROGRAM, '--seconds', '2', '--seed', '1', '--attach', self.daemon.socket,
+        process = self.application(PROGRAM, '--seconds', '4', '--seed', '1', '--attach', self.daemon.socket,
                                    '--report', os.path.join(self.folder, 'leaked.steps'))
         process.expect('^before the attack the daemon has [1-9]')
         self.start_http('port')

@@ -56,7 +56,8 @@ namespace {
 
 class Attack {
 public:
-  Attack(AttachedTarget &target, std::unique_ptr<Link> first) : m_target(target), m_ledger(std::move(first))
+  Attack(AttachedTarget &target, std::unique_ptr<Link> link, uint64_t first_seed)
+      : m_target(target), m_ledger(std::move(link)), m_next_seed(first_seed)
   {
     watch(m_all, [this] {
       if (auto finding = m_heartbeat.verdict()) // whose session is there now, as it will be afterwards
@@ -66,17 +67,18 @@ public:
         fmt::print("leaks are not looked for: STATS is refused; it is answered to uid 0 and to the daemon's own user\n");
       std::fflush(stdout);
       rehearse(m_target);
+      fmt::print("{} threads attack it\n", kLanes);
+      std::fflush(stdout);
     });
   }
 
   // Each lane takes every third seed and a third of the steps, so that none has an effect on what the others do.
-  void run_lanes(uint64_t first, uint64_t seconds, uint64_t steps)
+  void run_lanes(std::chrono::milliseconds time, uint64_t steps)
   {
-    m_next_seed = first;
-    auto until = Clock::now() + std::chrono::seconds(seconds);
+    auto until = Clock::now() + time;
+    const uint64_t first = m_next_seed;
     std::array<Outcome, kLanes> outcomes;
-    fmt::print("{} threads attack it\n", kLanes);
-    std::fflush(stdout);
+    forget_steps();
     watch(m_all, [&] {
       std::vector<std::jthread> threads; // which join, whatever happens
       for (size_t lane = 0; lane < kLanes; lane++) {
@@ -93,8 +95,7 @@ public:
   void run_one_more()
   {
     Outcome outcome;
-    m_all.reproducer.program.clear();
-    m_all.others.clear();
+    forget_steps();
     watch(outcome, [&] { run_seed(outcome, m_next_seed++, [] { return true; }); });
     add(outcome);
   }
@@ -103,6 +104,7 @@ public:
   {
     Outcome outcome;
     outcome.reproducer = reproducer;
+    forget_steps();
     watch(outcome, [&] {
       Run run(m_target, fmt::format("fuzz-{}", reproducer.seed), outcome.counts, m_marks);
       for (const Step &step : reproducer.program)
@@ -113,8 +115,9 @@ public:
     add(outcome);
   }
 
-  // When all clients have left. What was found is of no use any more where nobody answers.
-  Outcome end()
+  // After each part, when all clients have left. True: only another part as long can tell whether the daemon loses memory. What was found
+  // is of no use any more where nobody answers.
+  bool look()
   {
     take_verdict(); // a daemon that hangs has stopped everybody, and answers no STATS either
     watch(m_all, [this] {
@@ -122,9 +125,10 @@ public:
         m_ledger.compare();
     });
     take_verdict();
-    return std::move(m_all);
+    return !is_decided() && m_ledger.is_in_doubt();
   }
 
+  Outcome end() { return std::move(m_all); }
   const Outcome &all() const { return m_all; }
   bool is_decided() const { return m_all.has_finding || !m_all.hindrance.empty(); }
 
@@ -164,6 +168,13 @@ private:
       run.step(program.emplace_back(generator.next(run.cut_off())));
     run.finish();
     outcome.seeds++;
+  }
+
+  // Of a part that is over.
+  void forget_steps()
+  {
+    m_all.reproducer.program.clear();
+    m_all.others.clear();
   }
 
   void take_verdict()
@@ -227,18 +238,22 @@ private:
   std::atomic<bool> m_is_found{false};
   bool m_is_reached = false;
   Outcome m_all;
-  uint64_t m_next_seed = 0; // that no lane has run
+  uint64_t m_next_seed; // that no lane has run
 };
 
 }
 
 Outcome attack_seeds(AttachedTarget &target, std::unique_ptr<Link> link, uint64_t first, uint64_t seconds, uint64_t steps)
 {
-  Attack attack(target, std::move(link));
+  Attack attack(target, std::move(link), first);
+  const std::chrono::milliseconds half(seconds * 500);
   if (!attack.is_decided())
-    attack.run_lanes(first, seconds, steps);
+    attack.run_lanes(half, steps - steps / 2);
   for (uint64_t more = 0; more < kMoreSeeds && attack.all().counts.lacks() && !target.is_stopped(); more++)
     attack.run_one_more();
+  attack.look();
+  for (bool goes_on = steps != 1; goes_on && !attack.is_decided(); goes_on = attack.look())
+    attack.run_lanes(half, steps / 2);
   Outcome outcome = attack.end();
   if (outcome.hindrance.empty())
     outcome.demand_some_of_all();
@@ -247,8 +262,8 @@ Outcome attack_seeds(AttachedTarget &target, std::unique_ptr<Link> link, uint64_
 
 Outcome attack_again(AttachedTarget &target, std::unique_ptr<Link> link, const Reproducer &reproducer)
 {
-  Attack attack(target, std::move(link));
-  if (!attack.is_decided())
+  Attack attack(target, std::move(link), reproducer.seed);
+  for (bool goes_on = true; goes_on && !attack.is_decided(); goes_on = attack.look())
     attack.run_again(reproducer);
   return attack.end();
 }

@@ -7,9 +7,28 @@
 
 namespace httpsys::fuzz {
 
-// What has to come down again to the value that it had before and has not; nullopt: nothing. A daemon that has been used keeps some memory
-// for the next time, by the number of its cores.
-std::optional<Finding> find_leak(const hsys_control_stats &before, const hsys_control_stats &now, uint32_t cores);
+// What is counted and has not come down again to the value that it had before; nullopt: nothing.
+std::optional<Finding> find_leak(const hsys_control_stats &before, const hsys_control_stats &now);
+
+// Memory is not counted: of a daemon that has been used the allocator keeps some for the next time, the more the more threads have used
+// it, and how much is nobody's promise. But that ends, and a leak does not: a part of an attack is compared with one before it that was as
+// long, and when memory has grown then, with more of them.
+class MemoryGrowth {
+public:
+  explicit MemoryGrowth(uint32_t cores) : m_cores(cores) {}
+  // After each part.
+  void add(uint64_t resident_bytes);
+  // Only another part can tell.
+  bool is_in_doubt() const;
+  // It has grown with every part.
+  std::optional<Finding> leak() const;
+
+private:
+  uint32_t m_cores;
+  std::vector<uint64_t> m_values; // the last, and those before it from which it has grown
+  size_t m_looks = 0;
+  bool m_has_grown = false;
+};
 
 class Ledger {
 public:
@@ -19,9 +38,10 @@ public:
   // Remembers what the daemon holds now, and prints how much memory that is. False: it does not tell this user. What others have in
   // progress comes and goes, so it is the most that is seen within half a second: a server that answers waits for less than one that rests.
   bool take_first_value();
-  // When all other sessions have been closed: waits for two seconds, and throws "leaked" for what stays above the first value for half a
-  // second from then on.
+  // After each part of an attack, when all other sessions have been closed: waits for two seconds, and throws "leaked" for what stays above
+  // the first value for half a second from then on, and for memory that has grown with every part.
   void compare();
+  bool is_in_doubt() const { return m_first && m_growth.is_in_doubt(); }
 
 private:
   std::optional<hsys_control_stats> ask();
@@ -29,8 +49,9 @@ private:
   hsys_control_stats look(Choose choose);
 
   RingClient m_client;
-  uint32_t m_cores = 0;
   std::optional<hsys_control_stats> m_first;
+  MemoryGrowth m_growth{0};
+  unsigned m_parts = 0;
 };
 
 }
