@@ -31,6 +31,8 @@ enum class Canary {
   FileNotSynced,       // a state file gets its name before its bytes are safe
   FolderNotSynced,     // a change is answered as done before the file's name is safe
   DamagedOverwritten,  // a damaged state file is replaced without being set aside
+  LossNotMended,       // a state file that got lost while the daemon runs is not written again
+  AnsweredEarly,       // a change of the configuration is answered before every core has it
 };
 
 #ifdef HTTPSYS_SIMULATOR

@@ -111,6 +111,18 @@ Result<void> StateFiles::examine(Kind kind, const std::string &name, State &stat
   return {};
 }
 
+bool StateFiles::is_good(Kind kind, const std::string &name, const State &state)
+{
+  State found;
+  if (kind == Kind::Revocations)
+    found.authorities = state.authorities;
+  std::string reason;
+  auto examined = examine(kind, name, found, reason);
+  if (examined.error() == NtStatus::InvalidParameter)
+    note_damage(kind, name, reason);
+  return !examined.is_error();
+}
+
 bool StateFiles::take(Kind kind, const std::string &name, std::string_view contents, State &state, std::string &reason)
 {
   switch (kind) {

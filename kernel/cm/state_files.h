@@ -59,6 +59,8 @@ public:
   // Reads a file as load() does, into a state that has the CAs which a revocation list needs. Errors: those of platform::StateFolder;
   // InvalidParameter also for contents that are not good.
   Result<void> examine(Kind kind, const std::string &name, State &state, std::string &reason);
+  // Whether a CA's or a list's file is there and usable. If it is damaged, that is noted.
+  bool is_good(Kind kind, const std::string &name, const State &state);
   // The last change has failed: the disk may have what it was to be, or what was there before.
   bool is_unsettled(Kind kind, const std::string &name) const { return m_unsettled[index(kind)].contains(name); }
   static std::string file_name(Kind kind, const std::string &name);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/cm/state_watch.h"
+#include "kernel/base/canary.h"
 #include "kernel/base/log.h"
 #include "kernel/base/text.h"
 #include "kernel/limits.h"
@@ -189,18 +190,22 @@ bool StateWatch::judge_known(const Place &place, Entry &entry, bool is_there)
     return false;
   if (is_there)
     place.files.note_damage(place.kind, place.name, reason);
-  return !can_restore || restore(place, entry);
+  if (can_restore && !is_broken(Canary::LossNotMended))
+    restore(place, entry);
+  return !can_restore;
 }
 
-bool StateWatch::restore(const Place &place, Entry &entry)
+void StateWatch::restore(const Place &place, Entry &entry)
 {
   std::string reason, text = text_of(place.state, place.kind, place.name).value_or("");
   auto saved = place.files.save(place.kind, place.name, text, reason);
-  if (!saved.is_error())
-    log("{} is there again as it was loaded", quoted(place.path()));
-  else if (!std::exchange(entry.has_failed, true))
-    log("{}: tried again until it succeeds", reason);
-  return !saved.is_error();
+  if (saved.is_error()) {
+    if (!std::exchange(entry.has_failed, true))
+      log("{}: tried again until it succeeds", reason);
+    return;
+  }
+  log("{} is there again as it was loaded", quoted(place.path()));
+  entry = {}; // what the next look finds is new: it may have gone again by then
 }
 
 }

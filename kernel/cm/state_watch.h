@@ -46,7 +46,7 @@ private:
   void judge_foreign(const Place &place, const Entry &entry, bool is_there);
   // What makes the file as it was.
   static std::string command_for(const Place &place);
-  bool restore(const Place &place, Entry &entry);
+  void restore(const Place &place, Entry &entry);
 
   Entries m_entries[kKinds];
   bool m_has_failed[kKinds] = {}; // the last look at the folder; that is said once

@@ -42,15 +42,20 @@ std::optional<std::vector<const typename Entries::mapped_type *>> select(const E
   return selected;
 }
 
-// Sees to it that what is in `next` is on disk: what is new, all or none, and first what is present and may have got lost.
+// Sees to it that what is in `next` is on disk: what is new, all or none, and first what is present and may have got lost, by a change
+// that failed, or by somebody else if the command has named it: nobody may have noticed that yet.
 template <typename Entries>
-Result<void> save_texts(StateFiles &files, Kind kind, const Entries &next, const Entries &present, std::string &reason)
+Result<void> save_texts(StateFiles &files, Kind kind, const State &next, const Entries State::*entries, const Entries &present,
+                        const std::vector<std::string> &named, std::string &reason)
 {
   std::map<std::string, std::string> new_texts, present_texts;
-  for (const auto &[name, entry] : next)
+  for (const auto &[name, entry] : next.*entries)
     (present.count(name) ? present_texts : new_texts)[name] = entry.pem;
   TRY(files.make_safe(kind, reason));
   TRY(files.save_unsettled(kind, present_texts, reason));
+  for (const std::string &name : named)
+    if (present_texts.contains(name) && !files.is_good(kind, name, next))
+      TRY(files.save(kind, name, present_texts[name], reason));
   return files.save_new(kind, new_texts, reason);
 }
 
@@ -127,7 +132,9 @@ AdminAnswer Store::import_authorities(const Command &command, const AdminCommand
                   fmt::format("certfile {} cannot be imported: {}", quoted(command.value("certfile")), reason));
   State next = m_state;
   std::string text;
+  std::vector<std::string> named;
   for (const Authority &authority : *authorities) {
+    named.push_back(authority.facts.thumbprint);
     next.authorities[authority.facts.thumbprint] = authority;
     text += authority.facts.thumbprint + '\n';
   }
@@ -138,7 +145,7 @@ AdminAnswer Store::import_authorities(const Command &command, const AdminCommand
     return refuse(win32::kInvalidParameter, reason);
   // Lists that nobody wanted any more would come back with their CA.
   if (remove_stale_revocations(reason).is_error() ||
-      save_texts(m_files, Kind::Authorities, next.authorities, m_state.authorities, reason).is_error())
+      save_texts(m_files, Kind::Authorities, next, &State::authorities, m_state.authorities, named, reason).is_error())
     return not_written(reason);
   commit(std::move(next), std::move(*contexts));
   return {win32::kSuccess, kExitDone, text};
@@ -178,7 +185,9 @@ AdminAnswer Store::import_revocations(const Command &command, const AdminCommand
     return refused(reason);
   State next = m_state;
   std::string text;
+  std::vector<std::string> named;
   for (RevocationList &list : *lists) {
+    named.push_back(list.hash);
     text += list.hash + '\n';
     if (!put_revocations(next, std::move(list), reason))
       return refused(reason);
@@ -188,7 +197,7 @@ AdminAnswer Store::import_revocations(const Command &command, const AdminCommand
   auto contexts = build_contexts(next, {touches_all}, reason);
   if (!contexts)
     return refuse(win32::kInvalidParameter, reason);
-  if (save_texts(m_files, Kind::Revocations, next.revocations, m_state.revocations, reason).is_error())
+  if (save_texts(m_files, Kind::Revocations, next, &State::revocations, m_state.revocations, named, reason).is_error())
     return not_written(reason);
   remove_old_revocations(next);
   commit(std::move(next), std::move(*contexts));

@@ -164,6 +164,42 @@ TEST_CASE("somebody may take their time to write")
   CHECK(watched.log() == "");
 }
 
+TEST_CASE("a file that goes again as soon as it is written again is written again")
+{
+  Watched watched;
+  for (unsigned times = 1; times <= 3; times++) {
+    std::filesystem::remove(watched.record_file);
+    for (unsigned looks = 0; !std::filesystem::exists(watched.record_file); looks++) {
+      REQUIRE(looks < 3);
+      watched.store().look_at_files();
+    }
+    CHECK(watched.said(watched.record_file, " was removed") == times);
+    CHECK(watched.said(watched.record_file, " is there again as it was loaded") == times);
+  }
+}
+
+TEST_CASE("an import of what is there finds out what nobody has noticed yet")
+{
+  for (bool is_list : {false, true}) {
+    for (const char *damage : {"removed", "cut"}) {
+      Watched watched;
+      std::string path = is_list ? watched.list_file : watched.authority_file, contents = get_file(path);
+      if (damage == std::string("removed"))
+        std::filesystem::remove(path);
+      else
+        put_file(path, contents.substr(0, contents.size() / 2));
+      if (is_list)
+        watched.good("import crl crlfile=a", {{"crlfile", pki("root.crl")}});
+      else
+        watched.good("import ca certfile=a", {{"certfile", pki("root.crt")}});
+      CHECK(get_file(path) == contents);
+      CHECK(std::filesystem::exists(path + ".damaged") == (damage == std::string("cut")));
+      watched.restart();
+      CHECK(watched.all_lists() == watched.all);
+    }
+  }
+}
+
 TEST_CASE("a file that appears is not used, and not overwritten")
 {
   Watched watched;
