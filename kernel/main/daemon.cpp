@@ -4,7 +4,6 @@
 #include "kernel/http/connection.h"
 #include "kernel/http/counters.h"
 #include "kernel/http/settings.h"
-#include "kernel/http/tls_bindings.h"
 #include "kernel/io/session.h"
 #include "kernel/main/boot.h"
 #include "kernel/main/fit.h"
@@ -75,30 +74,9 @@ private:
   platform::Milliseconds m_deadline;
 };
 
-// Has the helper look now and then at the state files.
-class Daemon::FileLook final : ke::Timer {
-public:
-  explicit FileLook(Daemon &daemon) : m_daemon(daemon) { arm(); }
-  ~FileLook() { ke::Core::current().timers().cancel(*this); }
-
-private:
-  void arm() { ke::Core::current().timers().set(*this, ke::Core::current().now() + limits::kStateLookMilliseconds); }
-  void on_timer() override
-  {
-    m_daemon.m_cores->run_on_helper([daemon = &m_daemon] {
-      daemon->m_store.look_at_files();
-      daemon->m_cores->post(0, [daemon] {
-        if (daemon->m_file_look)
-          daemon->m_file_look->arm();
-      });
-    });
-  }
-  Daemon &m_daemon;
-};
-
 Daemon::Daemon(const Options &options, const Config &config)
     : m_options(options), m_config(fit(config, platform::memory_limit(), options.cores != 0 ? options.cores : platform::usable_cpus())),
-      m_store(config)
+      m_administration(config)
 {
 }
 
@@ -213,7 +191,7 @@ int Daemon::run(std::string &reason)
   set_shares();
   register_layers();
   io::register_admin([](std::vector<std::string> words, std::vector<io::AdminFile> files, io::AdminAnswer answer) {
-    s_daemon->administrate(std::move(words), std::move(files), std::move(answer));
+    s_daemon->m_administration.execute(std::move(words), std::move(files), std::move(answer));
   });
   if (prepare(reason).is_error() || start_threads(system, reason).is_error()) {
     if (m_has_lock)
@@ -223,7 +201,7 @@ int Daemon::run(std::string &reason)
   platform::LogWriter log_writer(fileno(stderr));
   s_log_writer = &log_writer;
   set_log_sink([](LogKind kind, std::string line) { s_log_writer->write(kind, std::move(line)); });
-  m_store.set_statistics([] { return ke::show_tallies(ke::tallies()); });
+  m_administration.store().set_statistics([] { return ke::show_tallies(ke::tallies()); });
   m_cores->run_on_helper([this] { load_store(); });
   std::unique_lock lock(m_mutex);
   m_condition.wait(lock, [this] { return m_finished; });
@@ -240,11 +218,10 @@ int Daemon::run(std::string &reason)
 void Daemon::load_store()
 {
   std::string reason;
-  if (m_store.load(m_options.state_folder, reason).is_error())
+  if (m_administration.store().load(m_options.state_folder, reason).is_error())
     return finished(1, reason);
   m_sandbox.limit_calls(); // every thread that there is, and those to come
-  auto bindings = m_store.bindings();
-  m_cores->run_on(0, [this, bindings] { http::publish_tls_bindings(bindings, [this] { open_for_clients(); }); });
+  m_administration.publish([this] { open_for_clients(); });
 }
 
 void Daemon::open_for_clients()
@@ -268,7 +245,7 @@ void Daemon::open_for_clients()
   io::SessionManager::instance().start(m_listener, settings);
   if (platform::publish_control_socket(m_options.socket_path, reason).is_error())
     return stop_serving(1, reason);
-  m_file_look = std::make_unique<FileLook>(*this);
+  m_administration.start_looking();
   log_sandbox();
   log("ready: {} cores, control socket {}, state in {}", m_cores->count(), m_options.socket_path, m_options.state_folder);
   platform::notify_service_manager(m_manager, "READY=1");
@@ -280,24 +257,6 @@ void Daemon::log_sandbox()
     if (layer.state == platform::SandboxLayer::State::Absent || layer.state == platform::SandboxLayer::State::LeftOut)
       log("sandbox: {}", describe_layer(layer));
   }
-}
-
-void Daemon::administrate(std::vector<std::string> words, std::vector<io::AdminFile> files, io::AdminAnswer answer)
-{
-  auto command = std::make_unique<cm::AdminCommand>();
-  command->words = std::move(words);
-  for (auto &file : files)
-    command->files[file.tag] = std::move(file.contents);
-  auto reply = std::make_unique<io::AdminAnswer>(std::move(answer));
-  m_cores->run_on_helper([this, command = std::move(command), reply = std::move(reply)]() mutable {
-    auto said = std::make_unique<cm::AdminAnswer>(m_store.execute(*command));
-    m_cores->run_on(0, [bindings = m_store.bindings(), said = std::move(said), reply = std::move(reply)]() mutable {
-      // The answer goes out when every core uses the new bindings: a handshake after it sees them.
-      std::shared_ptr<cm::AdminAnswer> shared(std::move(said));
-      std::shared_ptr<io::AdminAnswer> send(std::move(reply));
-      http::publish_tls_bindings(bindings, [shared, send] { (*send)(shared->win32_code, shared->exit_code, shared->text); });
-    });
-  });
 }
 
 void Daemon::begin_shutdown()
@@ -326,7 +285,7 @@ void Daemon::stop_serving(int status, std::string reason)
     return;
   m_cores->post(0, [this, status, reason = std::move(reason)]() mutable {
     m_drain.reset();
-    m_file_look.reset();
+    m_administration.stop_looking();
     m_report.stop();
     m_signals->stop();
     for (ke::CoreId core = 0; core < m_cores->count(); core++)

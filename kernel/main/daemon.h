@@ -2,10 +2,9 @@
 // Daemon: the driver from start to end, above everything: puts the layers up in order, serves until SIGTERM, SIGINT or SIGHUP, drains,
 // takes them down. One per process, on the main thread; its steps between run on core 0 and on the helper thread.
 #pragma once
-#include "kernel/cm/store.h"
-#include "kernel/io/dispatch.h"
 #include "kernel/ke/core.h"
 #include "kernel/ke/tally_report.h"
+#include "kernel/main/administration.h"
 #include "kernel/main/config.h"
 #include "kernel/main/options.h"
 #include "kernel/net/descriptor_budget.h"
@@ -28,7 +27,6 @@ public:
 private:
   class SignalWatch;
   class DrainTimer;
-  class FileLook;
   Result<net::DescriptorBudget> descriptor_budget(std::string &reason) const;
   void set_shares() const;
   Result<void> prepare(std::string &reason);
@@ -41,7 +39,6 @@ private:
   void finish_shutdown() { stop_serving(0, {}); }
   void stop_serving(int status, std::string reason);
   void finished(int status, std::string reason);
-  void administrate(std::vector<std::string> words, std::vector<io::AdminFile> files, io::AdminAnswer answer);
 
   const Options &m_options;
   const Config m_config; // fitted to this machine
@@ -50,11 +47,10 @@ private:
   int m_manager = -1;  // the service manager's socket
   int m_listener = -1; // the control socket, without its name yet
   ke::Cores *m_cores = nullptr;
-  cm::Store m_store; // helper thread
+  Administration m_administration;
   uint64_t m_descriptor_limit = 0;
   std::unique_ptr<SignalWatch> m_signals;
   std::unique_ptr<DrainTimer> m_drain;
-  std::unique_ptr<FileLook> m_file_look; // while it serves
   ke::TallyReport m_report;
   bool m_is_ending = false;   // SIGTERM has come
   bool m_is_stopping = false; // everything is taken down

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "tests/sim/administrator.h"
 #include "kernel/base/text.h"
+#include "kernel/http/tls_bindings.h"
+#include "kernel/limits.h"
 #include "tests/sim/store_material.h"
 #include "tests/sim/tls_material.h"
-#include "tests/sim/wire.h"
 #include "tools/fuzz/finding.h"
 #include <algorithm>
 #include <fmt/format.h>
@@ -19,26 +20,19 @@ namespace {
 constexpr const char kFolder[] = "/var/lib/httpsys";
 constexpr const char *kKinds[] = {"certificates", "authorities", "revocations", "sslcert"};
 constexpr const char *kRecords[] = {"127.0.0.1:443", "[fd00::1]:8443", "www.example.org:443"};
+constexpr const char kServer[] = "0.0.0.0:8443"; // TLS visitors'
 constexpr const char kApplication[] = "{4dc3e181-e14b-4a21-b022-59fc669b0914}";
 constexpr unsigned kLoadsWithFaults = 4;
-constexpr unsigned kLastChanges = 8;
+constexpr unsigned kLastChanges = 8, kLastMeddlings = 6;
+constexpr unsigned kTurnsOfAnswer = 20'000;
+constexpr unsigned kTurnsOfLook = 60;
+constexpr unsigned kLooks = 3; // two that find the same, and one more
+Administrator *s_administrator;
 
 [[noreturn]] void lost(const std::string &text)
 {
   throw Finding{"lost", "configuration: " + text};
 }
-
-// wolfSSL draws from the administrator's stream meanwhile, so that all others get what they would get without it.
-class OwnRandomness {
-public:
-  explicit OwnRandomness(Random &random) : m_random(random) { swap_randomness(m_random); }
-  ~OwnRandomness() { swap_randomness(m_random); }
-  OwnRandomness(const OwnRandomness &) = delete;
-  OwnRandomness &operator=(const OwnRandomness &) = delete;
-
-private:
-  Random &m_random;
-};
 
 std::string_view trimmed(std::string_view text)
 {
@@ -54,8 +48,8 @@ std::string key_words(const std::string &name)
 
 }
 
-Administrator::Administrator(uint64_t seed, Trace &trace, DiskFigures &figures, bool has_faults)
-    : m_random(seed * 4 + 2), m_store_random(seed * 4 + 3), m_trace(trace), m_figures(figures), m_has_faults(has_faults),
+Administrator::Administrator(uint64_t seed, AdministratorsWorld world, bool has_faults, bool has_server)
+    : m_random(seed * 4 + 2), m_world(std::move(world)), m_trace(m_world.trace), m_figures(m_world.figures), m_has_faults(has_faults),
       m_is_faulty(has_faults), m_disk(seed * 4 + 1)
 {
   auto add = [this](Kind kind, const std::string &name) {
@@ -74,15 +68,45 @@ Administrator::Administrator(uint64_t seed, Trace &trace, DiskFigures &figures, 
     m_trace.note("  disk: {} {}: {:#x}", step, path, static_cast<uint32_t>(status));
   };
   platform::set_file_system(&m_disk);
+  if (has_server) {
+    add(Kind::Records, kServer);
+    make_server();
+  }
+  s_administrator = this;
+  io::register_admin([](std::vector<std::string> words, std::vector<io::AdminFile> files, io::AdminAnswer send) {
+    s_administrator->execute(std::move(words), std::move(files), std::move(send));
+  });
+  m_trace.heard = &m_log;
   choose_faults();
-  OwnRandomness own(m_store_random);
   load();
 }
 
 Administrator::~Administrator()
 {
-  m_store.reset();
+  m_trace.heard = nullptr;
+  end_store();
   platform::set_file_system(nullptr);
+}
+
+// What TLS visitors need is there from the beginning.
+void Administrator::make_server()
+{
+  std::string reason;
+  cm::Store store{Config{}};
+  if (store.load(kFolder, reason).is_error())
+    lost(reason);
+  auto run = [&](std::vector<std::string> words, std::map<std::string, std::string> files) {
+    if (auto answer = store.execute({std::move(words), std::move(files)}); answer.exit_code != cm::kExitDone)
+      lost("without faults: " + answer.text);
+  };
+  run({"import", "ca", "certfile=a"}, {{"certfile", kAuthority}});
+  run({"import", "cert", "certfile=a", "keyfile=b"}, {{"certfile", kServerCertificate}, {"keyfile", kServerKey}});
+  run({"add", "sslcert", fmt::format("ipport={}", kServer), fmt::format("certhash={}", kServerName), fmt::format("appid={}", kApplication)},
+      {});
+  for (Item *made : {&item(Kind::Authorities, kAuthorityName), &item(Kind::Certificates, kServerName), &item(Kind::Records, kServer)}) {
+    made->is_permanent = true;
+    made->on_disk = {made->kind == Kind::Records ? fmt::format("{} Disabled Not Set", kServerName) : kThere};
+  }
 }
 
 // Each seed has about half of them.
@@ -110,7 +134,7 @@ Administrator::Item &Administrator::any(Kind kind)
     return *m_failed;
   for (;;) {
     Item &item = m_items[m_random.below(m_items.size())];
-    if (item.kind == kind)
+    if (item.kind == kind && !(kind == Kind::Records && item.is_permanent))
       return item;
   }
 }
@@ -133,28 +157,75 @@ std::map<std::string, std::string> Administrator::visible_files() const
 
 void Administrator::act()
 {
-  OwnRandomness own(m_store_random);
-  if (m_random.chance(1, 12))
+  if (m_disk.has_crashed())
+    return break_off();
+  take_log();
+  if (m_asked)
+    return wait();
+  if (!is_ready())
+    return;
+  if (m_random.chance(1, 30))
     return restart(m_random.chance(1, 2));
   if (m_has_faults && m_random.chance(1, 20)) {
     m_disk.is_full = m_is_faulty && !m_disk.is_full;
     return m_trace.note("a: the disk is {}", m_disk.is_full ? "full" : "as before");
   }
-  if (m_random.chance(1, 30))
+  if (m_random.chance(1, 12))
     return meddle();
-  perform(choose());
+  if (m_looks_wanted > 0 && m_random.chance(2, 3)) {
+    m_looks_wanted--;
+    return m_world.pass(limits::kStateLookMilliseconds);
+  }
+  ask(m_again ? *std::exchange(m_again, std::nullopt) : choose());
 }
 
 void Administrator::finish()
 {
-  OwnRandomness own(m_store_random);
+  if (m_disk.has_crashed())
+    break_off();
   m_trace.note("a: no more faults of the disk");
   m_is_faulty = false;
   m_disk.faults = {};
   m_disk.is_full = false;
-  for (unsigned change = 0; change < kLastChanges; change++)
-    perform(choose());
+  wait_to_the_end();
+  for (unsigned change = 0; change < kLastChanges; change++) {
+    ask(choose());
+    wait_to_the_end();
+  }
+  for (unsigned times = 0; times < kLastMeddlings; times++)
+    meddle();
+  for (unsigned look = 0; look < kLooks; look++) {
+    m_world.pass(limits::kStateLookMilliseconds + 100);
+    for (unsigned turns = 0; turns < kTurnsOfLook * m_world.cores; turns++)
+      m_world.target.turn(static_cast<ke::CoreId>(m_random.below(m_world.cores)));
+  }
+  take_log();
+  check_meddled();
   restart(true);
+}
+
+// What it asks next is its own command, and nobody's of the time before a crash.
+bool Administrator::is_ready()
+{
+  if (m_leaving && m_leaving->has_gone())
+    m_leaving.reset();
+  return !m_leaving && m_client->is_welcome();
+}
+
+// Everything that was asked is answered.
+void Administrator::wait_to_the_end()
+{
+  for (unsigned turns = 0; m_asked || !is_ready(); turns++) {
+    if (turns > kTurnsOfAnswer)
+      throw Finding{"hung", "the administrator is not answered"};
+    m_world.target.turn(static_cast<ke::CoreId>(m_random.below(m_world.cores)));
+    if (turns % kTurnsOfLook == 0)
+      m_world.pass(1);
+    if (m_disk.has_crashed())
+      break_off();
+    else if (m_asked)
+      wait();
+  }
 }
 
 // --- Commands ---
@@ -308,7 +379,7 @@ void Administrator::settle(Item &item, const std::string &value)
   item.on_disk = {value};
   if (item.is_known_damage)
     item.set_aside.push_back(item.damaged);
-  item.is_known_damage = item.is_evidence = item.is_orphan = item.is_stale = false;
+  item.is_known_damage = item.is_evidence = item.is_orphan = item.is_stale = item.is_meddled = item.is_unsettled = false;
 }
 
 void Administrator::note_done(const Change &change, bool has_failures)
@@ -318,6 +389,8 @@ void Administrator::note_done(const Change &change, bool has_failures)
   for (auto [item, value] : change.effects) {
     item->running = value;
     settle(*item, value);
+    if (item->kind == Kind::Records && value != "")
+      item->texts[value] = m_disk.files()[item->path];
   }
   for (Item *item : change.goes) {
     item->running = "";
@@ -332,6 +405,8 @@ void Administrator::note_failed(const Change &change, bool has_doubts)
 {
   m_failed = change.effects[0].first;
   for (auto [item, value] : change.effects) {
+    item->is_meddled = false;
+    item->is_unsettled = true;
     if (has_doubts)
       put_in_doubt(*item, value);
     else if (is_left_alone(*item) || item->is_stale)
@@ -342,40 +417,116 @@ void Administrator::note_failed(const Change &change, bool has_doubts)
       put_in_doubt(*item, "");
 }
 
-void Administrator::perform(const Change &change)
+void Administrator::ask(Change change)
 {
   bool is_to_crash = change.refusal == 0 && m_random.chance(1, 6);
   if (is_to_crash)
     m_disk.crash_in(1 + m_random.below(16));
+  m_trace.note("a: asks for {}", change.line);
+  m_client->ask(change.line, change.files);
+  m_asked = Asked{std::move(change), is_to_crash};
+}
+
+// The daemon begins with it. Nothing may be thrown through it.
+void Administrator::execute(std::vector<std::string> words, std::vector<io::AdminFile> files, io::AdminAnswer send)
+{
+  if (!m_asked || m_asked->is_executed)
+    return send(cm::win32::kBusy, cm::kExitRefused, ""); // of a session that would have ended with the crash
+  take_log();
+  bool had_crashed = m_disk.has_crashed();
   uint64_t failures = m_disk.failures, doubts = m_disk.doubts;
-  cm::AdminCommand command;
-  command.files = change.files;
-  std::istringstream words(change.line);
-  for (std::string word; words >> word;)
-    command.words.push_back(word);
-  cm::AdminAnswer answer = m_store->execute(command);
-  m_trace.note("a: {}: {}", change.line, m_disk.has_crashed() ? "broken off by a crash" : fmt::format("{}", answer.win32_code));
-  if (m_disk.has_crashed()) {
-    note_failed(change, true);
-    return restart(m_random.chance(2, 3));
+  // Whoever asks after a crash will not be there for the answer.
+  m_administration->execute(std::move(words), std::move(files), [this, send, asked = m_number](uint32_t win32_code, uint32_t exit_code,
+                                                                                               const std::string &text) {
+    if (asked == m_number && m_asked) {
+      m_asked->answer = {win32_code, exit_code, text};
+      m_asked->is_answered = true;
+    }
+    send(win32_code, exit_code, text);
+  });
+  if (had_crashed)
+    return;
+  m_asked->is_executed = true;
+  m_asked->failures = m_disk.failures - failures;
+  m_asked->doubts = m_disk.doubts - doubts;
+}
+
+void Administrator::wait()
+{
+  if (!m_asked->is_abandoned && m_random.chance(1, 100)) {
+    m_trace.note("a: httpsysctl is killed");
+    m_asked->is_abandoned = true;
+    m_client->leave();
   }
+  if (m_asked->is_abandoned) {
+    if (!m_client->has_gone() || (m_asked->is_executed && !m_asked->is_answered))
+      return;
+    m_client = std::make_unique<AdminClient>(m_world.target.system());
+    if (m_asked->is_executed)
+      return take_answer();
+    m_asked.reset();
+    m_disk.crash_in(0);
+    return;
+  }
+  auto answer = m_client->answer();
+  if (!answer)
+    return;
+  if (!m_asked->is_answered || answer->text != m_asked->answer.text || answer->exit_code != m_asked->answer.exit_code ||
+      answer->win32_code != m_asked->answer.win32_code)
+    throw Finding{"mixed", fmt::format("{} has another answer than its own: {}", m_asked->change.line, answer->text)};
+  check_published();
+  take_answer();
+}
+
+// A handshake after an answer sees what it has changed: every core has the store's table.
+void Administrator::check_published()
+{
+  auto store = m_administration->store().bindings();
+  for (ke::CoreId id = 0; id < m_world.cores; id++) {
+    ke::Core::Scope scope(ke::Cores::instance().core(id));
+    if (&http::tls_bindings() != store.get())
+      lost(fmt::format("{} is answered, and core {} has other bindings than the store", m_asked->change.line, id));
+  }
+}
+
+// What was asked has its answer, and nothing has crashed.
+void Administrator::take_answer()
+{
+  const Asked asked = std::move(*m_asked);
+  m_asked.reset();
+  const Change &change = asked.change;
+  const cm::AdminAnswer &answer = asked.answer;
+  m_trace.note("a: {}: {}", change.line, answer.win32_code);
   m_disk.crash_in(0);
   if (answer.exit_code == cm::kExitDone && change.refusal == 0) {
-    note_done(change, m_disk.failures != failures);
+    note_done(change, asked.failures != 0);
   } else {
-    check_refusal(change, answer, failures);
+    check_refusal(change, answer, asked.failures);
     if (change.refusal == 0)
-      note_failed(change, m_disk.doubts != doubts);
+      note_failed(change, asked.doubts != 0);
   }
+  take_log();
   check_running();
   check_set_aside(m_disk.files());
   // Whoever is told that nothing was changed tries again.
   bool can_repeat = change.refusal == 0 && answer.exit_code != cm::kExitDone &&
                     std::ranges::none_of(change.effects, [](auto &effect) { return is_left_alone(*effect.first); });
   if (can_repeat && m_random.chance(1, 2))
-    return perform(change);
-  if (is_to_crash)
+    m_again = change;
+  if (asked.is_to_crash)
     restart(true);
+}
+
+// The machine has stopped, perhaps in the middle of what was asked.
+void Administrator::break_off()
+{
+  if (m_asked && m_asked->is_executed) {
+    m_trace.note("a: {}: broken off by a crash", m_asked->change.line);
+    note_failed(m_asked->change, true);
+  }
+  m_asked.reset();
+  take_log();
+  restart(m_random.chance(2, 3));
 }
 
 void Administrator::check_refusal(const Change &change, const cm::AdminAnswer &answer, uint64_t failures)
@@ -385,10 +536,16 @@ void Administrator::check_refusal(const Change &change, const cm::AdminAnswer &a
       lost(fmt::format("{} has code {}, expected is {}: {}", change.line, answer.win32_code, change.refusal, answer.text));
     return;
   }
-  if (m_disk.failures == failures)
+  auto says = [&](const char *words) { return answer.text.find(words) != std::string::npos; };
+  // Its key is read from there each time.
+  bool lacks_key = std::ranges::any_of(m_items, [](const Item &item) {
+    return item.kind == Kind::Certificates && item.running != "" && !is_usable(item);
+  });
+  if (lacks_key && answer.win32_code == cm::win32::kInvalidParameter && says("would not work: "))
+    return;
+  if (failures == 0)
     lost(fmt::format("{} is refused with code {} though the disk has done all: {}", change.line, answer.win32_code, answer.text));
   m_figures.failures++;
-  auto says = [&](const char *words) { return answer.text.find(words) != std::string::npos; };
   bool has_read = answer.win32_code == cm::win32::kInvalidParameter && says("would not work: cannot read ");
   bool has_written = answer.win32_code == cm::win32::kWriteFault && says("nothing was changed");
   bool has_words = says("No space left on device") || says("Input/output error") || says("File exists");
@@ -402,13 +559,13 @@ void Administrator::restart(bool power_is_lost)
 {
   m_figures.crashes++;
   m_trace.note("a: {}", power_is_lost ? "the power is lost" : "the daemon is killed");
-  m_store.reset();
+  end_store();
   m_disk.come_back(power_is_lost);
   if (power_is_lost && m_random.chance(1, 6)) {
     auto files = visible_files();
     Item &item = m_items[m_random.below(m_items.size())];
     // What is damaged already, or may be something else, is left alone.
-    if (files.contains(item.path) && item.on_disk.size() == 1 && !item.on_disk.contains(kDamaged)) {
+    if (!item.is_permanent && files.contains(item.path) && item.on_disk.size() == 1 && !item.on_disk.contains(kDamaged)) {
       item.damaged = damage_of(files[item.path]);
       m_disk.overwrite(item.path, item.damaged);
       item.on_disk = {kDamaged};
@@ -427,18 +584,85 @@ std::string Administrator::damage_of(const std::string &contents)
   }
 }
 
-// While the daemon runs, somebody spoils a record: what runs is what was loaded.
+// While the daemon runs, somebody spoils, edits or removes a file of what runs. That goes on as it was loaded.
 void Administrator::meddle()
 {
-  Item &record = any(Kind::Records);
+  Item &item = m_items[m_random.below(m_items.size())];
   auto files = m_disk.files();
-  if (!files.contains(record.path) || record.on_disk.contains(kDamaged))
+  bool is_settled = item.running != "" && item.on_disk == std::set<std::string>{item.running} && files.contains(item.path);
+  if (!is_settled || item.is_unsettled || item.is_meddled || item.is_permanent)
     return;
-  record.damaged = damage_of(files[record.path]);
-  m_disk.overwrite(record.path, record.damaged);
-  record.on_disk.insert(kDamaged);
-  m_trace.note("a: {} is damaged meanwhile", record.path);
+  item.damaged.clear();
+  uint64_t what = m_random.below(3);
+  if (what == 0 && item.kind == Kind::Records && edit(item)) {
+    m_trace.note("a: {} is edited meanwhile", item.path);
+  } else if (what == 1) {
+    m_disk.take_away(item.path);
+    item.on_disk.insert("");
+    m_trace.note("a: {} is removed meanwhile", item.path);
+  } else {
+    item.damaged = damage_of(files[item.path]);
+    m_disk.overwrite(item.path, item.damaged);
+    item.on_disk.insert({"", kDamaged}); // "": set aside, and not written again yet
+    m_trace.note("a: {} is damaged meanwhile", item.path);
+  }
+  m_figures.meddled++;
+  item.is_meddled = true;
+  item.is_told = false;
+  m_looks_wanted = kLooks + 1;
   check_running();
+}
+
+// Another good record, which a restart will take.
+bool Administrator::edit(Item &record)
+{
+  for (const auto &[value, text] : record.texts) {
+    if (value == record.running)
+      continue;
+    m_disk.overwrite(record.path, text);
+    record.on_disk = {value};
+    return true;
+  }
+  return false;
+}
+
+void Administrator::take_log()
+{
+  // What comes after a change is about what that has made.
+  if (m_asked && m_asked->is_executed)
+    return;
+  std::istringstream lines(std::exchange(m_log, {}));
+  for (std::string line; std::getline(lines, line);)
+    for (Item &item : m_items)
+      if (line.starts_with("log: ") && line.find(quoted(item.path)) != line.npos)
+        take_line(item, line);
+}
+
+void Administrator::take_line(Item &item, const std::string &line)
+{
+  auto says = [&](const char *words) { return line.find(words) != line.npos; };
+  if (says(" is there again as it was loaded")) {
+    m_figures.restored++;
+    if (item.is_meddled && item.damaged != "")
+      item.is_known_damage = true;
+    settle(item, item.running);
+    return;
+  }
+  bool is_unusable = says(" while httpsysd runs and is not usable any more");
+  if (is_unusable && item.is_meddled && item.damaged != "")
+    item.is_known_damage = true;
+  item.is_told = item.is_told || is_unusable || says(" was removed while httpsysd runs") || says(" was changed while httpsysd runs: ");
+}
+
+// The daemon has had the time to notice, and nothing has failed: what it could write again is there, the rest is said.
+void Administrator::check_meddled()
+{
+  for (const Item &item : m_items) {
+    bool can_stay = item.kind == Kind::Certificates || (item.kind == Kind::Records && item.damaged == "" && !item.on_disk.contains(""));
+    if (item.is_meddled && !(can_stay && item.is_told))
+      lost(fmt::format("{} was {} while the daemon ran, and that is not {}", item.path,
+                       item.damaged != "" ? "damaged" : "changed or removed", item.is_told ? "made good again" : "said"));
+  }
 }
 
 void Administrator::load()
@@ -454,17 +678,15 @@ void Administrator::load()
     if (m_is_faulty && m_random.chance(1, 12))
       m_disk.crash_in(1 + m_random.below(40));
     m_log.clear();
-    m_trace.heard = &m_log;
     std::string reason;
-    m_store = std::make_unique<cm::Store>(Config{});
-    auto loaded = m_store->load(kFolder, reason);
-    m_trace.heard = nullptr;
+    m_administration = std::make_unique<main::Administration>(Config{});
+    auto loaded = m_administration->store().load(kFolder, reason);
     m_trace.note("a: the daemon starts: {:#x} {}", static_cast<uint32_t>(loaded.error()), loaded.is_error() ? reason : "");
     if (visible_files() != files)
       lost("a start has changed files");
     if (m_disk.has_crashed()) {
       m_figures.crashes++;
-      m_store.reset();
+      end_store();
       m_disk.come_back(m_random.chance(1, 2));
       continue;
     }
@@ -481,10 +703,36 @@ void Administrator::load()
         if (!item->on_disk.contains(value))
           lost(fmt::format("{} is {}, which nobody has asked for", item->path, value));
     }
-    m_store.reset();
+    end_store();
     m_disk.come_back(false);
   }
   m_disk.faults = m_is_faulty ? m_faults : platform::SimFileFaults{};
+  serve();
+}
+
+// As the daemon does.
+void Administrator::serve()
+{
+  m_administration->publish([this, number = ++m_number] {
+    if (m_administration && number == m_number)
+      m_administration->start_looking();
+  });
+  m_client = std::make_unique<AdminClient>(m_world.target.system());
+}
+
+void Administrator::end_store()
+{
+  m_number++;
+  m_asked.reset();
+  m_again.reset();
+  if (m_client) {
+    m_client->leave();
+    m_leaving = std::move(m_client);
+  }
+  if (!m_administration)
+    return;
+  ke::Core::Scope scope(ke::Cores::instance().core(0));
+  m_administration.reset();
 }
 
 // After a start that could read everything: is it what may be there?
@@ -509,6 +757,7 @@ void Administrator::take_stock(bool is_safe)
     if (value == kDamaged && m_log.find(fmt::format("{} is not used: ", quoted(item.path))) == m_log.npos)
       lost(fmt::format("{} is damaged, and the log does not say so", item.path));
     item.running = found != now.end() ? value : "";
+    item.is_meddled = item.is_unsettled = false;
     if (is_safe)
       item.on_disk = {value};
     item.is_known_damage = value == kDamaged;
@@ -556,7 +805,7 @@ Administrator::Shown Administrator::shown()
 {
   Shown all;
   auto show = [&](const char *what, Kind kind, auto take) {
-    cm::AdminAnswer answer = m_store->execute({{"show", what}, {}});
+    cm::AdminAnswer answer = m_administration->store().execute({{"show", what}, {}});
     if (answer.exit_code != cm::kExitDone)
       lost(fmt::format("show {} fails: {}", what, answer.text));
     std::istringstream text(answer.text);
@@ -604,7 +853,10 @@ void Administrator::check_running()
       continue;
     bool is_name = item.name.starts_with('w');
     auto address = Endpoint::parse(is_name ? "127.9.9.9:443" : item.name);
-    bool serves = m_store->bindings()->find(*address, is_name ? item.name.substr(0, item.name.find(':')) : "").get() != nullptr;
+    auto bindings = m_administration->store().bindings();
+    auto context = bindings->find(*address, is_name ? item.name.substr(0, item.name.find(':')) : "");
+    bool is_everybodys = item.name != kServer && context.get() == bindings->find(*Endpoint::parse(kServer), "").get();
+    bool serves = context.get() != nullptr && !is_everybodys;
     bool must_serve = item.running != "" && this->item(Kind::Certificates, item.running.substr(0, 40)).running != "";
     if (serves != must_serve)
       lost(fmt::format("{} {}", item.path, serves ? "serves though it should not" : "does not serve"));

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Administrator: gives the configuration store commands, on a simulated disk that fails, fills up, loses its power and is meddled with.
-// What was answered as done must be there after any crash, what was refused must have changed nothing that runs, a change that a crash
-// broke off may have happened or not, and a damaged file is kept for somebody to look at. It has the daemon's own store, which in the
-// daemon is the helper thread's alone; nothing of the rest of the simulation is touched, not even its randomness. What is wrong is thrown
-// as a Finding.
+// Administrator: gives the simulated daemon commands as httpsysctl does, over its control socket, for its store on a simulated disk that
+// fails, fills up, loses its power and is meddled with while the daemon runs and looks at its files. What was answered as done must be
+// there after any crash, what was refused must have changed nothing that runs, a change that a crash broke off may have happened or not,
+// a damaged file is kept for somebody to look at, and what runs is written again where it got lost. A crash here ends the part of the
+// daemon that has the store, and its control session; other sessions go on. What is wrong is thrown as a Finding. One at a time.
 #pragma once
 #include "kernel/base/random.h"
-#include "kernel/cm/store.h"
+#include "kernel/main/administration.h"
 #include "kernel/platform/sim/sim_files.h"
+#include "tests/sim/admin_client.h"
 #include "tests/sim/trace.h"
+#include "tools/fuzz/simulated_target.h"
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -20,15 +23,25 @@ namespace httpsys::sim {
 // What it has done, for the last line.
 struct DiskFigures {
   uint64_t changes = 0, failures = 0, crashes = 0; // done, failed for the disk's sake, crashes of the machine and of the daemon
+  uint64_t meddled = 0, restored = 0;              // files changed from outside, and written again
+};
+
+// Where it is.
+struct AdministratorsWorld {
+  fuzz::SimulatedTarget &target;
+  Trace &trace;
+  DiskFigures &figures;
+  uint32_t cores;
+  std::function<void(uint64_t milliseconds)> pass; // lets time go by
 };
 
 class Administrator {
 public:
-  // Faults: false, and nothing fails; crashes and meddling stay.
-  Administrator(uint64_t seed, Trace &trace, DiskFigures &figures, bool has_faults);
+  // has_faults: false, and nothing fails; crashes and meddling stay. has_server: a binding for 0.0.0.0:8443 is there all the time.
+  Administrator(uint64_t seed, AdministratorsWorld world, bool has_faults, bool has_server);
   ~Administrator();
 
-  // A command, a crash, or something done to the disk.
+  // A command or a look whether it is answered, a crash, or something done to the disk.
   void act();
   // The disk is whole from now on: whatever is asked for succeeds, and outlives a last crash.
   void finish();
@@ -46,6 +59,11 @@ private:
     // Of a revocation list: its file is good, but its CA was not there at the start; or another had superseded it, so that it is to go.
     bool is_orphan = false, is_stale = false;
     std::vector<std::string> set_aside = {}; // contents of damaged files that must be there under other names
+    bool is_permanent = false;               // what TLS visitors need
+    // Somebody has changed, damaged or removed the file of what runs. Told: the log has said so.
+    bool is_meddled = false, is_told = false;
+    bool is_unsettled = false;               // the last change of it has failed: until one succeeds the daemon does not look at its file
+    std::map<std::string, std::string> texts = {}; // of a record: its file by its value
   };
   struct Change {
     std::string line;                         // as httpsysctl takes it
@@ -54,8 +72,17 @@ private:
     std::vector<Item *> goes = {};            // what it removes too; that may fail, and is made up for later
     uint32_t refusal = 0;                     // the code that it must be refused with, disk or not
   };
+  // What the daemon was asked and has not answered yet.
+  struct Asked {
+    Change change;
+    bool is_to_crash = false, is_abandoned = false; // abandoned: whoever has asked is no more
+    bool is_executed = false, is_answered = false;
+    uint64_t failures = 0, doubts = 0; // of the disk, by it
+    cm::AdminAnswer answer{};          // what the daemon has sent
+  };
   using Shown = std::map<const Item *, std::string>;
 
+  void make_server();
   void choose_faults();
   Item &item(cm::Kind kind, std::string_view name);
   Item &any(cm::Kind kind);
@@ -78,8 +105,19 @@ private:
   void add_stale(Change &change);
   Change change_record();
   Change delete_record(Item &record);
-  void perform(const Change &change);
+  void ask(Change change);
+  void execute(std::vector<std::string> words, std::vector<io::AdminFile> files, io::AdminAnswer send);
+  void wait();
+  void wait_to_the_end();
+  void take_answer();
+  void check_published();
   void check_refusal(const Change &change, const cm::AdminAnswer &answer, uint64_t failures);
+  bool is_ready();
+  void break_off();
+  void end_store();
+  // What the log has said of files since the last time, in its order with the commands.
+  void take_log();
+  void take_line(Item &item, const std::string &line);
   void put_in_doubt(Item &item, const std::string &value);
   void settle(Item &item, const std::string &value);
   void note_done(const Change &change, bool has_failures);
@@ -87,10 +125,13 @@ private:
 
   void restart(bool power_is_lost);
   void load();
+  void serve();
   // is_safe: no crash can take back what is there.
   void take_stock(bool is_safe);
   void take_stock_of_lists(const std::map<std::string, std::string> &files);
   void meddle();
+  bool edit(Item &record);
+  void check_meddled();
   std::string damage_of(const std::string &contents);
   Shown shown();
   void check_running();
@@ -98,17 +139,23 @@ private:
   std::map<std::string, std::string> visible_files() const;
 
   static constexpr const char *kThere = "there", *kDamaged = "damaged";
-  Random m_random, m_store_random;
+  Random m_random;
+  AdministratorsWorld m_world;
   Trace &m_trace;
   DiskFigures &m_figures;
   const bool m_has_faults;
   bool m_is_faulty;
   platform::SimDisk m_disk;
   platform::SimFileFaults m_faults; // when it is faulty
-  std::string m_log;                // of the last start
+  std::string m_log;                // since the last start or look at it
   std::vector<Item> m_items;
   Item *m_failed = nullptr; // of the last change that failed: what comes next is often about it
-  std::unique_ptr<cm::Store> m_store;
+  unsigned m_looks_wanted = 0; // of the daemon, at what was meddled with
+  std::optional<Asked> m_asked;
+  std::optional<Change> m_again; // is asked next
+  std::unique_ptr<main::Administration> m_administration;
+  uint64_t m_number = 0; // of it; messages to one that has gone find another
+  std::unique_ptr<AdminClient> m_client, m_leaving; // leaving: of the time before a crash
 };
 
 }

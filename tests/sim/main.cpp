@@ -67,6 +67,8 @@ bool run_seed(const Options &options, uint64_t seed, Total &total)
   total.disk.changes += left.disk.changes;
   total.disk.failures += left.disk.failures;
   total.disk.crashes += left.disk.crashes;
+  total.disk.meddled += left.disk.meddled;
+  total.disk.restored += left.disk.restored;
   if (left.is_done && !left.has_finding) {
     if (options.seed)
       std::printf("seed %llu: %llu steps, trace %016llx\n", static_cast<unsigned long long>(seed),
@@ -121,8 +123,9 @@ static int run(int argc, char **argv)
   std::chrono::duration<double> took = Clock::now() - begun;
   if (is_good)
     fmt::print("ok: {} seeds from {}, {} steps, {:.1f} simulated hours, {} changes of the configuration, {} failed by the disk, "
-               "{} crashes, {:.1f} s\n", total.seeds, first, total.steps, static_cast<double>(total.milliseconds) / 3.6e6,
-               total.disk.changes, total.disk.failures, total.disk.crashes, took.count());
+               "{} crashes, {} files changed from outside and {} written again, {:.1f} s\n",
+               total.seeds, first, total.steps, static_cast<double>(total.milliseconds) / 3.6e6, total.disk.changes, total.disk.failures,
+               total.disk.crashes, total.disk.meddled, total.disk.restored, took.count());
   return is_good ? 0 : 1;
 }
 

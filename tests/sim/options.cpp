@@ -29,6 +29,8 @@ static constexpr CanaryRow kCanaries[] = {
     {"FileNotSynced", Canary::FileNotSynced, ProfileName::Crash},
     {"FolderNotSynced", Canary::FolderNotSynced, ProfileName::Crash},
     {"DamagedOverwritten", Canary::DamagedOverwritten, ProfileName::Crash},
+    {"LossNotMended", Canary::LossNotMended, ProfileName::Crash},
+    {"AnsweredEarly", Canary::AnsweredEarly, ProfileName::Swarm},
 };
 
 std::span<const CanaryRow> canaries()

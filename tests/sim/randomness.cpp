@@ -4,7 +4,6 @@
 #include "kernel/base/random.h"
 #include "tests/sim/wire.h"
 #include <sys/types.h>
-#include <utility>
 
 static httpsys::Random s_random(0);
 
@@ -13,11 +12,6 @@ namespace httpsys::sim {
 void seed_randomness(uint64_t seed)
 {
   s_random = Random(seed);
-}
-
-void swap_randomness(Random &random)
-{
-  std::swap(s_random, random);
 }
 
 }

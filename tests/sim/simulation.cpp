@@ -20,7 +20,7 @@ static constexpr uint64_t kCalmMilliseconds = 100;
 static constexpr unsigned kCalmRounds = 200; // 20 s, less than any time of the daemon's
 static constexpr unsigned kTurnsOfMillisecond = 4;
 static constexpr unsigned kTurnsOfCalmRound = 60;
-static constexpr unsigned kStepsOfAdministrator = 60;
+static constexpr unsigned kStepsOfAdministrator = 15;
 
 static constexpr uint64_t kScarceBufferBytes = 20'000; // of all connections
 
@@ -45,14 +45,17 @@ Simulation::Simulation(uint64_t seed, ProfileName name, uint32_t cores, Trace &w
   system.on_completion = [this](char kind, int descriptor, const platform::IoResult &result) {
     trace_completion(kind, descriptor, result);
   };
-  if (profile.has_tls)
+  bool has_administrator = name == ProfileName::Swarm || name == ProfileName::Crash;
+  if (profile.has_tls && !has_administrator)
     serve_tls();
   // Of the seed itself, so that the draws of other seeds stay as they are.
   if (seed % 8 == 4)
     make_buffers_scarce();
   system.faults = profile.faults;
-  if (name == ProfileName::Swarm || name == ProfileName::Crash)
-    m_administrator = std::make_unique<Administrator>(seed, where, disk_figures, m_administrator_turns.chance(3, 4));
+  if (has_administrator)
+    m_administrator = std::make_unique<Administrator>(
+        seed, AdministratorsWorld{*m_target, where, disk_figures, profile.cores, [this](uint64_t milliseconds) { pass(milliseconds); }},
+        m_administrator_turns.chance(3, 4), profile.has_tls);
 }
 
 Simulation::~Simulation()
@@ -166,6 +169,11 @@ void Simulation::act()
   }
   bool is_long = profile.has_long_times && random.chance(1, 6);
   uint64_t milliseconds = is_long ? random.below(130'000) : random.below(200);
+  pass(milliseconds);
+}
+
+void Simulation::pass(uint64_t milliseconds)
+{
   trace.note("{} ms pass", milliseconds);
   m_target->system().time += milliseconds;
   for (auto &visitor : m_visitors)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Simulation: the whole daemon on the simulated platform, workers that keep to the ring's rules, visitors that speak HTTP, and the model
-// that knows what may happen; beside them an administrator with the daemon's store. First a phase with faults, then one without, in which
+// that knows what may happen; and an administrator of the daemon's store. First a phase with faults, then one without, in which
 // everything must end; then all leave and nothing may be left. What is wrong is thrown as a Finding. One at a time in a process; a seed
 // does the same each time.
 #pragma once
@@ -51,6 +51,7 @@ private:
   void leave();
   void start_worker();
   void start_visitor();
+  void pass(uint64_t milliseconds);
   void make_buffers_scarce();
   void serve_tls();
   void trace_completion(char kind, int descriptor, const platform::IoResult &result);
@@ -59,7 +60,7 @@ private:
   fuzz::SimulatedTarget *m_target; // not destroyed behind a finding: what its end would check is no longer true
   std::vector<std::unique_ptr<Worker>> m_workers;
   std::vector<std::unique_ptr<Visitor>> m_visitors;
-  // Draws of its own only, so that a seed does the same with and without it. Null: this profile has none.
+  // Null: this profile has none.
   std::unique_ptr<Administrator> m_administrator;
   Random m_administrator_turns;
   uint16_t m_port = 20000;

@@ -44,7 +44,5 @@ std::unique_ptr<Wire> tls_wire(std::shared_ptr<platform::SimSocket> socket, cons
 
 // wolfSSL's randomness from here on, the daemon's and the peers': decided by the seed.
 void seed_randomness(uint64_t seed);
-// Exchanges it with another stream.
-void swap_randomness(Random &random);
 
 }

@@ -109,6 +109,12 @@ bool AdminMessage::add_file(std::string_view tag, const std::string &path, Failu
   return true;
 }
 
+bool AdminMessage::add_contents(std::string_view tag, std::string_view contents)
+{
+  m_files++;
+  return add_piece(tag) && add_piece(contents) && m_bytes.size() <= HSYS_ADMIN_MESSAGE_MAX;
+}
+
 std::string_view AdminMessage::finish(uint32_t sequence)
 {
   hsys_control_admin head{};

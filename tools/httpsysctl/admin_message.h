@@ -19,6 +19,8 @@ public:
   // user's, "-" is not special.
   bool add_words(const std::vector<std::string> &words, Failure &failure);
   bool add_file(std::string_view tag, const std::string &path, Failure &failure);
+  // The same of a file that has been read. False: too long.
+  bool add_contents(std::string_view tag, std::string_view contents);
   // The whole message; nothing can be added afterwards.
   std::string_view finish(uint32_t sequence);
 

@@ -18,6 +18,11 @@ TEST_CASE("a message carries words and files as uapi/control.h says")
   REQUIRE(message.add_words({"import", "cert", "certfile=a b", ""}, failure));
   REQUIRE(message.add_file("certfile", folder / "a", failure));
   REQUIRE(message.add_file("keyfile", folder / "b", failure));
+  AdminMessage same;
+  REQUIRE(same.add_words({"import", "cert", "certfile=a b", ""}, failure));
+  REQUIRE(same.add_contents("certfile", "certificate"));
+  REQUIRE(same.add_contents("keyfile", std::string("k\0y", 3)));
+  CHECK(same.finish(7) == message.finish(7));
   std::string_view bytes = message.finish(7);
 
   hsys_control_admin head;
@@ -49,6 +54,9 @@ TEST_CASE("a message is filled to its last byte and not beyond")
     AdminMessage message;
     REQUIRE(message.add_words({"import"}, failure));
     CHECK(message.add_file("certfile", folder / "x", failure) == (length <= room));
+    AdminMessage same;
+    REQUIRE(same.add_words({"import"}, failure));
+    CHECK(same.add_contents("certfile", std::string(length, 'x')) == (length <= room));
     if (length > room) {
       CHECK(failure.exit_code == kExitRefused);
       CHECK(failure.sentence == "certfile \"" + (folder / "x") +
