@@ -106,6 +106,9 @@ NtStatus ResponseSender::encode_head(const io::Irp &irp, std::string &reason)
   m_keep_alive = plan->keep_alive;
   if (plan->framing == http1::BodyFraming::ContentLength && plan->send_body)
     m_declared_length = plan->content_length;
+  if (plan->framing == http1::BodyFraming::ApplicationFramed && plan->keep_alive)
+    m_chunks.emplace(http1::ParserOptions());
+  m_is_persistent = plan->keep_alive;
   m_final_accepted = is_final(irp, block->continues);
   return NtStatus::Success;
 }
@@ -128,6 +131,24 @@ void ResponseSender::begin(io::Irp &irp)
   current.is_final = is_final(irp, continues);
 }
 
+// How many of these bytes belong to the response. A client that was told that the connection goes on takes the others for the
+// beginning of its next response; it may be a proxy that has sent another application's request by now.
+size_t ResponseSender::count_of_response(std::span<const uint8_t> bytes)
+{
+  if (m_declared_length && m_is_persistent)
+    return static_cast<size_t>(std::min<uint64_t>(bytes.size(), *m_declared_length - m_body_bytes));
+  if (!m_chunks)
+    return bytes.size();
+  std::string_view text(reinterpret_cast<const char *>(bytes.data()), bytes.size());
+  size_t count = 0;
+  for (;;) {
+    auto step = m_chunks->next(text.substr(count));
+    count += step.consumed;
+    if (step.outcome != http1::ChunkOutcome::Data)
+      return count;
+  }
+}
+
 // The next bytes of the operation's part of the body, at most so many; none at its end.
 std::span<const uint8_t> ResponseSender::take_body(size_t limit)
 {
@@ -142,6 +163,11 @@ std::span<const uint8_t> ResponseSender::take_body(size_t limit)
       continue;
     }
     auto piece = bytes->subspan(current.offset, std::min<size_t>(extent.length - current.offset, limit));
+    if (size_t count = count_of_response(piece); count < piece.size()) {
+      m_is_over = true;
+      current.extent = current.extents.size();
+      piece = piece.first(count);
+    }
     current.offset += static_cast<uint32_t>(piece.size());
     m_body_bytes += piece.size();
     return piece;
@@ -211,14 +237,14 @@ void ResponseSender::pump()
       begin(*m_sends.first());
     if (write_piece() && has_body_left())
       continue;
-    m_finished = m_current->is_final;
+    m_finished = m_current->is_final || m_is_over;
     complete_current();
   }
   if (!m_finished || m_has_told || transport.is_closing() || transport.is_write_blocked() || transport.must_wait())
     return;
   m_has_told = true;
   // A length that was promised and not kept: the client could not find the next response.
-  if (m_declared_length && *m_declared_length != m_body_bytes)
+  if (m_is_over || (m_declared_length && *m_declared_length != m_body_bytes) || (m_chunks && !m_chunks->is_done()))
     m_keep_alive = false;
   // Ends this object.
   m_request.connection().response_finished();

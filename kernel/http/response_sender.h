@@ -3,6 +3,7 @@
 // the wire as the transport takes them. An operation completes when its bytes have been copied or encrypted: its extents may be
 // reused then. Part of a Request, on its core.
 #pragma once
+#include "kernel/http1/chunked.h"
 #include "kernel/io/irp_queue.h"
 #include "uapi/response.h"
 #include <optional>
@@ -53,6 +54,7 @@ private:
   void on_irp_cancelled(io::IrpQueue &queue, io::IrpPtr irp) override;
   NtStatus encode_head(const io::Irp &irp, std::string &reason);
   void begin(io::Irp &irp);
+  size_t count_of_response(std::span<const uint8_t> bytes);
   std::span<const uint8_t> take_body(size_t limit);
   bool write_piece();
   bool has_body_left() const;
@@ -69,6 +71,9 @@ private:
   bool m_keep_alive = false;
   bool m_sends_body = true; // false for HEAD, 204, 304
   std::optional<uint64_t> m_declared_length;
+  std::optional<http1::ChunkedDecoder> m_chunks; // of the application's, where the connection may go on
+  bool m_is_persistent = false; // the head says that the connection goes on
+  bool m_is_over = false; // the application sent more than the response that it began
   uint64_t m_body_bytes = 0;
 };
 

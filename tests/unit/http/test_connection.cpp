@@ -652,6 +652,61 @@ TEST_CASE("what the worker says about the length decides whether the connection 
   CHECK(service.send_body(id, "", HSYS_SEND_DISCONNECT) == NtStatus::Success);
 }
 
+TEST_CASE("what a worker sends behind the end of its response does not reach the client, who would take it for the next one")
+{
+  Service service;
+  const std::string smuggled = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
+  auto client = service.connect();
+  service.get(*client);
+  uint64_t id = service.receive_id();
+  SUBCASE("a length, in the same call")
+  {
+    service.answer(id, "ab" + smuggled, HSYS_SEND_MORE_DATA, 2);
+    CHECK(client->take().ends_with("\r\n\r\nab"));
+  }
+  SUBCASE("a length, later, when a proxy that thinks that it is idle has sent another request")
+  {
+    service.answer(id, "ab", HSYS_SEND_MORE_DATA, 4);
+    service.answer_body(id, "cd", HSYS_SEND_MORE_DATA);
+    CHECK(client->take().ends_with("\r\n\r\nabcd"));
+    service.get(*client, "/other");
+    CHECK_FALSE(client->fin_received);
+    service.answer_body(id, smuggled, HSYS_SEND_MORE_DATA);
+    CHECK(client->take() == "");
+  }
+  SUBCASE("chunks")
+  {
+    service.answer(id, "2\r\nab\r\n0\r", HSYS_SEND_MORE_DATA, Process::kChunked);
+    service.answer_body(id, "\n\r\n" + smuggled, HSYS_SEND_MORE_DATA);
+    CHECK(client->take().ends_with("\r\n\r\n2\r\nab\r\n0\r\n\r\n"));
+  }
+  SUBCASE("what parsers of chunks read in different ways")
+  {
+    service.answer(id, "2\r\nab\r\n0\n\n" + smuggled, HSYS_SEND_MORE_DATA, Process::kChunked);
+    CHECK(client->take().find("evil") == std::string::npos);
+  }
+  CHECK(client->fin_received);
+  CHECK(service.send_body(id, "x") == NtStatus::ConnectionInvalid);
+  auto other = service.connect();
+  CHECK(service.still_serves(*other));
+}
+
+TEST_CASE("the connection goes on behind a worker's chunks when they have an end")
+{
+  Service service;
+  auto client = service.connect();
+  service.get(*client);
+  uint64_t id = service.receive_id();
+  service.answer(id, "2\r\nab\r\n", HSYS_SEND_MORE_DATA, Process::kChunked);
+  service.answer_body(id, "0\r\nx: y\r\n\r\n", HSYS_SEND_MORE_DATA);
+  service.answer_body(id, "");
+  CHECK(client->take().ends_with("\r\n\r\n2\r\nab\r\n0\r\nx: y\r\n\r\n"));
+  CHECK(service.still_serves(*client));
+  service.get(*client);
+  service.answer(service.receive_id(), "2\r\nab\r\n", 0, Process::kChunked);
+  CHECK(client->fin_received);
+}
+
 TEST_CASE("a plain connection has no certificate")
 {
   Service service;

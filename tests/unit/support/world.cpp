@@ -408,11 +408,13 @@ std::vector<uint8_t> Process::response_block(uint16_t status, std::string_view b
   auto block = block_with(head, extent(body));
   if (content_length == 0)
     return block;
-  // With a Content-Length header, behind the rest.
-  std::string value = std::to_string(content_length);
+  // With a Content-Length or Transfer-Encoding header, behind the rest.
+  bool is_chunked = content_length == kChunked;
+  std::string value = is_chunked ? "chunked" : std::to_string(content_length);
   std::memcpy(&head, block.data(), sizeof head);
   auto at = static_cast<uint32_t>(block.size());
-  hsys_header header{11, 0, static_cast<uint16_t>(value.size()), 0, 0, at + static_cast<uint32_t>(sizeof header)};
+  auto id = static_cast<uint16_t>(is_chunked ? 6 : 11);
+  hsys_header header{id, 0, static_cast<uint16_t>(value.size()), 0, 0, at + static_cast<uint32_t>(sizeof header)};
   head.header_count = 1;
   head.header_offset = at;
   head.size = at + static_cast<uint32_t>(sizeof header + value.size());

@@ -101,6 +101,8 @@ public:
   uint64_t serve(std::u16string_view url, uint64_t queue);
   void cancel(uint32_t irp_id);
 
+  // In place of a length: the body is chunks.
+  static constexpr uint64_t kChunked = UINT64_MAX;
   // Submitted only.
   uint32_t receive(uint64_t queue, uint32_t flags = 0, uint32_t out_length = 65536, uint64_t request = 0);
   uint32_t read_body(uint64_t queue, uint64_t request, uint32_t out_length = 65536);
