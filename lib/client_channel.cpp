@@ -234,7 +234,7 @@ bool ClientChannel::complete_entry(const hsys_cqe &entry, ChannelOperation *oper
     entry.out_length <= geometry.rx_bytes - entry.out_offset && entry.block < geometry.rx_bytes / HSYS_BLOCK_MIN);
   Completion completion;
   if (!is_in_session && operation->entry.op == HSYS_OP_RECEIVE_REQUEST) {
-    completion.status = HSYS_STATUS_CANCELLED; // the request may be another worker's by now
+    completion.status = static_cast<uint32_t>(HSYS_STATUS_CANCELLED); // the request may be another worker's by now
     completion.reason = kLost;
   } else if (is_sane) {
     completion = {entry.status, entry.information, entry.object_id, entry.aux, {}, {}};
@@ -246,7 +246,7 @@ bool ClientChannel::complete_entry(const hsys_cqe &entry, ChannelOperation *oper
     else
       completion.output = block;
   } else {
-    completion.status = HSYS_STATUS_CANCELLED;
+    completion.status = static_cast<uint32_t>(HSYS_STATUS_CANCELLED);
     completion.reason = kNonsense;
   }
   operation->on_completion(completion);
@@ -423,7 +423,7 @@ void ClientChannel::fail_locked(std::string_view reason)
     }
   }
   Completion completion;
-  completion.status = HSYS_STATUS_CANCELLED;
+  completion.status = static_cast<uint32_t>(HSYS_STATUS_CANCELLED);
   completion.reason = death_reason();
   while (outstanding) {
     ChannelOperation *operation = std::exchange(outstanding, outstanding->m_next);
