@@ -5,6 +5,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <initializer_list>
 #include <iterator>
 #include <linux/io_uring.h>
 #include <sched.h>
@@ -82,9 +83,9 @@ std::vector<Rule> limited()
     // Addresses name nobody: the service manager's socket is connected.
     {SCMP_SYS(sendto), {masked(3, MSG_FASTOPEN, 0), equal(4, 0)}},
     {SCMP_SYS(sendmsg), {masked(2, MSG_FASTOPEN, 0)}}};
-  for (uint64_t family : {AF_INET, AF_INET6})
+  for (uint64_t family : std::initializer_list<uint64_t>{AF_INET, AF_INET6})
     rules.push_back({SCMP_SYS(socket), {equal(0, family), masked(1, kTypeMask, SOCK_STREAM), equal(2, 0)}});
-  for (uint64_t command : {F_ADD_SEALS, F_GETFD, F_GETFL, F_SETFD, F_SETPIPE_SZ})
+  for (uint64_t command : std::initializer_list<uint64_t>{F_ADD_SEALS, F_GETFD, F_GETFL, F_SETFD, F_SETPIPE_SZ})
     rules.push_back({SCMP_SYS(fcntl), {equal(1, command)}});
   constexpr uint64_t kCancelAll = 24; // IORING_REGISTER_SYNC_CANCEL, Linux 6.0
   for (uint64_t operation : {uint64_t{IORING_UNREGISTER_PBUF_RING}, kCancelAll})
