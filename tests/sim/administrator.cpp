@@ -608,7 +608,6 @@ void Administrator::meddle()
   }
   m_figures.meddled++;
   item.is_meddled = true;
-  item.is_told = false;
   m_looks_wanted = kLooks + 1;
   check_running();
 }
@@ -651,7 +650,9 @@ void Administrator::take_line(Item &item, const std::string &line)
   bool is_unusable = says(" while httpsysd runs and is not usable any more");
   if (is_unusable && item.is_meddled && item.damaged != "")
     item.is_known_damage = true;
-  item.is_told = item.is_told || is_unusable || says(" was removed while httpsysd runs") || says(" was changed while httpsysd runs: ");
+  // Once for what lies together: what could not be read may have been written anew and damaged before a look has seen that.
+  item.is_told = item.is_told || is_unusable || says(" while httpsysd runs and cannot be read") ||
+                 says(" was removed while httpsysd runs") || says(" was changed while httpsysd runs: ");
 }
 
 // The daemon has had the time to notice, and nothing has failed: what it could write again is there, the rest is said.
@@ -757,7 +758,7 @@ void Administrator::take_stock(bool is_safe)
     if (value == kDamaged && m_log.find(fmt::format("{} is not used: ", quoted(item.path))) == m_log.npos)
       lost(fmt::format("{} is damaged, and the log does not say so", item.path));
     item.running = found != now.end() ? value : "";
-    item.is_meddled = item.is_unsettled = false;
+    item.is_meddled = item.is_unsettled = item.is_told = false;
     if (is_safe)
       item.on_disk = {value};
     item.is_known_damage = value == kDamaged;
