@@ -125,6 +125,12 @@ std::string quoted(std::string_view text)
   return result + '"';
 }
 
+std::string harmless_name(std::string name)
+{
+  std::ranges::replace_if(name, [](char c) { return c < 0x20 || c >= 0x7f || c == '(' || c == ')' || c == ','; }, '?');
+  return name;
+}
+
 std::string_view nearest_word(std::string_view word, std::span<const std::string_view> candidates)
 {
   return nearest_within(word, candidates, SIZE_MAX);

@@ -27,6 +27,10 @@ bool is_invisible(char32_t code);
 // '"' and '\' get a '\'. Longer than limits::kMaxQuotedText bytes: its beginning and "...".
 std::string quoted(std::string_view text);
 
+// The name that a process chose for itself, for "pid 7 (NAME, uid 8)" in a line of the log: '?' for what is not printable ASCII, and for
+// parentheses and commas, with which it could pass for another user's.
+std::string harmless_name(std::string name);
+
 // The candidate with the fewest insertions, deletions, replacements and swaps of neighbours, letter case aside; the
 // first of equals. "" without candidates.
 std::string_view nearest_word(std::string_view word, std::span<const std::string_view> candidates);

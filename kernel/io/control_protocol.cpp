@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/io/control_protocol.h"
 #include "kernel/base/checked_math.h"
+#include "kernel/base/text.h"
 #include <algorithm>
 #include <cstring>
 
@@ -23,9 +24,9 @@ static std::string printable_name(const char (&program)[32])
   for (char c : program) {
     if (c == 0)
       break;
-    name += c >= 0x20 && c < 0x7f ? c : '?';
+    name += c;
   }
-  return name;
+  return harmless_name(std::move(name));
 }
 
 static bool parse_hello(std::span<const uint8_t> packet, HelloRequest &hello)

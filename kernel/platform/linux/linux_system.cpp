@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/platform/linux/linux_system.h"
 #include "kernel/base/log.h"
+#include "kernel/base/text.h"
 #include "kernel/limits.h"
 #include "kernel/platform/linux/errno_map.h"
 #include "kernel/platform/linux/process.h"
@@ -282,8 +283,7 @@ Result<PeerCredentials> LinuxSystem::peer_credentials(int socket)
   PeerCredentials peer{static_cast<uint32_t>(credentials.pid), credentials.uid, credentials.gid, {}};
   std::ifstream file(fmt::format("/proc/{}/comm", credentials.pid));
   std::getline(file, peer.program);
-  // The process chooses its name: nothing of it may act on a terminal or look like the end of a line.
-  std::replace_if(peer.program.begin(), peer.program.end(), [](char c) { return c < 0x20 || c >= 0x7f; }, '?');
+  peer.program = harmless_name(std::move(peer.program));
   return peer;
 }
 

@@ -5,6 +5,13 @@
 
 using namespace httpsys;
 
+TEST_CASE("a process cannot choose a name with which it passes for another user's")
+{
+  CHECK(harmless_name("shopd 2.0 [a/b]") == "shopd 2.0 [a/b]");
+  CHECK(harmless_name("x, uid 0) is cut off") == "x? uid 0? is cut off");
+  CHECK(harmless_name("(\n\x1b[2J\x9b\xc3\xa4\x7f") == "???[2J????");
+}
+
 TEST_CASE("letter case is ASCII's")
 {
   CHECK(lower_ascii("CertHash=\xc3\x84") == "certhash=\xc3\x84");
