@@ -216,11 +216,10 @@ SendCall::Filled SendCall::allocate(Segment &segment, uint32_t head_bytes)
     return Filled::Yes;
   if (m_in_flight > 0)
     return Filled::Later;
-  uint64_t taken = m_op == HSYS_OP_SEND_RESPONSE ? HSYS_SEND_AT_ONCE : m_taken_at_once;
-  segment.is_question = taken == 0;
+  segment.is_question = m_op == HSYS_OP_SEND_BODY && !m_is_writable;
   if (segment.is_question)
     return Filled::Yes;
-  wanted = static_cast<uint32_t>(std::min<uint64_t>(wanted, taken));
+  wanted = std::min(wanted, HSYS_SEND_AT_ONCE); // more may have no room by then
   segment.extent = arena.allocate_up_to(head_bytes + std::min(wanted, kSegmentLeast), head_bytes + wanted);
   return segment.extent.length ? Filled::Yes : Filled::NoRoom;
 }
@@ -247,7 +246,7 @@ SendCall::Filled SendCall::fill(Segment &segment)
       "a file of the response became shorter, or could not be read, while it was sent.");
     return Filled::Failed;
   }
-  m_taken_at_once = 0;
+  m_is_writable = false;
   m_is_all_submitted = m_body.remaining() == 0;
   segment.entry.in_offset = segment.extent.offset;
   segment.entry.in_length = write_head(segment.extent.offset + head_bytes, body_bytes);
@@ -324,7 +323,7 @@ void SendCall::segment_completed(Segment &segment, const Completion &completion)
     bool is_success = completion.status == HSYS_STATUS_SUCCESS;
     if (!is_success)
       note_failure(completion.status, completion.reason);
-    m_taken_at_once = is_success ? std::max<uint64_t>(completion.aux, segment.is_question ? HSYS_SEND_AT_ONCE : 0) : 0;
+    m_is_writable = is_success && (completion.aux > 0 || segment.is_question);
     m_has_succeeded |= is_success && !segment.is_question;
     next = advance(false);
   }

@@ -96,7 +96,7 @@ private:
   std::unique_ptr<ErrorText> m_reason;
   bool m_has_entered = false, m_has_left = false; // the SendQueue
   bool m_is_blocked = false;                      // by an earlier send of the request
-  uint64_t m_taken_at_once = 0;                   // as the daemon says, if nothing is in flight
+  bool m_is_writable = false;                     // as the daemon says, if nothing is in flight
   bool m_is_all_submitted = false, m_has_failed = false, m_has_succeeded = false;
   bool m_is_finished = false;
 

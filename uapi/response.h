@@ -13,9 +13,9 @@
 
 /* Body bytes of a SEND_RESPONSE that the daemon takes at once, also when the client reads nothing; and of a SEND_BODY once one without
  * bytes (no extents, HSYS_SEND_CONTINUES) has completed, which it does when the connection takes some, while no other send of the request
- * is outstanding. How many it would take after the send that completes, some of these, is aux of each. Larger operations may stand for
- * minutes, and their extents with them: who answers many clients from one arena keeps some of it for these. Only while a client is asked
- * for its certificate (TLS 1.2) everything waits. */
+ * is outstanding. How many it would take after the send that completes, some of these, is aux of each; where that is not 0, these are taken
+ * even if there is less room by then. Larger operations may stand for minutes, and their extents with them: who answers many clients from
+ * one arena keeps some of it for these. Only while a client is asked for its certificate (TLS 1.2) everything waits. */
 #define HSYS_SEND_AT_ONCE 16384u
 
 /* One header line, in the order in which it goes out within its kind. */

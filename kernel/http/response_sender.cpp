@@ -170,6 +170,7 @@ std::span<const uint8_t> ResponseSender::take_body(size_t limit)
     }
     current.offset += static_cast<uint32_t>(piece.size());
     m_body_bytes += piece.size();
+    m_at_once -= std::min(m_at_once, piece.size());
     return piece;
   }
   return {};
@@ -202,6 +203,7 @@ void ResponseSender::complete_current()
   io::IrpCompletion completion;
   completion.information = m_current->wire_bytes;
   completion.aux = m_request.connection().transport().pieces_left() * HSYS_SEND_AT_ONCE;
+  m_at_once = completion.aux > 0 ? limits::kWritePieceBytes : 0;
   auto irp = m_sends.take(*m_current->irp);
   m_current.reset();
   io::complete(std::move(irp), std::move(completion));
@@ -219,11 +221,12 @@ bool ResponseSender::has_body_left() const
   return false;
 }
 
-// The head and the first piece of the body go behind whatever waits for the socket (HSYS_SEND_AT_ONCE). It is little: when the request
-// began less than the window waited, which may be smaller by now.
+// The head and the first piece of the body go behind whatever waits for the socket, and so does a piece behind a send whose completion
+// said that one goes (HSYS_SEND_AT_ONCE): less than the window waited then, which may be smaller by now. It is little.
 bool ResponseSender::must_wait(Transport &transport)
 {
-  return transport.must_wait() && !(m_sends.first()->operation() == HSYS_OP_SEND_RESPONSE && m_body_bytes < limits::kWritePieceBytes);
+  const bool has_bytes = !m_head.empty() || has_body_left();
+  return transport.must_wait() && !(has_bytes && m_at_once > 0);
 }
 
 // An operation completes with its last byte, also when the next one has to wait: the application may use its extents again.
@@ -231,10 +234,12 @@ void ResponseSender::pump()
 {
   Transport &transport = m_request.connection().transport();
   while (!m_finished && !transport.is_closing() && !transport.is_write_blocked()) {
-    if (m_sends.is_empty() || must_wait(transport))
+    if (m_sends.is_empty())
       return;
     if (!m_current)
       begin(*m_sends.first());
+    if (must_wait(transport))
+      return;
     if (write_piece() && has_body_left())
       continue;
     m_finished = m_current->is_final || m_is_over;

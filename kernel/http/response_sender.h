@@ -5,6 +5,7 @@
 #pragma once
 #include "kernel/http1/chunked.h"
 #include "kernel/io/irp_queue.h"
+#include "kernel/limits.h"
 #include "uapi/response.h"
 #include <optional>
 #include <span>
@@ -75,6 +76,7 @@ private:
   bool m_is_persistent = false; // the head says that the connection goes on
   bool m_is_over = false; // the application sent more than the response that it began
   uint64_t m_body_bytes = 0;
+  size_t m_at_once = limits::kWritePieceBytes; // bytes of the body that go behind whatever waits for the socket
 };
 
 }

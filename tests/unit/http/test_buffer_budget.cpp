@@ -104,6 +104,41 @@ TEST_CASE("a response's head and a piece of its body are taken at once, also whe
   }
 }
 
+TEST_CASE("a piece of a body is taken at once behind a send that has said so, also when less may wait than did then")
+{
+  enum class Asks { Before, Never, When };
+  for (Asks asks : {Asks::Before, Asks::Never, Asks::When}) {
+    Service service(1, narrow());
+    auto client = service.connect();
+    client->room = 0;
+    service.get(*client);
+    uint64_t request = service.receive_id();
+    const std::string piece(HSYS_SEND_AT_ONCE, 'x');
+    uint32_t first = service.worker.respond(service.queue, request, piece, HSYS_SEND_MORE_DATA, 5 * piece.size());
+    CHECK(service.send_body(request, piece, HSYS_SEND_MORE_DATA) == NtStatus::Success);
+    if (asks == Asks::Before)
+      CHECK(service.send_body(request, "", HSYS_SEND_MORE_DATA) == NtStatus::Success);
+    CHECK(service.worker.take(first).status() == NtStatus::Success);
+    std::vector<std::shared_ptr<SimSocket>> others;
+    while (!service.world.has_logged("more than its part of ConnectionBufferBytesTotal")) {
+      others.push_back(service.connect());
+      others.back()->room = 0;
+      service.get(*others.back());
+      service.worker.respond(service.queue, service.receive_id(), std::string(250'000, 'x'));
+      service.world.run();
+    }
+    std::optional<uint32_t> question;
+    if (asks == Asks::When)
+      question = service.worker.send_body(service.queue, request, "", HSYS_SEND_MORE_DATA);
+    uint32_t send = service.worker.send_body(service.queue, request, piece, HSYS_SEND_MORE_DATA);
+    uint32_t more = service.worker.send_body(service.queue, request, "x", HSYS_SEND_MORE_DATA);
+    service.world.run();
+    CHECK_FALSE((question && service.worker.has(*question)));
+    CHECK(service.worker.has(send) == (asks != Asks::When));
+    CHECK_FALSE(service.worker.has(more));
+  }
+}
+
 TEST_CASE("bodies that nobody reads share what there is, and are whole when they are read")
 {
   Service service(1, narrow());
