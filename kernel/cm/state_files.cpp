@@ -212,10 +212,12 @@ Result<void> StateFiles::save(Kind kind, const std::string &name, std::string_vi
 
 Result<void> StateFiles::note(Kind kind, const std::string &name, Result<void> changed)
 {
-  if (changed.is_error())
-    m_unsettled[index(kind)].insert(name);
-  else
+  if (!changed.is_error()) {
     m_unsettled[index(kind)].erase(name);
+    return changed;
+  }
+  auto left = m_folders[index(kind)].stamp(file_name(kind, name));
+  m_unsettled[index(kind)][name] = left.is_error() ? platform::FileStamp{UINT64_MAX} : *left;
   return changed;
 }
 

@@ -13,7 +13,6 @@
 #include "kernel/platform/files.h"
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 
@@ -25,6 +24,8 @@ inline constexpr size_t kKinds = 4;
 class StateFiles {
 public:
   using Stamps = std::map<std::string, platform::FileStamp>;
+  // By name as in State, with what the failed change has left there; no file's stamp when that could not be found out.
+  using Unsettled = Stamps;
 
   // Opens the folder and locks it. Errors: those of platform::StateFolder, with a reason.
   Result<void> open(const std::string &path, std::string &reason);
@@ -61,8 +62,8 @@ public:
   Result<void> examine(Kind kind, const std::string &name, State &state, std::string &reason);
   // Whether a CA's or a list's file is there and usable. If it is damaged, that is noted.
   bool is_good(Kind kind, const std::string &name, const State &state);
-  // The last change has failed: the disk may have what it was to be, or what was there before.
-  bool is_unsettled(Kind kind, const std::string &name) const { return m_unsettled[index(kind)].contains(name); }
+  // Their last change has failed: the disk may have what it was to be, or what was there before.
+  const Unsettled &unsettled(Kind kind) const { return m_unsettled[index(kind)]; }
   static std::string file_name(Kind kind, const std::string &name);
   // As in State. nullopt: no name of a file of ours.
   static std::optional<std::string> name_of(Kind kind, const std::string &file);
@@ -90,7 +91,7 @@ private:
   platform::StateFolder m_folders[kKinds];
   Damages m_damages[kKinds];   // by name as in State
   Stamps m_loaded[kKinds];
-  std::set<std::string> m_unsettled[kKinds]; // names whose last change has failed
+  Unsettled m_unsettled[kKinds];
   bool m_unknown[kKinds] = {}; // the folder could not be listed: what lies there is not known
 };
 

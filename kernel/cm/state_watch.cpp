@@ -52,6 +52,12 @@ bool is_same(Kind kind, const std::string &name, const State &one, const State &
                     [](const auto &link, const auto &other_link) { return link.thumbprint == other_link.thumbprint; });
 }
 
+// Of a file that was read or could not be.
+bool is_unusable(NtStatus status)
+{
+  return status == NtStatus::InvalidParameter || status == NtStatus::AccessDenied || status == NtStatus::ObjectPathNotFound;
+}
+
 // What the file holds. nullopt: not known any more, since the store does not keep private keys.
 std::optional<std::string> text_of(const State &state, Kind kind, const std::string &name)
 {
@@ -98,6 +104,8 @@ void StateWatch::look_at(Kind kind, StateFiles &files, const State &state, uint3
   const std::set<std::string> known = names_in(state, kind);
   for (const std::string &name : known)
     entries[StateFiles::file_name(kind, name)];
+  for (const auto &[name, left] : files.unsettled(kind))
+    entries[StateFiles::file_name(kind, name)];
   for (const auto &[file, stamp] : *stamps)
     entries[file];
   for (auto next = entries.begin(); next != entries.end();) {
@@ -106,7 +114,13 @@ void StateWatch::look_at(Kind kind, StateFiles &files, const State &state, uint3
     const auto found = stamps->find(file);
     const FileStamp stamp = found == stamps->end() ? FileStamp{} : found->second;
     const std::string name = StateFiles::name_of(kind, file).value_or("");
-    if (entry.judged == stamp || (files.is_unsettled(kind, name) && !entry.is_told))
+    const bool is_known = known.contains(name);
+    const Place place{files, state, kind, file, name};
+    if (judged < limits::kMaxFilesPerLook && files.unsettled(kind).contains(name) && settle(place, entry, stamp, is_known)) {
+      judged++;
+      continue;
+    }
+    if (entry.judged == stamp)
       continue;
     if (entry.seen != stamp) {
       entry.seen = stamp;
@@ -115,14 +129,46 @@ void StateWatch::look_at(Kind kind, StateFiles &files, const State &state, uint3
     if (judged >= limits::kMaxFilesPerLook)
       continue;
     judged++;
-    const bool is_known = known.contains(name);
-    if (!judge({files, state, kind, file, name}, entry, stamp, is_known))
+    if (!judge(place, entry, stamp, is_known))
       continue;
     entry.judged = stamp;
     entry.is_told = entry.has_failed = false;
     if (!is_known && stamp == FileStamp{})
       entries.erase(current);
   }
+}
+
+bool StateWatch::settle(const Place &place, Entry &entry, const FileStamp &stamp, bool is_known)
+{
+  if (entry.is_told || place.files.unsettled(place.kind).find(place.name)->second != stamp)
+    return false;
+  const bool is_there = stamp != FileStamp{};
+  const auto text = is_known ? text_of(place.state, place.kind, place.name) : std::nullopt;
+  if (is_known && !text && (!is_there || entry.judged == stamp))
+    return false;
+  std::string reason;
+  Result<void> done;
+  if (is_known && is_there) {
+    State found;
+    done = examine(place, found, reason);
+    if (is_unusable(done.error()))
+      return false; // no change of the store's leaves half a file
+  }
+  if (is_known && !text && !done.is_error()) {
+    entry.judged = stamp;
+    entry.has_failed = false;
+    return true;
+  }
+  if (!done.is_error())
+    done = text ? place.files.save(place.kind, place.name, *text, reason) : place.files.remove(place.kind, place.name, reason);
+  if (done.is_error()) {
+    if (!std::exchange(entry.has_failed, true))
+      log("{}: tried again until it succeeds", reason);
+    return true;
+  }
+  log("{} is for certain {} a change of it failed", quoted(place.path()), text ? "as it was before" : "gone, as before");
+  entry = {};
+  return true;
 }
 
 bool StateWatch::judge(const Place &place, Entry &entry, const FileStamp &stamp, bool is_known)
@@ -158,13 +204,18 @@ std::string StateWatch::command_for(const Place &place)
   return fmt::format("update sslcert {}={}", key.tag(), key.text);
 }
 
+Result<void> StateWatch::examine(const Place &place, State &found, std::string &reason)
+{
+  if (place.kind == Kind::Revocations)
+    found.authorities = place.state.authorities;
+  return place.files.examine(place.kind, place.name, found, reason);
+}
+
 bool StateWatch::judge_known(const Place &place, Entry &entry, bool is_there)
 {
   State found;
-  if (place.kind == Kind::Revocations)
-    found.authorities = place.state.authorities;
   std::string reason;
-  auto examined = is_there ? place.files.examine(place.kind, place.name, found, reason) : Result<void>(NtStatus::ObjectNameNotFound);
+  auto examined = is_there ? examine(place, found, reason) : Result<void>(NtStatus::ObjectNameNotFound);
   if (!examined.is_error()) {
     place.files.forget_damage(place.kind, place.name);
     if (!is_same(place.kind, place.name, place.state, found))
@@ -174,8 +225,7 @@ bool StateWatch::judge_known(const Place &place, Entry &entry, bool is_there)
   }
   if (is_there && examined.error() == NtStatus::ObjectNameNotFound)
     return false; // it has gone since
-  const bool is_lost = !is_there || examined.error() == NtStatus::InvalidParameter || examined.error() == NtStatus::AccessDenied ||
-                       examined.error() == NtStatus::ObjectPathNotFound;
+  const bool is_lost = !is_there || is_unusable(examined.error());
   const bool can_restore = is_lost && text_of(place.state, place.kind, place.name);
   if (!std::exchange(entry.is_told, true)) {
     std::string what = !is_there ? "was removed while httpsysd runs" :

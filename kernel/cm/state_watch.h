@@ -4,8 +4,8 @@
 // finds the last good configuration; what lies there is set aside. A good file that somebody has edited is left alone.
 //
 // The store's own changes need no word: a file whose stamp has changed is read, and one that holds what the store has is nobody's
-// change. Somebody may be in the middle of writing: a file is read when two looks have found the same stamp. Owned by the store; helper
-// thread only.
+// change. Somebody may be in the middle of writing: a file is read when two looks have found the same stamp. What a change of the store's
+// own that failed has left behind is made again what the store has, until that succeeds. Owned by the store; helper thread only.
 #pragma once
 #include "kernel/cm/state.h"
 #include "kernel/cm/state_files.h"
@@ -28,7 +28,7 @@ private:
   // Of a file by its name. A stamp of zeros is that of a file that is not there.
   struct Entry {
     std::optional<platform::FileStamp> judged, seen; // what was found under it is dealt with; was there at the last look
-    bool is_told = false, has_failed = false;        // what has happened is said, that writing it again has failed too; it is tried again
+    bool is_told = false, has_failed = false;        // what has happened is said, that making it good has failed too; it is tried again
   };
   using Entries = std::map<std::string, Entry>;
   struct Place {
@@ -39,11 +39,14 @@ private:
     std::string path() const { return files.path_of_file(kind, file); }
   };
 
+  // Of a file whose last change has failed, and which nobody else has touched since. Whether there is nothing to judge.
+  bool settle(const Place &place, Entry &entry, const platform::FileStamp &stamp, bool is_known);
   void look_at(Kind kind, StateFiles &files, const State &state, uint32_t &judged);
   // Whether that was the end of it; else it is tried again.
   bool judge(const Place &place, Entry &entry, const platform::FileStamp &stamp, bool is_known);
   bool judge_known(const Place &place, Entry &entry, bool is_there);
   void judge_foreign(const Place &place, const Entry &entry, bool is_there);
+  static Result<void> examine(const Place &place, State &found, std::string &reason);
   // What makes the file as it was.
   static std::string command_for(const Place &place);
   void restore(const Place &place, Entry &entry);

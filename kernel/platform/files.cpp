@@ -160,6 +160,13 @@ Result<std::map<std::string, FileStamp>> StateFolder::stamps(std::string &reason
   return stamps;
 }
 
+Result<FileStamp> StateFolder::stamp(const std::string &name) const
+{
+  std::string ignored;
+  auto stamp = m_folder->stamp(name, ignored);
+  return stamp.error() == NtStatus::ObjectNameNotFound ? FileStamp{} : stamp;
+}
+
 Result<std::string> StateFolder::read(const std::string &name, std::string &reason) const
 {
   std::string why;

@@ -36,6 +36,8 @@ public:
   Result<std::vector<std::string>> list(std::string &reason) const;
   // The same with what tells whether a file has changed since. A file that goes meanwhile may be missing.
   Result<std::map<std::string, FileStamp>> stamps(std::string &reason) const;
+  // Of one file. All zero: there is none.
+  Result<FileStamp> stamp(const std::string &name) const;
   // A regular file of ours or of uid 0 that nobody else may write, at most limits::kMaxStateFileBytes. May hold a
   // secret: the caller wipes it. Errors: ObjectNameNotFound, AccessDenied (somebody else's), ObjectPathNotFound (a
   // symbolic link), InvalidParameter (no regular file, too long), IoDeviceError.

@@ -379,7 +379,7 @@ void Administrator::settle(Item &item, const std::string &value)
   item.on_disk = {value};
   if (item.is_known_damage)
     item.set_aside.push_back(item.damaged);
-  item.is_known_damage = item.is_evidence = item.is_orphan = item.is_stale = item.is_meddled = item.is_unsettled = false;
+  item.is_known_damage = item.is_evidence = item.is_orphan = item.is_stale = item.is_meddled = false;
 }
 
 void Administrator::note_done(const Change &change, bool has_failures)
@@ -405,8 +405,8 @@ void Administrator::note_failed(const Change &change, bool has_doubts)
 {
   m_failed = change.effects[0].first;
   for (auto [item, value] : change.effects) {
-    item->is_meddled = false;
-    item->is_unsettled = true;
+    // A change of it may have written over what was done to it, of which nothing is to be said then.
+    item->is_meddled = item->is_meddled && item->kind != Kind::Certificates;
     if (has_doubts)
       put_in_doubt(*item, value);
     else if (is_left_alone(*item) || item->is_stale)
@@ -590,7 +590,7 @@ void Administrator::meddle()
   Item &item = m_items[m_random.below(m_items.size())];
   auto files = m_disk.files();
   bool is_settled = item.running != "" && item.on_disk == std::set<std::string>{item.running} && files.contains(item.path);
-  if (!is_settled || item.is_unsettled || item.is_meddled || item.is_permanent)
+  if (!is_settled || item.is_meddled || item.is_permanent)
     return;
   item.damaged.clear();
   uint64_t what = m_random.below(3);
@@ -647,6 +647,8 @@ void Administrator::take_line(Item &item, const std::string &line)
     settle(item, item.running);
     return;
   }
+  if (says(" is for certain "))
+    return settle(item, item.running);
   bool is_unusable = says(" while httpsysd runs and is not usable any more");
   if (is_unusable && item.is_meddled && item.damaged != "")
     item.is_known_damage = true;
@@ -655,14 +657,17 @@ void Administrator::take_line(Item &item, const std::string &line)
                  says(" was removed while httpsysd runs") || says(" was changed while httpsysd runs: ");
 }
 
-// The daemon has had the time to notice, and nothing has failed: what it could write again is there, the rest is said.
+// The daemon has had the time to notice, and nothing has failed: what it could write again is there, also where a change has failed before,
+// the rest is said.
 void Administrator::check_meddled()
 {
-  for (const Item &item : m_items) {
+  for (Item &item : m_items) {
     bool can_stay = item.kind == Kind::Certificates || (item.kind == Kind::Records && item.damaged == "" && !item.on_disk.contains(""));
     if (item.is_meddled && !(can_stay && item.is_told))
       lost(fmt::format("{} was {} while the daemon ran, and that is not {}", item.path,
                        item.damaged != "" ? "damaged" : "changed or removed", item.is_told ? "made good again" : "said"));
+    if (!item.is_meddled && item.kind != Kind::Certificates && !is_left_alone(item) && !item.is_stale)
+      item.on_disk = {item.running};
   }
 }
 
@@ -758,7 +763,7 @@ void Administrator::take_stock(bool is_safe)
     if (value == kDamaged && m_log.find(fmt::format("{} is not used: ", quoted(item.path))) == m_log.npos)
       lost(fmt::format("{} is damaged, and the log does not say so", item.path));
     item.running = found != now.end() ? value : "";
-    item.is_meddled = item.is_unsettled = item.is_told = false;
+    item.is_meddled = item.is_told = false;
     if (is_safe)
       item.on_disk = {value};
     item.is_known_damage = value == kDamaged;

@@ -62,7 +62,6 @@ private:
     bool is_permanent = false;               // what TLS visitors need
     // Somebody has changed, damaged or removed the file of what runs. Told: the log has said so.
     bool is_meddled = false, is_told = false;
-    bool is_unsettled = false;               // the last change of it has failed: until one succeeds the daemon does not look at its file
     std::map<std::string, std::string> texts = {}; // of a record: its file by its value
   };
   struct Change {

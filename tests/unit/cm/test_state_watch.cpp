@@ -274,6 +274,97 @@ TEST_CASE("changes that fail half-way are nobody else's")
   set_log_sink(nullptr);
 }
 
+namespace {
+
+// A store on a simulated disk, with what it has logged.
+struct OnDisk {
+  OnDisk()
+  {
+    s_log.clear();
+    platform::set_file_system(&disk);
+    set_log_sink([](LogKind, std::string line) { s_log += line + '\n'; });
+    std::string reason;
+    REQUIRE(!store.load("/state", reason).is_error());
+  }
+  ~OnDisk() { set_log_sink(nullptr); }
+  int import_authority() { return store.execute({{"import", "ca", "certfile=a"}, {{"certfile", pki("root.crt")}}}).exit_code; }
+  std::string authority()
+  {
+    const std::string shown = store.execute({{"show", "ca"}, {}}).text;
+    return shown.substr(shown.find(" : ", shown.find(" Hash")) + 3, 40);
+  }
+  int remove_authority(const std::string &hash) { return store.execute({{"delete", "ca", "certhash=" + hash}, {}}).exit_code; }
+
+  inline static std::string s_log;
+  struct Unset {
+    ~Unset() { platform::set_file_system(nullptr); }
+  };
+  platform::SimDisk disk{1};
+  Unset unset;
+  Store store{Config{}};
+};
+
+}
+
+TEST_CASE("what a change that failed has left behind becomes what the store has")
+{
+  for (bool is_there : {false, true}) {
+    OnDisk on;
+    CAPTURE(is_there);
+    CAPTURE(on.s_log);
+    if (is_there)
+      REQUIRE(on.import_authority() == kExitDone);
+    const auto files = on.disk.files();
+    const std::string hash = is_there ? on.authority() : "";
+    // Its name has changed, and the disk does not say whether it keeps that.
+    on.disk.faults.folder_sync_fails = 65536;
+    REQUIRE((is_there ? on.remove_authority(hash) : on.import_authority()) == kExitRefused);
+    REQUIRE(on.disk.files() != files);
+    look(on.store);
+    CHECK(count(on.s_log, "Input/output error: tried again until it succeeds") == 1);
+    on.disk.faults = {};
+    look(on.store);
+    CHECK(on.disk.files() == files);
+    CHECK(count(on.s_log, is_there ? "is for certain as it was before a change of it failed" :
+                                     "is for certain gone, as before a change of it failed") == 1);
+    CHECK(count(on.s_log, "\n") == 2);
+    CHECK((on.store.execute({{"show", "ca"}, {}}).text.find(" Hash") != std::string::npos) == is_there);
+  }
+}
+
+TEST_CASE("what somebody does to a file whose last change failed is said, mended or left alone as ever")
+{
+  OnDisk on;
+  CAPTURE(on.s_log);
+  REQUIRE(on.import_authority() == kExitDone);
+  const auto files = on.disk.files();
+  const auto &[path, contents] = *files.begin();
+  for (bool is_removed : {false, true}) {
+    CAPTURE(is_removed);
+    on.s_log.clear();
+    on.disk.faults.name_fails = 65536;
+    REQUIRE(on.remove_authority(on.authority()) == kExitRefused);
+    on.disk.faults = {};
+    if (is_removed)
+      on.disk.take_away(path);
+    else
+      on.disk.overwrite(path, contents.substr(0, 100));
+    look(on.store);
+    CHECK(count(on.s_log, is_removed ? " was removed while httpsysd runs" : " is not usable any more (") == 1);
+    CHECK(count(on.s_log, " is there again as it was loaded") == 1);
+    CHECK(on.disk.files()[path] == contents);
+    CHECK(on.disk.files()[path + ".damaged"] == contents.substr(0, 100));
+  }
+  // A file that is none of the store's, and came when the import of it had failed, stays.
+  REQUIRE(on.remove_authority(on.authority()) == kExitDone);
+  on.disk.faults.folder_sync_fails = 65536;
+  REQUIRE(on.import_authority() == kExitRefused);
+  on.disk.faults = {};
+  on.disk.overwrite(path, contents);
+  look(on.store);
+  CHECK(on.disk.files()[path] == contents);
+}
+
 TEST_CASE("what cannot be written again is tried until it can")
 {
   static std::string log;
