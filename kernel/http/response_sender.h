@@ -37,7 +37,6 @@ public:
   void fail(NtStatus status, const std::string &reason);
 
   bool has_begun() const { return m_begun; }
-  bool has_finished() const { return m_finished; }
   // Whether the connection may serve another request after this response.
   bool keeps_connection() const { return m_keep_alive; }
 

@@ -45,10 +45,10 @@ static void end_later(std::vector<uint64_t> requests, std::optional<Refusal> why
     its->push_back(id);
   }
   for (auto &[core, its] : by_core) {
-    ke::Cores::instance().run_on(core, [its = std::move(its), why] {
+    ke::Cores::instance().run_on(core, [ids = std::move(its), why] {
       auto &endings = s_endings.here();
       bool is_first = endings.empty();
-      for (uint64_t id : *its)
+      for (uint64_t id : *ids)
         endings.push_back({id, why});
       if (is_first)
         ke::Cores::instance().post(ke::Core::current().id(), end_some);

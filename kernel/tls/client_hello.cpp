@@ -174,7 +174,7 @@ ClientHello ClientHello::parse(std::span<const uint8_t> body)
   auto compression = reader.vector(1);
   if (!fixed || !session || !suites || !compression)
     return hello;
-  uint32_t legacy = (*fixed)[0] << 8u | (*fixed)[1];
+  uint32_t legacy = uint32_t{(*fixed)[0]} << 8u | (*fixed)[1];
   hello.best_version = legacy < 0x0300 ? uint16_t{0} : static_cast<uint16_t>(std::min(legacy, 0x0303u)); // RFC 5246 E.1
   auto extensions = reader.vector(2);
   if (!extensions) // old clients have none (RFC 5246 7.4.1.2)
