@@ -6,6 +6,7 @@
 #include "kernel/limits.h"
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 namespace httpsys::cm {
 
@@ -84,13 +85,24 @@ void StateWatch::begin(const StateFiles &files)
 
 void StateWatch::look(StateFiles &files, const State &state)
 {
-  uint32_t judged = 0;
+  m_looks++;
+  std::vector<Found> due;
   for (size_t kind = 0; kind < kKinds; kind++)
     if (files.loaded_stamps(static_cast<Kind>(kind)))
-      look_at(static_cast<Kind>(kind), files, state, judged);
+      find(static_cast<Kind>(kind), files, state, due);
+  // Who has waited longest comes first: files that cannot be read, or written, keep no others from it.
+  std::stable_sort(due.begin(), due.end(),
+                   [](const Found &one, const Found &other) { return one.at->second.tried < other.at->second.tried; });
+  for (size_t index = 0; index < due.size() && index < limits::kMaxFilesPerLook; index++) {
+    const Found &found = due[index];
+    if (deal_with(found, files, state))
+      m_entries[static_cast<size_t>(found.kind)].erase(found.at);
+    else
+      found.at->second.tried = m_looks;
+  }
 }
 
-void StateWatch::look_at(Kind kind, StateFiles &files, const State &state, uint32_t &judged)
+void StateWatch::find(Kind kind, StateFiles &files, const State &state, std::vector<Found> &due)
 {
   Entries &entries = m_entries[static_cast<size_t>(kind)];
   bool &has_failed = m_has_failed[static_cast<size_t>(kind)];
@@ -108,34 +120,28 @@ void StateWatch::look_at(Kind kind, StateFiles &files, const State &state, uint3
     entries[StateFiles::file_name(kind, name)];
   for (const auto &[file, stamp] : *stamps)
     entries[file];
-  for (auto next = entries.begin(); next != entries.end();) {
-    auto current = next++;
-    auto &[file, entry] = *current;
+  for (auto at = entries.begin(); at != entries.end(); ++at) {
+    auto &[file, entry] = *at;
     const auto found = stamps->find(file);
     const FileStamp stamp = found == stamps->end() ? FileStamp{} : found->second;
     const std::string name = StateFiles::name_of(kind, file).value_or("");
-    const bool is_known = known.contains(name);
-    const Place place{files, state, kind, file, name};
-    if (judged < limits::kMaxFilesPerLook && files.unsettled(kind).contains(name) && settle(place, entry, stamp, is_known)) {
-      judged++;
-      continue;
-    }
-    if (entry.judged == stamp)
-      continue;
-    if (entry.seen != stamp) {
-      entry.seen = stamp;
-      continue;
-    }
-    if (judged >= limits::kMaxFilesPerLook)
-      continue;
-    judged++;
-    if (!judge(place, entry, stamp, is_known))
-      continue;
-    entry.judged = stamp;
-    entry.is_told = entry.has_failed = false;
-    if (!is_known && stamp == FileStamp{})
-      entries.erase(current);
+    const bool is_same = std::exchange(entry.seen, stamp) == stamp;
+    if (files.unsettled(kind).contains(name) || (is_same && entry.judged != stamp))
+      due.push_back({kind, at, stamp, known.contains(name), is_same});
   }
+}
+
+bool StateWatch::deal_with(const Found &found, StateFiles &files, const State &state)
+{
+  auto &[file, entry] = *found.at;
+  const Place place{files, state, found.kind, file, StateFiles::name_of(found.kind, file).value_or("")};
+  if (files.unsettled(found.kind).contains(place.name) && settle(place, entry, found.stamp, found.is_known))
+    return false;
+  if (!found.is_same || entry.judged == found.stamp || !judge(place, entry, found.stamp, found.is_known))
+    return false;
+  entry.judged = found.stamp;
+  entry.is_told = entry.has_failed = false;
+  return !found.is_known && found.stamp == FileStamp{};
 }
 
 bool StateWatch::settle(const Place &place, Entry &entry, const FileStamp &stamp, bool is_known)

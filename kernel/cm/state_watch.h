@@ -14,6 +14,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 namespace httpsys::cm {
 
@@ -28,6 +29,7 @@ private:
   // Of a file by its name. A stamp of zeros is that of a file that is not there.
   struct Entry {
     std::optional<platform::FileStamp> judged, seen; // what was found under it is dealt with; was there at the last look
+    uint64_t tried = 0; // in which look it was dealt with last
     bool is_told = false, has_failed = false;        // what has happened is said, that making it good has failed too; it is tried again
   };
   using Entries = std::map<std::string, Entry>;
@@ -39,9 +41,19 @@ private:
     std::string path() const { return files.path_of_file(kind, file); }
   };
 
+  struct Found {
+    Kind kind;
+    Entries::iterator at;
+    platform::FileStamp stamp;
+    bool is_known, is_same; // the state has it; it was like this at the last look
+  };
+
+  // Adds what there is to do about the files of a kind.
+  void find(Kind kind, StateFiles &files, const State &state, std::vector<Found> &due);
+  // Whether the entry is of no use any more.
+  bool deal_with(const Found &found, StateFiles &files, const State &state);
   // Of a file whose last change has failed, and which nobody else has touched since. Whether there is nothing to judge.
   bool settle(const Place &place, Entry &entry, const platform::FileStamp &stamp, bool is_known);
-  void look_at(Kind kind, StateFiles &files, const State &state, uint32_t &judged);
   // Whether that was the end of it; else it is tried again.
   bool judge(const Place &place, Entry &entry, const platform::FileStamp &stamp, bool is_known);
   bool judge_known(const Place &place, Entry &entry, bool is_there);
@@ -51,6 +63,7 @@ private:
   static std::string command_for(const Place &place);
   void restore(const Place &place, Entry &entry);
 
+  uint64_t m_looks = 0;
   Entries m_entries[kKinds];
   bool m_has_failed[kKinds] = {}; // the last look at the folder; that is said once
 };

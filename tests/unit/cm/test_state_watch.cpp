@@ -365,6 +365,37 @@ TEST_CASE("what somebody does to a file whose last change failed is said, mended
   CHECK(on.disk.files()[path] == contents);
 }
 
+TEST_CASE("files that cannot be read keep no others from being looked at")
+{
+  OnDisk on;
+  CAPTURE(on.s_log);
+  auto import = on.store.execute({{"import", "cert", "certfile=a", "keyfile=b"},
+                                  {{"certfile", pki("server.pem")}, {"keyfile", pki("server.key")}}});
+  REQUIRE(import.exit_code == kExitDone);
+  const std::string hash = "certhash=" + import.text.substr(0, 40);
+  std::vector<std::string> paths;
+  for (uint32_t port = 1000; port <= 1000 + limits::kMaxFilesPerLook; port++) {
+    const std::string name = fmt::format("0.0.0.0:{}", port);
+    REQUIRE(on.store.execute({{"add", "sslcert", "ipport=" + name, hash, "appid=" + kGuid}, {}}).exit_code == kExitDone);
+    paths.push_back("/state/sslcert/" + name);
+  }
+  look(on.store);
+  auto files = on.disk.files();
+  const std::string last = paths.back();
+  paths.pop_back();
+  on.disk.on_step = [&](std::string_view step, const std::string &path, NtStatus) {
+    // The next step is about the open file.
+    on.disk.faults.look_fails = step == "open" && std::find(paths.begin(), paths.end(), path) != paths.end() ? 65536 : 0;
+  };
+  for (const std::string &path : paths)
+    on.disk.overwrite(path, files[path]);
+  on.disk.overwrite(last, "");
+  look(on.store);
+  CHECK(count(on.s_log, " and cannot be read (") == paths.size());
+  CHECK(count(on.s_log, httpsys::quoted(last) + " is there again as it was loaded") == 1);
+  CHECK(on.disk.files()[last] == files[last]);
+}
+
 TEST_CASE("what cannot be written again is tried until it can")
 {
   static std::string log;
