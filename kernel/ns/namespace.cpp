@@ -194,19 +194,23 @@ void Namespace::erase_url(Urls::iterator url)
     urls[at]->second.*place = at;
     urls.pop_back();
   };
-  const url::UrlPrefix &prefix = url->second.registration.prefix;
+  const url::UrlPrefix &prefix = *url->second.prefix;
   UrlGroup &group = *url->second.group;
   forget(group.urls, &Url::place_in_group);
   m_url_quota.give(group.client);
   Port &port = m_ports.at(prefix.port());
+  m_tree.remove(url->second.prefix);
+  size_t place = url->second.place_in_port;
   forget(port.urls, &Url::place_in_port);
+  for (size_t moved : {place, port.urls.size()})
+    m_tree.name(prefix.port(), moved, moved < port.urls.size() ? port.urls[moved]->second.prefix : nullptr);
   if (auto client = port.clients.find(group.client.process); --client->second.second == 0) {
     port.clients.erase(client);
     if (port.payer->process == group.client.process && !port.clients.empty())
       pays(port, port.clients.begin()->second.first);
   }
   port.public_urls -= prefix.is_loopback_only() ? 0 : 1;
-  m_unpublished_ports.insert(prefix.port());
+  m_ports_with_fewer_urls.insert(prefix.port());
   m_urls.erase(url);
 }
 
@@ -300,7 +304,7 @@ NtStatus Namespace::check_new_url(const io::Irp &irp, const url::UrlPrefix &pref
   auto port = m_ports.find(prefix.port());
   // All registrations of a port have one scheme.
   if (port != m_ports.end() && !port->second.urls.empty()) {
-    const url::UrlPrefix &other = port->second.urls.front()->second.registration.prefix;
+    const url::UrlPrefix &other = *port->second.urls.front()->second.prefix;
     if (other.is_https() != prefix.is_https()) {
       reason = text + " can't be registered: port " + std::to_string(prefix.port()) + " carries " +
                (other.is_https() ? "https" : "http") + " (\"" + other.text_utf8() +
@@ -366,12 +370,11 @@ void Namespace::insert_url(io::IrpPtr irp, url::UrlPrefix prefix, uint64_t url_c
   VERIFY(group); // no other change ran while the port was opened
   Port &port = m_ports[prefix.port()];
   port.public_urls += prefix.is_loopback_only() ? 0 : 1;
-  m_unpublished_ports.insert(prefix.port());
-  std::u16string key = prefix.key();
-  Route route{url_context, group->queue_id, false};
-  auto [url, is_new] =
-    m_urls.emplace(std::move(key), Url{{std::move(prefix), route}, group, group->owner, group->urls.size(), port.urls.size()});
+  auto shared = std::make_shared<const url::UrlPrefix>(std::move(prefix));
+  auto [url, is_new] = m_urls.emplace(shared->key(), Url{shared, group, group->owner, group->urls.size(), port.urls.size()});
   VERIFY(is_new);
+  m_tree.add(shared, url_context, group->queue_id);
+  m_tree.name(shared->port(), port.urls.size(), shared);
   port.urls.push_back(url);
   group->urls.push_back(url);
   m_url_quota.take(group->client);

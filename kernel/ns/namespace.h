@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Namespace: server sessions, URL groups and their URLs, on core 0. Changes run one at a time, and those that come while a
-// publication is under way share the next one: it closes the ports that no URL needs any more and hands a new UrlTree to
-// all cores. An operation completes when all have its change. Objects belong to the session (process) that made them and
-// end with it. What a client can make long, the end of all that it has above all, is done in slices of a turn each.
+// publication is under way share the next one: it closes the ports that no URL needs any more and hands the next UrlTree to
+// all cores. An operation completes when all have its change; then what only older trees had is freed. Objects belong to the
+// session (process) that made them and end with it. What a client can make long, the end of all that it has above all, is done
+// in slices of a turn each.
 #pragma once
 #include "kernel/base/intrusive_list.h"
 #include "kernel/io/irp.h"
@@ -39,6 +40,8 @@ public:
   void session_ended(io::SessionId session);
   size_t url_count() const { return m_urls.size(); }
   size_t group_count() const { return m_groups.count(); }
+  // Parts of trees that no core has any more, not freed yet.
+  size_t replaced_count() const { return m_replaced.size(); }
 
 private:
   // What one turn may do yet of a long work.
@@ -83,7 +86,7 @@ private:
     IntrusiveList<UrlGroup, OfSession> groups;
   };
   struct Url {
-    Registration registration; // its queue is the group's from the next publication on
+    PrefixPtr prefix;
     UrlGroup *group = nullptr;
     io::SessionId owner = 0;
     size_t place_in_group = 0, place_in_port = 0; // in their lists of URLs
@@ -128,12 +131,14 @@ private:
   // Soon, so that the changes of one turn of the loop are published together.
   void publish_later();
   void publish();
-  bool note_ports_of_rebound_groups(Steps &steps);
+  bool renew_routes(Steps &steps);
   void close_unused_ports(std::function<void()> done);
   void close_or_narrow(uint16_t number, const std::function<void(NtStatus)> &settled);
-  void build_tree();
-  void hand_out(RefPtr<UrlTree> tree);
-  void handed_out(const std::shared_ptr<std::vector<io::IrpPtr>> &operations);
+  void hand_out();
+  void handed_out();
+  // Slices, one after the other.
+  bool complete_published(Steps &steps);
+  bool free_replaced(Steps &steps);
   ServerSession *server_session_of(const io::Irp &irp);
   UrlGroup *group_of(const io::Irp &irp);
 
@@ -154,10 +159,15 @@ private:
   bool m_continues = false; // with the changes that wait, in the next turn
 
   enum class Publication { None, Due, Running } m_publication = Publication::None;
-  std::set<uint16_t> m_unpublished_ports; // differ from the snapshot that the cores have
-  IntrusiveList<UrlGroup, OfRebound> m_rebound; // so do the ports of these groups
-  size_t m_rebound_urls = 0;                    // of the first one, whose ports have been noted
-  std::vector<io::IrpPtr> m_unpublished;  // operations whose changes have been made
+  UrlTree::Editor m_tree;                       // all changes since the tree that the cores have
+  IntrusiveList<UrlGroup, OfRebound> m_rebound; // but the queues of these groups' URLs
+  size_t m_rebound_urls = 0;                    // of the first one, which have their new queue
+  std::set<uint16_t> m_ports_with_fewer_urls;   // since then; perhaps they close
+  std::deque<io::IrpPtr> m_unpublished;         // operations whose changes have been made
+
+  // Of the publication that is running, for when all cores have the tree.
+  std::deque<io::IrpPtr> m_published;
+  std::vector<std::unique_ptr<MapItem>> m_replaced;
 };
 
 }

@@ -9,7 +9,7 @@ namespace httpsys::ns {
 
 void Namespace::publish_later()
 {
-  if (m_publication != Publication::None || (m_unpublished.empty() && m_unpublished_ports.empty() && m_rebound.is_empty()))
+  if (m_publication != Publication::None || (m_unpublished.empty() && m_ports_with_fewer_urls.empty() && m_rebound.is_empty()))
     return;
   m_publication = Publication::Due;
   ke::Cores::instance().post(0, [this] {
@@ -21,17 +21,17 @@ void Namespace::publish_later()
 void Namespace::publish()
 {
   m_publication = Publication::Running;
-  in_slices([this](Steps &steps) { return note_ports_of_rebound_groups(steps); },
-            [this] { close_unused_ports([this] { build_tree(); }); });
+  in_slices([this](Steps &steps) { return renew_routes(steps); },
+            [this] { close_unused_ports([this] { hand_out(); }); });
 }
 
-bool Namespace::note_ports_of_rebound_groups(Steps &steps)
+bool Namespace::renew_routes(Steps &steps)
 {
   while (UrlGroup *group = m_rebound.first()) {
     for (; m_rebound_urls < group->urls.size(); m_rebound_urls++) {
       if (!steps.take())
         return false;
-      m_unpublished_ports.insert(group->urls[m_rebound_urls]->second.registration.prefix.port());
+      m_tree.set_queue(group->urls[m_rebound_urls]->second.prefix, group->queue_id);
     }
     if (!steps.take())
       return false;
@@ -49,8 +49,8 @@ void Namespace::close_unused_ports(std::function<void()> done)
     if (--*waiting == 0)
       done();
   };
-  in_slices([this, waiting, settled, next = m_unpublished_ports.begin()](Steps &steps) mutable {
-    for (; next != m_unpublished_ports.end(); ++next) {
+  in_slices([this, waiting, settled, next = m_ports_with_fewer_urls.begin()](Steps &steps) mutable {
+    for (; next != m_ports_with_fewer_urls.end(); ++next) {
       bool is_used = m_ports.at(*next).public_urls > 0;
       if (!steps.take(is_used ? 1 : limits::kStepsOfPort))
         return false;
@@ -73,60 +73,52 @@ void Namespace::close_or_narrow(uint16_t number, const std::function<void(NtStat
   net::ListenerSet::instance().close(number, settled);
 }
 
-void Namespace::build_tree()
+void Namespace::hand_out()
 {
-  auto builder = std::make_shared<UrlTree::Builder>(UrlTree::current());
-  in_slices([this, builder, next = m_unpublished_ports.begin(), done = size_t{0}](Steps &steps) mutable {
-    for (; next != m_unpublished_ports.end(); ++next, done = 0) {
-      if (!steps.take())
-        return false;
-      if (done == 0)
-        builder->begin(*next);
-      static const std::vector<Urls::iterator> kNone;
-      auto port = m_ports.find(*next);
-      const auto &urls = port == m_ports.end() ? kNone : port->second.urls;
-      for (; done < urls.size(); done++) {
-        if (!steps.take())
-          return false;
-        Url &url = urls[done]->second;
-        url.registration.route.queue_id = url.group->queue_id;
-        builder->add(url.registration);
-      }
-      builder->end();
-    }
-    return true;
-  }, [this, builder] {
-    m_unpublished_ports.clear();
-    hand_out(builder->finish());
-    finish_change();
-  });
-}
-
-void Namespace::hand_out(RefPtr<UrlTree> tree)
-{
-  auto operations = std::make_shared<std::vector<io::IrpPtr>>(std::exchange(m_unpublished, {}));
+  m_ports_with_fewer_urls.clear();
+  m_published = std::exchange(m_unpublished, {});
+  auto finished = m_tree.finish();
+  m_replaced = std::move(finished.replaced);
   auto &cores = ke::Cores::instance();
   auto waiting = std::make_shared<uint32_t>(cores.count());
-  auto acknowledged = std::make_shared<std::function<void()>>([this, waiting, operations] {
-    if (--*waiting == 0)
-      handed_out(operations);
-  });
   for (ke::CoreId core = 0; core < cores.count(); core++) {
-    cores.run_on(core, [tree, acknowledged] {
+    cores.run_on(core, [this, tree = finished.tree, waiting] {
       UrlTree::set_current(tree);
-      ke::Cores::instance().run_on(0, [acknowledged] { (*acknowledged)(); });
+      ke::Cores::instance().run_on(0, [this, waiting] {
+        if (--*waiting == 0)
+          handed_out();
+      });
     });
   }
-  // Behind the snapshot on the way to each core: a connection finds it there.
+  // Behind the tree on the way to each core: a connection finds it there.
   net::ListenerSet::instance().accept_on_new_ports();
+  finish_change();
 }
 
-void Namespace::handed_out(const std::shared_ptr<std::vector<io::IrpPtr>> &operations)
+void Namespace::handed_out()
 {
-  for (auto &irp : *operations)
-    io::complete(std::move(irp), NtStatus::Success);
-  m_publication = Publication::None;
-  publish_later();
+  in_slices([this](Steps &steps) { return complete_published(steps) && free_replaced(steps); }, [this] {
+    m_publication = Publication::None;
+    publish_later();
+  });
+}
+
+bool Namespace::complete_published(Steps &steps)
+{
+  for (; !m_published.empty(); m_published.pop_front()) {
+    if (!steps.take())
+      return false;
+    io::complete(std::move(m_published.front()), NtStatus::Success);
+  }
+  return true;
+}
+
+bool Namespace::free_replaced(Steps &steps)
+{
+  for (; !m_replaced.empty(); m_replaced.pop_back())
+    if (!steps.take())
+      return false;
+  return true;
 }
 
 }

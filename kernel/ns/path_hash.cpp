@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/ns/path_hash.h"
+#include <algorithm>
 #include <cstring>
 #include <sys/auxv.h>
 
@@ -31,17 +32,51 @@ static uint64_t secret_place()
 
 static const uint64_t s_place = secret_place();
 
-void PathHash::add(char16_t unit)
+void PathHash::add(uint64_t unit)
 {
   m_value = reduce(multiply(m_value, s_place) + unit + 1);
 }
 
-size_t hash_path(std::u16string_view path)
+uint64_t hash_path(std::u16string_view path)
 {
   PathHash hash;
   for (char16_t unit : path)
     hash.add(unit);
   return hash.value();
+}
+
+uint64_t hash_bytes(std::string_view bytes)
+{
+  PathHash hash;
+  for (; !bytes.empty(); bytes.remove_prefix(std::min<size_t>(bytes.size(), 7))) {
+    uint64_t unit = 0;
+    std::memcpy(&unit, bytes.data(), std::min<size_t>(bytes.size(), 7));
+    hash.add(unit);
+  }
+  return hash.value();
+}
+
+static std::vector<PathBeginning> &emptied_beginnings()
+{
+  thread_local std::vector<PathBeginning> beginnings;
+  beginnings.clear();
+  return beginnings;
+}
+
+PathBeginnings::PathBeginnings(std::u16string_view path)
+    : m_path(path), m_size(path.size() + !path.ends_with(u'/')), m_beginnings(emptied_beginnings())
+{
+}
+
+const std::vector<PathBeginning> &PathBeginnings::up_to(size_t length)
+{
+  for (; m_done < std::min(length, m_size); m_done++) {
+    char16_t unit = m_done < m_path.size() ? m_path[m_done] : u'/';
+    m_hash.add(unit);
+    if (unit == u'/')
+      m_beginnings.push_back({m_path.substr(0, m_done), m_hash.value()});
+  }
+  return m_beginnings;
 }
 
 }

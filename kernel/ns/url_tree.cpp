@@ -1,128 +1,58 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/ns/url_tree.h"
 #include "kernel/io/per_core.h"
-#include "kernel/limits.h"
 #include <algorithm>
 
 namespace httpsys::ns {
 
-static io::PerCore<RefPtr<UrlTree>> s_current;
+static io::PerCore<UrlTree> s_current;
 
-UrlTree &UrlTree::current()
+const UrlTree &UrlTree::current()
 {
-  auto &tree = s_current.here();
-  if (!tree)
-    tree = build({});
-  return *tree;
+  return s_current.here();
 }
 
-void UrlTree::set_current(RefPtr<UrlTree> tree)
+void UrlTree::set_current(const UrlTree &tree)
 {
-  s_current.here() = std::move(tree);
+  s_current.here() = tree;
 }
 
-void UrlTree::Paths::add(const std::u16string &path_key, const Route &route)
+static size_t depth_of(const PrefixPtr &prefix)
 {
-  routes[path_key] = route;
-  // There may be thousands.
-  auto place = std::ranges::lower_bound(lengths, path_key.size(), std::ranges::greater());
-  if (place == lengths.end() || *place != path_key.size())
-    lengths.insert(place, path_key.size());
+  return static_cast<size_t>(std::ranges::count(prefix->path_key(), u'/'));
+}
+
+UrlTree::Registration &UrlTree::Paths::change(MapEdition &edition, const PrefixPtr &prefix)
+{
+  return routes.change(edition, hash_path(prefix->path_key()), prefix);
+}
+
+void UrlTree::Paths::erase(MapEdition &edition, const PrefixPtr &prefix)
+{
+  routes.erase(edition, hash_path(prefix->path_key()), prefix);
+  count_of_depth[depth_of(prefix)]--;
+  while (!count_of_depth.empty() && count_of_depth.back() == 0)
+    count_of_depth.pop_back();
 }
 
 // Registered paths end in '/', so a prefix covers the request when the request, with a '/' at its end, has one at the prefix's last place.
 // A client may have hundreds of them, one inside the other, and a request may be long: the path is hashed once for all.
-const Route *UrlTree::Paths::find(std::u16string_view path_key) const
+const Route *UrlTree::Paths::find(PathBeginnings &beginnings) const
 {
-  if (lengths.empty())
-    return nullptr;
-  thread_local std::vector<Beginning> beginnings;
-  beginnings.clear();
-  PathHash hash;
-  bool lacks_slash = !path_key.ends_with(u'/');
-  size_t end = std::min(path_key.size() + lacks_slash, lengths.front());
-  for (size_t at = 0; at < end; at++) {
-    char16_t unit = at < path_key.size() ? path_key[at] : u'/';
-    hash.add(unit);
-    if (unit == u'/')
-      beginnings.push_back({path_key.substr(0, at), hash.value()});
-  }
-  auto length = lengths.begin();
-  for (; !beginnings.empty(); beginnings.pop_back()) {
-    const Beginning &beginning = beginnings.back();
-    length = std::find_if(length, lengths.end(), [&](size_t one) { return one <= beginning.path.size() + 1; });
-    if (length == lengths.end())
-      return nullptr;
-    if (*length != beginning.path.size() + 1)
+  const auto &all = beginnings.up_to(longest);
+  for (size_t depth = std::min(all.size() + 1, count_of_depth.size()); depth-- > 1;) {
+    if (count_of_depth[depth] == 0)
       continue;
-    if (auto found = routes.find(beginning); found != routes.end())
-      return &found->second;
+    const PathBeginning &beginning = all[depth - 1];
+    if (const Registration *found = routes.find(beginning.hash, beginning))
+      return &found->route;
   }
   return nullptr;
 }
 
-UrlTree::Builder::Builder(const UrlTree &before) : m_tree(RefPtr<UrlTree>::adopt(new UrlTree))
+static uint64_t hash_address(const IpAddress &address)
 {
-  m_tree->m_ports = before.m_ports;
-}
-
-void UrlTree::Builder::begin(uint16_t port)
-{
-  m_number = port;
-  m_port = std::make_shared<Port>();
-}
-
-void UrlTree::Builder::add(const Registration &registration)
-{
-  const url::UrlPrefix &prefix = registration.prefix;
-  m_port->is_https = prefix.is_https();
-  if (m_port->texts.size() < limits::kNearestUrlsLogged)
-    m_port->texts.push_back(prefix.text_utf8());
-  Route route = registration.route;
-  switch (prefix.host()) {
-  case url::PrefixHost::StrongWildcard:
-    m_port->strong.add(prefix.path_key(), route);
-    break;
-  case url::PrefixHost::Name:
-    m_port->names[prefix.host_key()].add(prefix.path_key(), route);
-    break;
-  case url::PrefixHost::IpLiteral:
-    route.is_ip_routed = true;
-    m_port->addresses[prefix.address()].add(prefix.path_key(), route);
-    break;
-  case url::PrefixHost::WeakWildcard:
-    m_port->weak.add(prefix.path_key(), route);
-    break;
-  }
-}
-
-void UrlTree::Builder::end()
-{
-  if (m_port->texts.empty())
-    m_tree->m_ports.erase(m_number);
-  else
-    m_tree->m_ports[m_number] = std::move(m_port);
-}
-
-RefPtr<UrlTree> UrlTree::build(std::span<const Registration *const> registrations)
-{
-  std::map<uint16_t, std::vector<const Registration *>> ports;
-  for (const Registration *registration : registrations)
-    ports[registration->prefix.port()].push_back(registration);
-  Builder builder(*RefPtr<UrlTree>::adopt(new UrlTree));
-  for (auto &[port, its] : ports) {
-    builder.begin(port);
-    for (const Registration *registration : its)
-      builder.add(*registration);
-    builder.end();
-  }
-  return builder.finish();
-}
-
-const UrlTree::Port *UrlTree::find_port(uint16_t port) const
-{
-  auto found = m_ports.find(port);
-  return found == m_ports.end() ? nullptr : found->second.get();
+  return hash_bytes({reinterpret_cast<const char *>(address.bytes.data()), address.bytes.size()});
 }
 
 Lookup UrlTree::find(const Endpoint &local, const url::Host &host, std::u16string_view path_key, Route &route) const
@@ -132,9 +62,12 @@ Lookup UrlTree::find(const Endpoint &local, const url::Host &host, std::u16strin
     return Lookup::NoHost;
   const Port &port = *found;
   bool host_is_served = false;
+  PathBeginnings beginnings(path_key);
   auto take = [&](const Paths &paths) {
-    host_is_served = host_is_served || !paths.routes.empty();
-    const Route *match = paths.find(path_key);
+    if (paths.routes.is_empty())
+      return false;
+    host_is_served = true;
+    const Route *match = paths.find(beginnings);
     if (match)
       route = *match;
     return match != nullptr;
@@ -142,14 +75,17 @@ Lookup UrlTree::find(const Endpoint &local, const url::Host &host, std::u16strin
   if (take(port.strong))
     return Lookup::Found;
   // Another application's URL may have opened the port to all addresses: what names localhost still serves this machine alone.
-  if (host.kind == url::HostKind::Name && (local.address.is_loopback() || !url::is_loopback_name(host.key))) {
-    auto name = port.names.find(host.key);
-    if (name != port.names.end() && take(name->second))
+  bool names_serve = host.kind == url::HostKind::Name && (local.address.is_loopback() || !url::is_loopback_name(host.key));
+  if (names_serve && !port.names.is_empty()) {
+    auto *name = port.names.find(hash_bytes(host.key), host.key);
+    if (name && take(name->paths))
       return Lookup::Found;
   }
-  auto address = port.addresses.find(local.address);
-  if (address != port.addresses.end() && take(address->second))
-    return Lookup::Found;
+  if (!port.addresses.is_empty()) {
+    auto *address = port.addresses.find(hash_address(local.address), local.address);
+    if (address && take(address->paths))
+      return Lookup::Found;
+  }
   if (take(port.weak))
     return Lookup::Found;
   return host_is_served ? Lookup::NoPath : Lookup::NoHost;
@@ -167,9 +103,76 @@ std::string UrlTree::nearest(uint16_t port) const
   if (!found)
     return "no registration is left on this port";
   std::string text = "registered here:";
-  for (const auto &one : found->texts)
-    text += " \"" + one + '"';
+  for (const PrefixPtr &prefix : found->named)
+    if (prefix)
+      text += " \"" + prefix->text_utf8() + '"';
   return text;
+}
+
+template <typename Change>
+void UrlTree::Editor::change_paths(Port &port, const PrefixPtr &prefix, const Change &change)
+{
+  auto of_host = [&](auto &hosts, uint64_t hash, const auto &key) {
+    Paths &paths = hosts.change(m_edition, hash, key).paths;
+    change(paths);
+    if (paths.routes.is_empty())
+      hosts.erase(m_edition, hash, key);
+  };
+  switch (prefix->host()) {
+  case url::PrefixHost::StrongWildcard: return change(port.strong);
+  case url::PrefixHost::Name: return of_host(port.names, hash_bytes(prefix->host_key()), prefix->host_key());
+  case url::PrefixHost::IpLiteral: return of_host(port.addresses, hash_address(prefix->address()), prefix->address());
+  case url::PrefixHost::WeakWildcard: return change(port.weak);
+  }
+}
+
+void UrlTree::Editor::add(const PrefixPtr &prefix, uint64_t url_context, uint64_t queue_id)
+{
+  Port &port = m_tree.m_ports.change(m_edition, prefix->port(), prefix->port());
+  port.is_https = prefix->is_https();
+  port.urls++;
+  change_paths(port, prefix, [&](Paths &paths) {
+    paths.change(m_edition, prefix).route = {url_context, queue_id, prefix->host() == url::PrefixHost::IpLiteral};
+    size_t depth = depth_of(prefix);
+    paths.count_of_depth.resize(std::max(paths.count_of_depth.size(), depth + 1));
+    paths.count_of_depth[depth]++;
+    paths.longest = std::max(paths.longest, prefix->path_key().size());
+  });
+}
+
+void UrlTree::Editor::set_queue(const PrefixPtr &prefix, uint64_t queue_id)
+{
+  Port &port = m_tree.m_ports.change(m_edition, prefix->port(), prefix->port());
+  change_paths(port, prefix, [&](Paths &paths) { paths.change(m_edition, prefix).route.queue_id = queue_id; });
+}
+
+void UrlTree::Editor::remove(const PrefixPtr &prefix)
+{
+  Port &port = m_tree.m_ports.change(m_edition, prefix->port(), prefix->port());
+  change_paths(port, prefix, [&](Paths &paths) { paths.erase(m_edition, prefix); });
+  if (--port.urls == 0)
+    m_tree.m_ports.erase(m_edition, prefix->port(), prefix->port());
+}
+
+void UrlTree::Editor::name(uint16_t port, size_t place, const PrefixPtr &prefix)
+{
+  if (place < limits::kNearestUrlsLogged && m_tree.find_port(port))
+    m_tree.m_ports.change(m_edition, port, port).named[place] = prefix;
+}
+
+UrlTree::Editor::Finished UrlTree::Editor::finish()
+{
+  return {m_tree, m_edition.finish()};
+}
+
+UrlTree::Editor::~Editor()
+{
+  while (const Port *port = m_tree.m_ports.any()) {
+    auto *name = port->names.any();
+    auto *address = port->addresses.any();
+    const Paths &paths = name ? name->paths : address ? address->paths : port->strong.routes.is_empty() ? port->weak : port->strong;
+    remove(PrefixPtr(paths.routes.any()->prefix));
+  }
 }
 
 }

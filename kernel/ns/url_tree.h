@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// UrlTree: the URL namespace as routing sees it. An immutable snapshot that the Namespace builds on core 0 after every
-// change and hands to all cores; a request is routed by the snapshot that its core has at that moment.
+// UrlTree: the URL namespace as routing sees it, an edition that nobody changes any more: a pointer to maps that it shares with the
+// editions before it. Each core has the one by which it routes a request at that moment. UrlTree::Editor, which the Namespace has on
+// core 0, makes the next one.
 #pragma once
-#include "kernel/base/refptr.h"
+#include "kernel/limits.h"
 #include "kernel/ns/path_hash.h"
+#include "kernel/ns/persistent_map.h"
 #include "kernel/url/host.h"
 #include "kernel/url/prefix.h"
-#include <map>
+#include <array>
 #include <memory>
-#include <span>
-#include <unordered_map>
 #include <vector>
 
 namespace httpsys::ns {
@@ -20,10 +20,7 @@ struct Route {
   bool is_ip_routed = false; // found by an IP literal (HTTP_REQUEST_FLAG_IP_ROUTED)
 };
 
-struct Registration {
-  url::UrlPrefix prefix;
-  Route route;
-};
+using PrefixPtr = std::shared_ptr<const url::UrlPrefix>; // only core 0 makes and drops references
 
 enum class Lookup {
   Found,
@@ -31,13 +28,12 @@ enum class Lookup {
   NoPath  // the host is served, the path is not: 404
 };
 
-class UrlTree final : public AtomicRefCounted<UrlTree> {
+class UrlTree {
 public:
-  static RefPtr<UrlTree> build(std::span<const Registration *const> registrations);
-  class Builder;
-  // The snapshot of the current core.
-  static UrlTree &current();
-  static void set_current(RefPtr<UrlTree> tree);
+  class Editor;
+  // The current core's.
+  static const UrlTree &current();
+  static void set_current(const UrlTree &tree);
 
   // path_key: canonical path in upper case. local: the connection's own end. Order of buckets: +, name, IP literal, *;
   // the first bucket with a match wins, its longest prefix by whole segments is taken.
@@ -48,62 +44,78 @@ public:
   std::string nearest(uint16_t port) const;
 
 private:
-  friend class AtomicRefCounted<UrlTree>;
-  UrlTree() = default;
-  ~UrlTree() = default;
-  // A request's path up to one of its slashes, or with one at its end.
-  struct Beginning {
-    std::u16string_view path; // without that slash
-    size_t hash;
-  };
-  struct PathHasher {
-    using is_transparent = void;
-    size_t operator()(const std::u16string &key) const { return hash_path(key); }
-    size_t operator()(const Beginning &beginning) const { return beginning.hash; }
-  };
-  struct PathEqual {
-    using is_transparent = void;
-    bool operator()(const std::u16string &key, const std::u16string &other) const { return key == other; }
-    // Registered paths end in a slash.
-    bool operator()(const Beginning &beginning, const std::u16string &key) const
+  // A URL.
+  struct Registration {
+    explicit Registration(const PrefixPtr &its_prefix) : path_key(its_prefix->path_key()), prefix(its_prefix) {}
+    bool is(const PrefixPtr &other) const { return path_key == other->path_key(); }
+    bool is(const PathBeginning &beginning) const // a path_key ends in a slash
     {
-      return key.size() == beginning.path.size() + 1 && key.starts_with(beginning.path);
+      return path_key.size() == beginning.path.size() + 1 && path_key.starts_with(beginning.path);
     }
-    bool operator()(const std::u16string &key, const Beginning &beginning) const { return (*this)(beginning, key); }
+    std::u16string_view path_key; // of prefix
+    PrefixPtr prefix;
+    Route route;
   };
-  // Paths of one host: by key, and the lengths that occur, longest first.
+  // The paths of one host.
   struct Paths {
-    std::unordered_map<std::u16string, Route, PathHasher, PathEqual> routes;
-    std::vector<size_t> lengths;
-    void add(const std::u16string &path_key, const Route &route);
-    const Route *find(std::u16string_view path_key) const;
+    Registration &change(MapEdition &edition, const PrefixPtr &prefix);
+    void erase(MapEdition &edition, const PrefixPtr &prefix);
+    const Route *find(PathBeginnings &beginnings) const;
+    PersistentMap<Registration> routes;
+    std::vector<uint32_t> count_of_depth; // how many have so many slashes, up to the most that one has
+    size_t longest = 0; // at least as long as the longest
+  };
+  template <typename Key>
+  struct Host {
+    explicit Host(const Key &its_key) : key(its_key) {}
+    bool is(const Key &other) const { return key == other; }
+    Key key;
+    Paths paths;
   };
   struct Port {
+    explicit Port(uint16_t its_number) : number(its_number) {}
+    bool is(uint16_t other) const { return number == other; }
+    uint16_t number;
     bool is_https = false;
+    uint32_t urls = 0;
     Paths strong, weak;
-    std::unordered_map<std::string, Paths> names;
-    std::map<IpAddress, Paths> addresses;
-    std::vector<std::string> texts;
+    PersistentMap<Host<std::string>> names;
+    PersistentMap<Host<IpAddress>> addresses;
+    std::array<PrefixPtr, limits::kNearestUrlsLogged> named; // in the log line; the first ones
   };
-  const Port *find_port(uint16_t port) const;
-  std::unordered_map<uint16_t, std::shared_ptr<const Port>> m_ports; // several snapshots share them
+  const Port *find_port(uint16_t port) const { return m_ports.find(port, port); }
+  PersistentMap<Port> m_ports;
 };
 
-// Makes a snapshot that differs from another in some ports alone and shares the others with it, so that a change costs what its ports
-// have; piece by piece, since that may be much.
-class UrlTree::Builder {
+// Makes the next edition by changing the one before it. A change costs what leads to that URL, whatever else there is.
+class UrlTree::Editor {
 public:
-  explicit Builder(const UrlTree &before);
-  // All that a port has from now on, between the two; nothing: it leaves the tree.
-  void begin(uint16_t port);
-  void add(const Registration &registration);
-  void end();
-  RefPtr<UrlTree> finish() { return std::move(m_tree); }
+  Editor() = default;
+  ~Editor();
+  Editor(const Editor &) = delete;
+  Editor &operator=(const Editor &) = delete;
+
+  void add(const PrefixPtr &prefix, uint64_t url_context, uint64_t queue_id);
+  void set_queue(const PrefixPtr &prefix, uint64_t queue_id);
+  void remove(const PrefixPtr &prefix);
+  // Puts it into the port's log line at this place, nullptr: nothing; when the port is there and has such a place.
+  void name(uint16_t port, size_t place, const PrefixPtr &prefix);
+
+  struct Finished {
+    UrlTree tree;
+    std::vector<std::unique_ptr<MapItem>> replaced; // to be freed when no core has an older tree
+  };
+  // Changes are made in the next edition from now on.
+  Finished finish();
+  uint64_t made() const { return m_edition.made(); } // nodes and leaves so far
 
 private:
-  RefPtr<UrlTree> m_tree;
-  uint16_t m_number = 0;
-  std::shared_ptr<Port> m_port;
+  // Calls change(paths) with the paths of the prefix's host, which are made and forgotten as needed.
+  template <typename Change>
+  void change_paths(Port &port, const PrefixPtr &prefix, const Change &change);
+
+  UrlTree m_tree;
+  MapEdition m_edition;
 };
 
 }

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <deque>
 #include <fmt/format.h>
+#include <set>
 
 using namespace httpsys;
 using namespace httpsys::test;
@@ -204,11 +205,100 @@ TEST_CASE("routes are made in slices, all of a change appear at once")
       ke::Core::Scope scope(ke::Cores::instance().core(0));
       REQUIRE(is_bound(u"/0/") == is_bound(u"/1499/"));
     }
-    // Ports are looked for, and routes made: both as many as there are URLs.
-    CHECK(turns >= 2 * kUrls / limits::kNamespaceStepsPerTurn);
+    // As many routes are made as there are URLs.
+    CHECK(turns >= kUrls / limits::kNamespaceStepsPerTurn);
     CHECK(process.take(call).status() == NtStatus::Success);
     ke::Core::Scope scope(ke::Cores::instance().core(0));
     CHECK(is_bound(u"/0/") == (wanted != 0));
+  }
+}
+
+TEST_CASE("what no core's tree has any more is freed in slices")
+{
+  World world(2);
+  Process process(world, 1);
+  uint64_t queue = process.create_queue();
+  Full full = fill(world, process, 1, kUrls, 8080);
+  world.run();
+  ns::Namespace &ns = ns::Namespace::instance();
+  REQUIRE(ns.replaced_count() == 0);
+  uint32_t call = process.submit(Process::entry(HSYS_OP_BIND_URL_GROUP, queue, full.groups[0]));
+  size_t most = 0, left = 0;
+  for (uint32_t turn = 0; turn < 1000; turn++) {
+    world.turn(turn % 2);
+    // Until the other core has the new tree it has the old one.
+    size_t now = ns.replaced_count();
+    if (now < left)
+      REQUIRE(left - now <= limits::kNamespaceStepsPerTurn);
+    most = std::max(most, now);
+    left = now;
+  }
+  CHECK(most > kUrls);
+  CHECK(left == 0);
+  CHECK(process.take(call).status() == NtStatus::Success);
+}
+
+TEST_CASE("operations that a publication ends are ended in slices")
+{
+  World world;
+  std::deque<Process> processes;
+  std::vector<uint64_t> groups;
+  for (uint32_t i = 0; i < 8; i++)
+    groups.push_back(processes.emplace_back(world, 0).create_group());
+  CHECK(processes[0].add_url(groups[0], u"http://localhost:8080/") == NtStatus::Success);
+  CHECK(processes[0].add_url(groups[0], u"http://+:8080/") == NtStatus::Success);
+  // It waits for its listeners, and all the others for it.
+  processes[0].submit(Process::entry(HSYS_OP_REMOVE_URL, 0, groups[0]), url_block("http://+:8080/"));
+  world.turn(0);
+  for (size_t i = 0; i < processes.size(); i++)
+    for (int url = 0; url < 50; url++)
+      processes[i].submit(Process::entry(HSYS_OP_ADD_URL, 0, groups[i]), url_block(fmt::format("http://+:8080/{}/{}/", i, url)));
+  size_t most = 0, all = 0;
+  for (uint32_t turn = 0; turn < 100; turn++) {
+    world.turn(0);
+    size_t done = 0;
+    for (Process &process : processes)
+      for (auto &[irp, completion] : process.take_all()) {
+        CHECK(completion.status() == NtStatus::Success);
+        done++;
+      }
+    most = std::max(most, done);
+    all += done;
+  }
+  CHECK(all == 50 * processes.size() + 1);
+  CHECK(most <= limits::kNamespaceStepsPerTurn);
+}
+
+TEST_CASE("the log line of a request that found nothing names some of the port's URLs that are there")
+{
+  World world;
+  Process process(world, 0);
+  uint64_t group = process.create_group();
+  auto nearest = [] {
+    ke::Core::Scope scope(ke::Cores::instance().core(0));
+    return ns::UrlTree::current().nearest(8080);
+  };
+  std::set<int> there;
+  std::mt19937 random(11);
+  auto text_of = [](int url) { return fmt::format("http://+:8080/Path{}/", url); };
+  for (int step = 0; step < 300; step++) {
+    int url = static_cast<int>(random() % 8);
+    bool is_there = there.contains(url);
+    auto block = url_block(text_of(url));
+    REQUIRE(process.call(Process::entry(is_there ? HSYS_OP_REMOVE_URL : HSYS_OP_ADD_URL, 0, group), block).status() == NtStatus::Success);
+    if (is_there)
+      there.erase(url);
+    else
+      there.insert(url);
+    std::string line = nearest();
+    size_t named = 0;
+    for (int one = 0; one < 8; one++) {
+      bool is_named = line.find('"' + text_of(one) + '"') != line.npos;
+      REQUIRE((!is_named || there.contains(one)));
+      named += is_named;
+    }
+    REQUIRE(named == std::min<size_t>(there.size(), limits::kNearestUrlsLogged));
+    REQUIRE(line.starts_with(there.empty() ? "no registration is left" : "registered here:"));
   }
 }
 

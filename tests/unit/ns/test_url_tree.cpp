@@ -3,7 +3,9 @@
 #include "kernel/ns/url_tree.h"
 #include "kernel/url/case_map.h"
 #include <algorithm>
+#include <cctype>
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 #include <numeric>
 #include <random>
 
@@ -11,38 +13,48 @@ using namespace httpsys;
 
 namespace {
 
+ns::PrefixPtr prefix_of(std::u16string_view text)
+{
+  std::string reason;
+  auto parsed = url::UrlPrefix::parse(text, reason);
+  REQUIRE_MESSAGE(parsed, reason);
+  return std::make_shared<const url::UrlPrefix>(parsed.release_value());
+}
+
+std::u16string utf16(const std::string &text)
+{
+  return {text.begin(), text.end()};
+}
+
+// The url context that serves the request, -400 or -404.
+int64_t route(const ns::UrlTree &tree, std::string_view host, std::u16string_view path, uint16_t port, const char *local, ns::Route &found)
+{
+  url::Host parsed;
+  REQUIRE(url::parse_host(host, parsed) == url::HostError::None);
+  switch (tree.find({*IpAddress::parse(local), port}, parsed, url::to_upper(path), found)) {
+  case ns::Lookup::Found: return static_cast<int64_t>(found.url_context);
+  case ns::Lookup::NoHost: return -400;
+  case ns::Lookup::NoPath: return -404;
+  }
+  return 0;
+}
+
 class Tree {
 public:
   Tree &add(std::u16string_view prefix, uint64_t context)
   {
-    std::string reason;
-    auto parsed = url::UrlPrefix::parse(prefix, reason);
-    REQUIRE_MESSAGE(parsed, reason);
-    m_registrations.push_back({parsed.release_value(), {context, 7, false}});
+    m_editor.add(prefix_of(prefix), context, 7);
     return *this;
   }
-
-  // The url context that serves the request, -400 or -404.
   int64_t route(std::string_view host, std::u16string_view path, uint16_t port = 80, const char *local = "10.0.0.9")
   {
-    std::vector<const ns::Registration *> pointers;
-    for (const auto &one : m_registrations)
-      pointers.push_back(&one);
-    auto tree = ns::UrlTree::build(pointers);
-    url::Host parsed;
-    REQUIRE(url::parse_host(host, parsed) == url::HostError::None);
-    switch (tree->find({*IpAddress::parse(local), port}, parsed, url::to_upper(path), last)) {
-    case ns::Lookup::Found: return static_cast<int64_t>(last.url_context);
-    case ns::Lookup::NoHost: return -400;
-    case ns::Lookup::NoPath: return -404;
-    }
-    return 0;
+    return ::route(m_editor.finish().tree, host, path, port, local, last);
   }
 
   ns::Route last;
 
 private:
-  std::vector<ns::Registration> m_registrations;
+  ns::UrlTree::Editor m_editor;
 };
 
 }
@@ -159,12 +171,11 @@ TEST_CASE("what names localhost is not found from elsewhere when another URL has
 
 TEST_CASE("a port knows its scheme")
 {
-  std::string reason;
-  ns::Registration registration{url::UrlPrefix::parse(u"https://+:443/", reason).release_value(), {}};
-  const ns::Registration *pointer = &registration;
-  auto tree = ns::UrlTree::build({&pointer, 1});
-  CHECK(tree->is_https(443));
-  CHECK(!tree->is_https(80));
+  ns::UrlTree::Editor editor;
+  editor.add(prefix_of(u"https://+:443/"), 0, 7);
+  auto tree = editor.finish().tree;
+  CHECK(tree.is_https(443));
+  CHECK(!tree.is_https(80));
 }
 
 TEST_CASE("hundreds of prefixes, one inside the other")
@@ -196,4 +207,44 @@ TEST_CASE("hashes of a path's beginnings are those of the paths themselves")
   }
   CHECK(ns::hash_path(u"") != ns::hash_path(std::u16string(1, u'\0')));
   CHECK(ns::hash_path(u"/a/") != ns::hash_path(u"/b/"));
+}
+
+TEST_CASE("a change of one URL makes and replaces a few parts of the tree, however many URLs its port has; trees before it stay")
+{
+  constexpr uint64_t kMost = 24;
+  ns::UrlTree::Editor editor;
+  for (int i = 0; i < 4096; i++)
+    for (const char *host : {"+", "*", "10.0.0.9", "a.example"})
+      editor.add(prefix_of(utf16(fmt::format("http://{}:80/{}/", host, i))), 1, 7);
+  auto before = editor.finish();
+  CHECK(before.replaced.empty()); // no other tree had it
+  std::vector<ns::UrlTree::Editor::Finished> trees; // all are held
+  for (const char *host : {"+", "*", "10.0.0.9", "a.example", "b.example"}) {
+    for (int times = 0; times < 20; times++) {
+      auto prefix = prefix_of(utf16(fmt::format("http://{}:80/a/{}/", host, times)));
+      uint64_t made = editor.made();
+      auto finish = [&] {
+        CHECK(editor.made() - std::exchange(made, editor.made()) <= kMost);
+        trees.push_back(editor.finish());
+        CHECK(trees.back().replaced.size() <= kMost);
+      };
+      editor.add(prefix, 2, 7);
+      finish();
+      for (uint64_t queue = 0; queue <= 100; queue++)
+        editor.set_queue(prefix, queue);
+      finish();
+      editor.remove(prefix);
+      finish();
+      auto path = utf16(fmt::format("/a/{}/x", times));
+      auto queue_in = [&](const ns::UrlTree &tree) {
+        ns::Route found;
+        std::string_view name = std::isalpha(host[0]) ? host : "c.example";
+        return route(tree, name, path, 80, "10.0.0.9", found) == 2 ? static_cast<int64_t>(found.queue_id) : -1;
+      };
+      CHECK(queue_in(before.tree) == -1);
+      CHECK(queue_in(trees.end()[-3].tree) == 7);
+      CHECK(queue_in(trees.end()[-2].tree) == 100);
+      CHECK(queue_in(trees.end()[-1].tree) == -1);
+    }
+  }
 }
