@@ -78,7 +78,7 @@ inline constexpr uint64_t kCreditVisitMilliseconds = 10;     // an entry without
 inline constexpr uint32_t kUnaskedKicksPerSecond = 1000;     // above it the kick is no longer listened to ...
 inline constexpr uint64_t kKickPenaltyMilliseconds = 1000;   // ... for so long
 inline constexpr uint64_t kKickVisitMilliseconds = 10;       // and the channel is visited so often instead
-// Of an ended channel in one turn: operations that it cancels, some 300 ns each, and handles that it closes, some microseconds.
+// Of a channel in one turn: operations that it cancels, some 300 ns each, and, when it ends, handles that it closes, some microseconds.
 inline constexpr uint32_t kOperationsEndedPerTurn = 512;
 inline constexpr uint32_t kHandlesEndedPerTurn = 128;
 inline constexpr uint64_t kRundownWarningMilliseconds = 10000; // an ended session whose operations have not come back by then is logged

@@ -47,10 +47,13 @@ void Channel::forward(IrpPtr irp, ke::CoreId core, void (*handler)(IrpPtr))
   ke::Cores::instance().run_on(core, [irp = std::move(irp), handler]() mutable { handler(std::move(irp)); });
 }
 
-void Channel::cancel_operations(uint64_t handle, bool (*wanted)(hsys_op operation))
+void Channel::cancel_operations(IrpPtr irp, bool (*wanted)(hsys_op operation))
 {
-  m_impl->cancel_matching(handle, wanted);
+  uint64_t handle = irp->entry().handle, number = irp->m_number;
+  m_impl->cancel_in_slices({handle, wanted, number, std::move(irp), 0, {}});
 }
+
+bool Channel::is_cancelling(const Irp &irp) const { return m_impl->is_cancelling(irp); }
 
 uint32_t Channel::received_up_to()
 {
@@ -174,7 +177,13 @@ bool Channel::Impl::poll()
     return false;
   uint32_t work = take_returned_blocks();
   serve_waiting();
+  if (!cancellations.empty()) {
+    work++;
+    if (!has_cancelled)
+      cancel_slice();
+  }
   work += take_entries();
+  has_cancelled = false;
   if (work > 0)
     empty_polls = 0;
   else if (++empty_polls >= limits::kEmptyPollsUntilCold)
@@ -212,7 +221,7 @@ bool Channel::Impl::arm()
 {
   // What the client has submitted is served before it is waited for; without credit only reaping helps, and nothing
   // tells when that happens.
-  if (!lacks_credit && submissions.available() > 0)
+  if (!cancellations.empty() || (!lacks_credit && submissions.available() > 0))
     return false;
   if (!submissions.arm())
     return false;

@@ -45,9 +45,11 @@ public:
   // To core 0, which has names and ports of all: at most limits::kOperationsWithCore0 of a channel, the next ones stay in the ring.
   void forward_to_core_0(IrpPtr irp, void (*handler)(IrpPtr));
   bool is_ending() const;
-  // Cancels every operation of this channel on that handle for which wanted(operation) is true, wherever it is parked
-  // (wanted null: all).
-  void cancel_operations(uint64_t handle, bool (*wanted)(hsys_op operation));
+  // Cancels every operation that this channel submitted before irp, on the same handle, for which wanted(operation) is true, wherever it
+  // is parked (wanted null: all); some in each turn. Then irp succeeds.
+  void cancel_operations(IrpPtr irp, bool (*wanted)(hsys_op operation));
+  // Whether the operation is, or will be in a later turn.
+  bool is_cancelling(const Irp &irp) const;
   // The last valid cq_head of the client: completion entries below it have been received.
   uint32_t received_up_to();
 

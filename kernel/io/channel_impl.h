@@ -94,8 +94,23 @@ struct Channel::Impl final : IrpOwner, ke::Poller, ke::Flushable, ke::Timer, Doo
 
   // channel_rundown.cpp: cancellation and the end.
   struct Closing;
+  // Operations of a channel that lives, some cancelled in each turn.
+  struct Cancellation {
+    uint64_t handle;                   // 0: of all
+    bool (*wanted)(hsys_op operation); // null: all
+    uint64_t before;                   // Irp numbers: what is submitted later is not meant
+    IrpPtr irp;                        // completed behind them; null: nobody waits
+    size_t next_slot = 0;
+    std::vector<ke::CoreId> cores{}; // others that were sent messages
+    bool means(const Irp &other) const;
+  };
   void cancel(Irp &irp);
-  std::vector<ke::CoreId> cancel_matching(uint64_t handle, bool (*wanted)(hsys_op operation));
+  bool is_cancelling(const Irp &irp) const;
+  void cancel_in_slices(Cancellation cancellation);
+  void cancel_slice();
+  void finish_cancellations();
+  void close(IrpPtr irp);
+  void finish_close(IrpPtr irp, const std::vector<ke::CoreId> &cores);
   void drain();
   void end();
   void run_down();
@@ -126,11 +141,13 @@ struct Channel::Impl final : IrpOwner, ke::Poller, ke::Flushable, ke::Timer, Doo
   uint32_t with_core_0 = 0;     // operations that forward_to_core_0() has taken and that have not come back
   uint32_t empty_polls = 0;
   bool bell_wanted = false;
-  bool lacks_credit = false;     // the oldest entry stays in the ring
-  bool has_walked_slots = false; // in this turn
-  bool is_revoked = false;       // nothing is read from the rings any more
+  bool lacks_credit = false;  // the oldest entry stays in the ring
+  bool has_cancelled = false; // a slice, in this turn
+  bool is_revoked = false;    // nothing is read from the rings any more
   bool is_draining = false;
   bool is_ending = false;
+  uint64_t last_number = 0;               // of an Irp
+  std::deque<Cancellation> cancellations; // one of the client's at most, and drain()'s
   size_t next_to_cancel = 0;              // of the slots, while it ends
   std::optional<std::vector<uint64_t>> to_close; // handles, when its operations have ended
   bool is_run_down = false; // end() is through; the last operation destroys the channel

@@ -21,47 +21,81 @@ void Channel::Impl::cancel(Irp &irp)
   ke::Cores::instance().run_on(core, [owner = address, id = irp.entry().irp_id] { IrpQueue::cancel_parked(owner, id); });
 }
 
-// Returns the other cores that were sent messages.
-std::vector<ke::CoreId> Channel::Impl::cancel_matching(uint64_t handle, bool (*wanted)(hsys_op operation))
+bool Channel::Impl::Cancellation::means(const Irp &other) const
 {
-  std::vector<ke::CoreId> cores;
-  has_walked_slots = true;
-  slots.for_each_irp([&](Irp &irp) {
-    if (irp.entry().handle != handle || (wanted && !wanted(irp.operation())))
+  return other.m_number < before && (handle == 0 || other.entry().handle == handle) && (!wanted || wanted(other.operation()));
+}
+
+bool Channel::Impl::is_cancelling(const Irp &irp) const
+{
+  return irp.is_cancel_requested() || std::ranges::any_of(cancellations, [&](const Cancellation &one) { return one.means(irp); });
+}
+
+// The first slice at once, unless this turn has had one.
+void Channel::Impl::cancel_in_slices(Cancellation cancellation)
+{
+  cancellations.push_back(std::move(cancellation));
+  if (!has_cancelled)
+    cancel_slice();
+  if (!cancellations.empty())
+    make_hot();
+}
+
+// Tens of thousands of operations perhaps, of a client that lives and can have as many again.
+void Channel::Impl::cancel_slice()
+{
+  has_cancelled = true;
+  Cancellation &cancellation = cancellations.front();
+  auto &cores = cancellation.cores;
+  cancellation.next_slot = slots.visit_irps(cancellation.next_slot, limits::kOperationsEndedPerTurn, [&](Irp &irp) {
+    if (!cancellation.means(irp))
       return;
     ke::CoreId core = irp.m_parked_core.load(std::memory_order_seq_cst);
     if (core != Irp::kNotParked && core != address.core && std::ranges::find(cores, core) == cores.end())
       cores.push_back(core);
     cancel(irp);
   });
-  return cores;
+  if (cancellation.next_slot < slots.slot_count())
+    return;
+  Cancellation done = std::move(cancellation);
+  cancellations.pop_front();
+  if (done.irp && done.irp->operation() == HSYS_OP_CLOSE_HANDLE)
+    return finish_close(std::move(done.irp), done.cores);
+  if (done.irp)
+    complete(std::move(done.irp), NtStatus::Success);
 }
 
 // A CLOSE_HANDLE that waits until the operations of its handle that were parked have come back.
 struct Channel::Impl::Closing {
   IrpPtr irp;
-  ob::HandleTarget target;
   size_t cores_to_answer;
 
   void core_answered(Channel::Impl &impl)
   {
-    if (--cores_to_answer > 0)
-      return;
-    uint64_t handle = irp->entry().handle;
-    if (auto closed = registrations().handle_closed)
-      closed(*impl.channel, handle, target);
-    complete(std::move(irp), NtStatus::Success);
+    if (--cores_to_answer == 0)
+      impl.close(std::move(irp));
   }
 };
+
+void Channel::Impl::close(IrpPtr irp)
+{
+  if (auto closed = registrations().handle_closed)
+    closed(*channel, irp->entry().handle, irp->target());
+  complete(std::move(irp), NtStatus::Success);
+}
 
 void Channel::Impl::close_handle(const hsys_sqe &entry)
 {
   ob::HandleTarget target = MUST(handles.remove(entry.handle));
+  IrpPtr irp = new_irp(*operation_row(entry.op), entry, target, {});
+  uint64_t number = irp->m_number;
+  cancel_in_slices({entry.handle, nullptr, number, std::move(irp), 0, {}});
+}
+
+void Channel::Impl::finish_close(IrpPtr irp, const std::vector<ke::CoreId> &cores)
+{
   auto closing = std::make_shared<Closing>();
-  closing->target = target;
-  // It names the handle too, and must not cancel itself.
-  auto cores = cancel_matching(entry.handle, nullptr);
-  closing->irp = new_irp(*operation_row(entry.op), entry, target, {});
+  closing->irp = std::move(irp);
   closing->cores_to_answer = cores.size() + 1;
   // Messages between two cores keep their order: behind the cancellations, and their completions come before the
   // answer.
@@ -82,10 +116,7 @@ void Channel::Impl::drain()
     __atomic_store_n(&kpage.state, static_cast<uint32_t>(HSYS_CHANNEL_DRAINING), __ATOMIC_RELEASE);
   bell_wanted = true;
   ke::Core::current().request_flush(*this);
-  slots.for_each_irp([&](Irp &irp) {
-    if (irp.operation() == HSYS_OP_RECEIVE_REQUEST)
-      cancel(irp);
-  });
+  cancel_in_slices({0, [](hsys_op operation) { return operation == HSYS_OP_RECEIVE_REQUEST; }, last_number + 1, nullptr, 0, {}});
 }
 
 // The session has ended: its process is gone, or was cut off.
@@ -115,6 +146,7 @@ void Channel::Impl::run_down()
   bool is_done = end_operations();
   if (is_done && !to_close) {
     extension->on_session_end(completions.admission().head());
+    finish_cancellations();
     to_close.emplace();
     handles.for_each([&](uint64_t handle, ob::HandleTarget &) { to_close->push_back(handle); });
   }
@@ -124,6 +156,17 @@ void Channel::Impl::run_down()
   core.timers().set(*this, core.now() + limits::kRundownWarningMilliseconds);
   is_run_down = true;
   finish_if_empty();
+}
+
+// Those that the session's end found: it has cancelled all that they mean.
+void Channel::Impl::finish_cancellations()
+{
+  for (Cancellation &one : std::exchange(cancellations, {})) {
+    if (one.irp && one.irp->operation() == HSYS_OP_CLOSE_HANDLE)
+      close(std::move(one.irp));
+    else if (one.irp)
+      complete(std::move(one.irp), NtStatus::Success);
+  }
 }
 
 bool Channel::Impl::end_operations()

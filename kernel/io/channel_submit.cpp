@@ -14,8 +14,7 @@ uint64_t Channel::Impl::operations_here()
   return s_operations.here();
 }
 
-// Bounded, so that a client that floods its ring leaves the others their turn (trust rule T8). An operation that has walked through all
-// slots, 65536 perhaps, is a turn's work.
+// Bounded, so that a client that floods its ring leaves the others their turn (trust rule T8).
 uint32_t Channel::Impl::take_entries()
 {
   if (!submissions.refresh()) {
@@ -25,8 +24,7 @@ uint32_t Channel::Impl::take_entries()
   uint32_t taken = 0;
   hsys_sqe entry;
   lacks_credit = false;
-  has_walked_slots = false;
-  auto has_turn = [&] { return (taken < limits::kEntriesPerTurn && !has_walked_slots) || is_broken(Canary::WorkNotBounded); };
+  auto has_turn = [&] { return taken < limits::kEntriesPerTurn || is_broken(Canary::WorkNotBounded); };
   while (has_turn() && submissions.available() > 0 && admit_first(entry)) {
     taken++;
     start_operation(entry);
@@ -40,6 +38,12 @@ uint32_t Channel::Impl::take_entries()
   return taken;
 }
 
+// Each cancels as many operations as there are, 65536 perhaps: one after the other.
+static bool cancels_many(const hsys_sqe &entry)
+{
+  return entry.op == HSYS_OP_CLOSE_HANDLE || entry.op == HSYS_OP_SHUTDOWN_REQUEST_QUEUE;
+}
+
 // Copies the oldest entry out and reserves what it needs; false when it must stay in the ring or broke the protocol.
 bool Channel::Impl::admit_first(hsys_sqe &entry)
 {
@@ -51,6 +55,8 @@ bool Channel::Impl::admit_first(hsys_sqe &entry)
     return false;
   }
   submissions.copy_first({reinterpret_cast<uint8_t *>(&entry), sizeof entry});
+  if (cancels_many(entry) && (has_cancelled || !cancellations.empty()))
+    return false;
   const OperationRow *row = operation_row(entry.op);
   bool may_use_reserve = row && (row->traits & HSYS_OP_RESERVE);
   Admission &admission = completions.admission();
@@ -139,6 +145,7 @@ IrpPtr Channel::Impl::new_irp(const OperationRow &row, const hsys_sqe &entry, co
   if (row.traits & HSYS_OP_EXTENTS)
     send_arena = {utok, geometry.tx_offset, geometry.tx_bytes};
   IrpPtr irp = make_irp({session, address, client}, entry, std::move(parameters), target, send_arena);
+  irp->m_number = ++last_number;
   slots.set_irp(*irp);
   return irp;
 }

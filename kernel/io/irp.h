@@ -115,6 +115,7 @@ private:
   IrpOwner *m_owner = nullptr;
   IrpCompletion m_completion; // on its way back
   bool m_completed = false;
+  uint64_t m_number = 0; // in the order of its channel's ring
   bool m_is_with_core_0 = false; // counted by its channel
   IrpQueue *m_queue = nullptr; // where it is parked; of the parking core alone
   // The channel sets the flag and then reads the core, park() sets the core and then reads the flag, all sequentially

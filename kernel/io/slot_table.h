@@ -32,13 +32,8 @@ public:
     const Slot &slot = m_slots[HSYS_IRP_SLOT(irp_id)];
     return slot.irp_id == irp_id ? slot.irp : nullptr;
   }
-  // visit(Irp &) may complete operations and so clear their slots.
-  template <typename Visit>
-  void for_each_irp(Visit visit)
-  {
-    visit_irps(0, m_slots.size(), visit);
-  }
-  // The same for `most` of them, from that slot on. Returns where the next ones begin; slot_count() when there are no more.
+  // `most` of them, from that slot on; visit(Irp &) may complete operations and so clear their slots. Returns where the next ones begin;
+  // slot_count() when there are no more.
   template <typename Visit>
   size_t visit_irps(size_t from, size_t most, Visit visit)
   {

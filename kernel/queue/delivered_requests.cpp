@@ -37,7 +37,7 @@ static uint32_t body_room(const Delivery &delivery)
 
 void DeliveredRequests::deliver(std::unique_ptr<Delivery> delivery)
 {
-  if (m_ended || m_channel.is_ending() || delivery->was_cancelled || delivery->irp->is_cancel_requested())
+  if (m_ended || m_channel.is_ending() || delivery->was_cancelled || m_channel.is_cancelling(*delivery->irp))
     return give_back(std::move(delivery));
   uint32_t room = body_room(*delivery);
   if (room == 0)

@@ -26,10 +26,9 @@ static void shutdown_request_queue(io::Channel &channel, io::IrpPtr irp)
   if (target.is_error())
     return io::complete(std::move(irp), target.error());
   (*target)->shut_down = true;
-  channel.cancel_operations(handle, [](hsys_op operation) {
+  channel.cancel_operations(std::move(irp), [](hsys_op operation) {
     return operation == HSYS_OP_RECEIVE_REQUEST || operation == HSYS_OP_WAIT_DISCONNECT;
   });
-  io::complete(std::move(irp), NtStatus::Success);
 }
 
 static void park_in_queue(io::IrpPtr irp)

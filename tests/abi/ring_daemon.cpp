@@ -252,8 +252,7 @@ static void register_operations()
   register_operation(HSYS_OP_SEND_BODY, send_body);
   register_operation(HSYS_OP_SEND_RESPONSE, [](Channel &, IrpPtr irp) { s_state.here().waits.park(std::move(irp)); });
   register_operation(HSYS_OP_SHUTDOWN_REQUEST_QUEUE, [](Channel &channel, IrpPtr irp) {
-    channel.cancel_operations(irp->entry().handle, [](hsys_op operation) { return operation == HSYS_OP_RECEIVE_REQUEST; });
-    complete(std::move(irp), NtStatus::Success);
+    channel.cancel_operations(std::move(irp), [](hsys_op operation) { return operation == HSYS_OP_RECEIVE_REQUEST; });
   });
   register_extension([](Channel &) -> std::unique_ptr<ChannelExtension> { return std::make_unique<Deliveries>(); });
   register_handle_closed([](Channel &, uint64_t, const ob::HandleTarget &) { s_report.handles_closed++; });

@@ -141,7 +141,7 @@ TEST_CASE("a slot knows its operation by the whole id, while it has not come bac
   CHECK(slots.find(HSYS_IRP_ID(4, 5)) == nullptr);
   CHECK(slots.find(HSYS_IRP_ID(9999, 5)) == nullptr);
   int visited = 0;
-  slots.for_each_irp([&](Irp &each) { visited += &each == irp.get(); });
+  slots.visit_irps(0, slots.slot_count(), [&](Irp &each) { visited += &each == irp.get(); });
   CHECK(visited == 1);
   slots.clear_irp(id);
   CHECK(slots.find(id) == nullptr);

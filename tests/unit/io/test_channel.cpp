@@ -548,7 +548,7 @@ TEST_CASE("operations that walk through all slots have a turn each")
   for (uint64_t handle : handles)
     rig.submit(HSYS_OP_CLOSE_HANDLE, 0, handle);
   rig.submit(HSYS_OP_NOP);
-  for (uint32_t turn = 1; turn <= 3; turn++) {
+  for (uint32_t turn = 1; turn <= 2; turn++) {
     rig.step(1);
     CHECK(rig.taken() == 3 + turn);
   }
@@ -556,6 +556,59 @@ TEST_CASE("operations that walk through all slots have a turn each")
   CHECK(rig.taken() == 7);
   rig.end();
   rig.check_nothing_left();
+}
+
+TEST_CASE("as many operations as a channel can have are cancelled some in each turn, and the completion of what cancels them comes last")
+{
+  enum class Way { Close, CloseWithCancel, Drain };
+  for (uint64_t core : {0u, 1u}) // where they are parked
+    for (Way way : {Way::Close, Way::CloseWithCancel, Way::Drain}) {
+      CAPTURE(core);
+      CAPTURE(static_cast<int>(way));
+      Rig rig(65536, 256);
+      uint64_t handle = rig.open_handle();
+      uint32_t first = rig.kpage().cq_tail, count = 65536 - HSYS_CQ_RESERVE - 1, last = 0;
+      for (uint32_t i = 0; i < count; i++) {
+        last = rig.submit(HSYS_OP_RECEIVE_REQUEST, core, handle);
+        if (i % limits::kEntriesPerTurn == 0 || i + 1 == count)
+          for (ke::CoreId each : {1u, 0u})
+            rig.step(each);
+      }
+      while (rig.taken() < 1 + count)
+        rig.step(1);
+      rig.step(0);
+      CHECK(rig.kpage().cq_tail == first);
+      if (way == Way::Drain) {
+        ke::Core::Scope scope(rig.cores.core(1));
+        ChannelRegistry::drain(1);
+      } else {
+        rig.submit(HSYS_OP_CLOSE_HANDLE, 0, handle);
+      }
+      if (way == Way::CloseWithCancel)
+        rig.submit(HSYS_OP_CANCEL, last);
+      uint32_t more = way == Way::Drain ? 0 : way == Way::Close ? 1 : 2, most = 0, turns = 0;
+      for (uint32_t before = first; rig.kpage().cq_tail - first < count + more && turns < 1000; turns++, before = rig.kpage().cq_tail) {
+        for (ke::CoreId each : {1u, 0u})
+          rig.step(each);
+        most = std::max(most, rig.kpage().cq_tail - before);
+      }
+      CHECK(most <= limits::kOperationsEndedPerTurn + more);
+      CHECK(turns >= count / limits::kOperationsEndedPerTurn);
+      CHECK(rig.kpage().cq_tail - first == count + more);
+      bool is_once = true;
+      std::vector<bool> seen(65536);
+      for (uint32_t index = first; index != rig.kpage().cq_tail; index++) {
+        uint32_t slot = HSYS_IRP_SLOT(rig.cqe(index).irp_id);
+        is_once = is_once && !seen[slot];
+        seen[slot] = true;
+      }
+      CHECK(is_once);
+      if (way != Way::Drain)
+        CHECK(HSYS_IRP_SLOT(rig.cqe(rig.kpage().cq_tail - 1).irp_id) == HSYS_IRP_SLOT(last) + 1);
+      CHECK(s_seen.handles_closed == (way == Way::Drain ? 0 : 1));
+      rig.end();
+      rig.check_nothing_left();
+    }
 }
 
 TEST_CASE("a client that hands back no blocks is cut off before its results fill the daemon's memory")
