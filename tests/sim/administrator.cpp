@@ -436,14 +436,15 @@ void Administrator::execute(std::vector<std::string> words, std::vector<io::Admi
   bool had_crashed = m_disk.has_crashed();
   uint64_t failures = m_disk.failures, doubts = m_disk.doubts;
   // Whoever asks after a crash will not be there for the answer.
-  m_administration->execute(std::move(words), std::move(files), [this, send, asked = m_number](uint32_t win32_code, uint32_t exit_code,
-                                                                                               const std::string &text) {
-    if (asked == m_number && m_asked) {
+  auto answered = [this, life = std::weak_ptr(m_life), send, asked = m_number](uint32_t win32_code, uint32_t exit_code,
+                                                                               const std::string &text) {
+    if (!life.expired() && asked == m_number && m_asked) {
       m_asked->answer = {win32_code, exit_code, text};
       m_asked->is_answered = true;
     }
     send(win32_code, exit_code, text);
-  });
+  };
+  m_administration->execute(std::move(words), std::move(files), std::move(answered));
   if (had_crashed)
     return;
   m_asked->is_executed = true;
@@ -719,8 +720,8 @@ void Administrator::load()
 // As the daemon does.
 void Administrator::serve()
 {
-  m_administration->publish([this, number = ++m_number] {
-    if (m_administration && number == m_number)
+  m_administration->publish([this, life = std::weak_ptr(m_life), number = ++m_number] {
+    if (!life.expired() && m_administration && number == m_number)
       m_administration->start_looking();
   });
   m_client = std::make_unique<AdminClient>(m_world.target.system());

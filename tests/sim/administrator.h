@@ -152,6 +152,7 @@ private:
   unsigned m_looks_wanted = 0; // of the daemon, at what was meddled with
   std::optional<Asked> m_asked;
   std::optional<Change> m_again; // is asked next
+  std::shared_ptr<int> m_life = std::make_shared<int>(0); // answers may come when this has ended
   std::unique_ptr<main::Administration> m_administration;
   uint64_t m_number = 0; // of it; messages to one that has gone find another
   std::unique_ptr<AdminClient> m_client, m_leaving; // leaving: of the time before a crash
