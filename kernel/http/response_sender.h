@@ -66,7 +66,7 @@ private:
   std::string m_head;
   bool m_begun = false;
   bool m_final_accepted = false;
-  bool m_finished = false; // its last operation has completed;
+  bool m_finished = false; // its last operation has completed
   bool m_has_told = false; // the connection knows, and begins the next request
   bool m_keep_alive = false;
   bool m_sends_body = true; // false for HEAD, 204, 304

@@ -3,6 +3,7 @@
 #include "kernel/base/log.h"
 #include "kernel/limits.h"
 #include <algorithm>
+#include <iterator>
 #include <memory>
 #include <utility>
 
@@ -180,7 +181,14 @@ void ListenerSet::close_listeners(Listeners listeners, std::function<void()> clo
   }
 }
 
-NtStatus ListenerSet::open_now(uint16_t number, Scope scope)
+ListenerSet::Listeners ListenerSet::Port::all() const
+{
+  Listeners both = loopback;
+  both.insert(both.end(), everywhere.begin(), everywhere.end());
+  return both;
+}
+
+NtStatus ListenerSet::open(uint16_t number, Scope scope)
 {
   if (m_is_closed)
     return NtStatus::Cancelled;
@@ -203,36 +211,28 @@ NtStatus ListenerSet::open_now(uint16_t number, Scope scope)
   return status;
 }
 
-void ListenerSet::open(uint16_t port, Scope scope, Done done)
-{
-  done(open_now(port, scope));
-}
-
-void ListenerSet::narrow(uint16_t port, Done done)
+void ListenerSet::narrow(uint16_t port, std::function<void()> done)
 {
   auto found = m_ports.find(port);
-  Listeners closing = found == m_ports.end() ? Listeners() : std::exchange(found->second.everywhere, {});
-  close_listeners(std::move(closing), [done = std::move(done)] { done(NtStatus::Success); });
+  close_listeners(found == m_ports.end() ? Listeners() : std::exchange(found->second.everywhere, {}), std::move(done));
 }
 
 void ListenerSet::accept_on_new_ports()
 {
   for (uint16_t port : std::exchange(m_new_ports, {}))
-    for (const auto *listeners : {&m_ports.at(port).loopback, &m_ports.at(port).everywhere})
-      for (const auto &listener : *listeners)
-        listener->begin();
+    for (const auto &listener : m_ports.at(port).all())
+      listener->begin();
 }
 
-void ListenerSet::close(uint16_t port, Done done)
+void ListenerSet::close(uint16_t port, std::function<void()> done)
 {
   auto found = m_ports.find(port);
   if (found == m_ports.end())
-    return done(NtStatus::Success);
-  Listeners closing = std::move(found->second.loopback);
-  closing.insert(closing.end(), found->second.everywhere.begin(), found->second.everywhere.end());
+    return done();
+  Listeners closing = found->second.all();
   m_ports.erase(found);
   std::erase(m_new_ports, port);
-  close_listeners(std::move(closing), [done = std::move(done)] { done(NtStatus::Success); });
+  close_listeners(std::move(closing), std::move(done));
 }
 
 void ListenerSet::close_all(std::function<void()> done)
@@ -240,11 +240,10 @@ void ListenerSet::close_all(std::function<void()> done)
   m_is_closed = true;
   m_full.stop();
   m_new_ports.clear();
-  Listeners all;
+  Listeners closing;
   for (auto &[number, port] : std::exchange(m_ports, {}))
-    for (auto *listeners : {&port.loopback, &port.everywhere})
-      all.insert(all.end(), listeners->begin(), listeners->end());
-  close_listeners(std::move(all), std::move(done));
+    std::ranges::move(port.all(), std::back_inserter(closing));
+  close_listeners(std::move(closing), std::move(done));
 }
 
 size_t ListenerSet::descriptor_count() const
@@ -312,9 +311,8 @@ void ListenerSet::resume()
   }
   m_full.works_again();
   for (auto &[number, port] : m_ports)
-    for (auto *listeners : {&port.loopback, &port.everywhere})
-      for (auto &listener : *listeners)
-        listener->resume();
+    for (const auto &listener : port.all())
+      listener->resume();
 }
 
 void ListenerSet::hand_on(int socket)

@@ -26,17 +26,16 @@ public:
   // Sockets of connections that are open. Any core.
   uint64_t connection_count() const { return m_connections.load(); }
 
-  // Makes the port listen at least in this scope. done runs on core 0, maybe at once: Success; SharingViolation,
-  // AccessDenied, ... when it can't, and then the port listens as before; Cancelled after close_all(). One call at a time
-  // for a port: the namespace serialises its changes. Sockets that are new accept from accept_on_new_ports() on: how
-  // connections begin is decided by what is registered for their port, which all cores must know by then.
-  using Done = std::function<void(NtStatus)>;
-  void open(uint16_t port, Scope scope, Done done);
+  // Makes the port listen at least in this scope. SharingViolation, AccessDenied, ... when it can't, and then the port listens
+  // as before; Cancelled after close_all(). Not while the port closes or narrows: the namespace serialises its changes. Sockets
+  // that are new accept from accept_on_new_ports() on: how connections begin is decided by what is registered for their port,
+  // which all cores must know by then.
+  NtStatus open(uint16_t port, Scope scope);
   void accept_on_new_ports();
-  // Listens on loopback alone from now on, where the port was open to all.
-  void narrow(uint16_t port, Done done);
+  // Listens on loopback alone from now on, where the port was open to all; done runs on core 0, maybe at once.
+  void narrow(uint16_t port, std::function<void()> done);
   // Stops listening; done runs when the port is free again. No effect on connections.
-  void close(uint16_t port, Done done);
+  void close(uint16_t port, std::function<void()> done);
   // For good.
   void close_all(std::function<void()> done);
   size_t descriptor_count() const;
@@ -47,8 +46,8 @@ private:
   using Listeners = std::vector<RefPtr<Listener>>;
   struct Port {
     Listeners loopback, everywhere; // the latter none while loopback is all
+    Listeners all() const;
   };
-  NtStatus open_now(uint16_t port, Scope scope);
   static NtStatus listen(Listeners &listeners, uint16_t port, Scope scope, std::span<const int> beside);
   void close_listeners(Listeners listeners, std::function<void()> closed);
   void hand_on(int socket);

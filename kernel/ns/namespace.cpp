@@ -349,25 +349,22 @@ void Namespace::add_url_now(io::IrpPtr irp)
   }
   uint16_t port = prefix->port();
   auto scope = prefix->is_loopback_only() ? net::Scope::Loopback : net::Scope::Everywhere;
-  // A copyable callback can't hold the operation itself.
-  auto waiting = std::make_shared<std::pair<io::IrpPtr, url::UrlPrefix>>(std::move(irp), prefix.release_value());
-  net::ListenerSet::instance().open(port, scope, [this, waiting, context = head.url_context](NtStatus opened) {
-    if (is_success(opened))
-      return insert_url(std::move(waiting->first), std::move(waiting->second), context);
-    std::string why = "cannot listen for \"" + waiting->second.text_utf8() + "\": ";
-    if (opened == NtStatus::SharingViolation)
-      why += "port " + std::to_string(waiting->second.port()) + " is in use by a program outside httpsysd; stop it or use another port";
-    else
-      why += opened == NtStatus::Cancelled ? "the daemon is ending" : std::string("the system answers ") + status_name(opened);
-    io::complete(std::move(waiting->first), opened, std::move(why));
-    finish_change();
-  });
+  status = net::ListenerSet::instance().open(port, scope);
+  if (is_success(status))
+    return insert_url(std::move(irp), prefix.release_value(), head.url_context);
+  std::string why = "cannot listen for \"" + prefix->text_utf8() + "\": ";
+  if (status == NtStatus::SharingViolation)
+    why += "port " + std::to_string(port) + " is in use by a program outside httpsysd; stop it or use another port";
+  else
+    why += status == NtStatus::Cancelled ? "the daemon is ending" : std::string("the system answers ") + status_name(status);
+  io::complete(std::move(irp), status, std::move(why));
+  finish_change();
 }
 
 void Namespace::insert_url(io::IrpPtr irp, url::UrlPrefix prefix, uint64_t url_context)
 {
   UrlGroup *group = group_of(*irp);
-  VERIFY(group); // no other change ran while the port was opened
+  VERIFY(group); // it was there before the port was opened
   Port &port = m_ports[prefix.port()];
   port.public_urls += prefix.is_loopback_only() ? 0 : 1;
   auto shared = std::make_shared<const url::UrlPrefix>(std::move(prefix));

@@ -133,7 +133,7 @@ private:
   void publish();
   bool renew_routes(Steps &steps);
   void close_unused_ports(std::function<void()> done);
-  void close_or_narrow(uint16_t number, const std::function<void(NtStatus)> &settled);
+  void close_or_narrow(uint16_t number, const std::function<void()> &settled);
   void hand_out();
   void handed_out();
   // Slices, one after the other.

@@ -45,7 +45,7 @@ bool Namespace::renew_routes(Steps &steps)
 void Namespace::close_unused_ports(std::function<void()> done)
 {
   auto waiting = std::make_shared<size_t>(1);
-  auto settled = [waiting, done = std::move(done)](NtStatus) {
+  auto settled = [waiting, done = std::move(done)] {
     if (--*waiting == 0)
       done();
   };
@@ -60,10 +60,10 @@ void Namespace::close_unused_ports(std::function<void()> done)
       }
     }
     return true;
-  }, [settled] { settled(NtStatus::Success); });
+  }, settled);
 }
 
-void Namespace::close_or_narrow(uint16_t number, const std::function<void(NtStatus)> &settled)
+void Namespace::close_or_narrow(uint16_t number, const std::function<void()> &settled)
 {
   Port &port = m_ports.at(number);
   if (!port.urls.empty())

@@ -28,6 +28,20 @@ size_t buffered(Service &service)
   return s_sum;
 }
 
+// Clients that read nothing, until a core keeps more than its part. They are there as long as what is returned.
+std::vector<std::shared_ptr<SimSocket>> pass_the_budget(Service &service)
+{
+  std::vector<std::shared_ptr<SimSocket>> clients;
+  while (!service.world.has_logged("more than its part of ConnectionBufferBytesTotal")) {
+    clients.push_back(service.connect());
+    clients.back()->room = 0;
+    service.get(*clients.back());
+    service.worker.respond(service.queue, service.receive_id(), std::string(250'000, 'x'));
+    service.world.run();
+  }
+  return clients;
+}
+
 }
 
 TEST_CASE("clients that read nothing share what there is, and those that go on get all of their responses")
@@ -81,14 +95,7 @@ TEST_CASE("a response's head and a piece of its body are taken at once, also whe
     service.get(*client);
     CHECK(service.respond(service.receive_id(), std::string(100'000, 'x')) == NtStatus::Success);
     uint64_t request = service.receive_id();
-    std::vector<std::shared_ptr<SimSocket>> others;
-    while (!service.world.has_logged("more than its part of ConnectionBufferBytesTotal")) {
-      others.push_back(service.connect());
-      others.back()->room = 0;
-      service.get(*others.back());
-      service.worker.respond(service.queue, service.receive_id(), std::string(250'000, 'x'));
-      service.world.run();
-    }
+    auto others = pass_the_budget(service);
     uint32_t send = service.worker.respond(service.queue, request, std::string(bytes, 'y'));
     service.world.run();
     CHECK(service.worker.has(send) == (bytes == limits::kWritePieceBytes));
@@ -119,14 +126,7 @@ TEST_CASE("a piece of a body is taken at once behind a send that has said so, al
     if (asks == Asks::Before)
       CHECK(service.send_body(request, "", HSYS_SEND_MORE_DATA) == NtStatus::Success);
     CHECK(service.worker.take(first).status() == NtStatus::Success);
-    std::vector<std::shared_ptr<SimSocket>> others;
-    while (!service.world.has_logged("more than its part of ConnectionBufferBytesTotal")) {
-      others.push_back(service.connect());
-      others.back()->room = 0;
-      service.get(*others.back());
-      service.worker.respond(service.queue, service.receive_id(), std::string(250'000, 'x'));
-      service.world.run();
-    }
+    auto others = pass_the_budget(service);
     std::optional<uint32_t> question;
     if (asks == Asks::When)
       question = service.worker.send_body(service.queue, request, "", HSYS_SEND_MORE_DATA);
