@@ -112,6 +112,7 @@ inline constexpr uint32_t kUrlGroupsPerUser = 8192, kUrlGroupsPerProcess = 4096;
 inline constexpr uint32_t kUrlsPerUser = 8192, kUrlsPerProcess = 4096;
 inline constexpr uint32_t kRequestQueuesPerUser = 2048, kRequestQueuesPerProcess = 1024;
 inline constexpr uint32_t kPortsPerUser = 8192, kPortsPerProcess = 4096;
+inline constexpr uint64_t kRequestsPerUserPart = 2; // one in so many of the connections that there may be; default of RequestsPerUser
 // Results that wait for a block. They are the daemon's memory: a client that hands nothing back, or has stopped with so much on its way, is
 // cut off, and requests that it has not received go to other workers.
 inline constexpr uint64_t kWaitingOutputBytesPerUser = 512ull << 20;

@@ -33,6 +33,7 @@ enum class Canary {
   DamagedOverwritten,  // a damaged state file is replaced without being set aside
   LossNotMended,       // a state file that got lost while the daemon runs is not written again
   AnsweredEarly,       // a change of the configuration is answered before every core has it
+  ShareNotGivenBack,   // a request that has ended counts on for the user whose queue had it
 };
 
 #ifdef HTTPSYS_SIMULATOR

@@ -54,6 +54,7 @@ struct Config {
     uint64_t channel_bytes_total = 0; // of all users; 0: half of the memory that the process may have
     Share waiting_output_bytes{limits::kWaitingOutputBytesPerUser, limits::kWaitingOutputBytesPerProcess};
     uint64_t waiting_output_bytes_total = 0; // of all users; 0: what suits the memory that the process may have
+    uint64_t requests_per_user = 0;          // under way; 0: a part of the connections, and no bound before main has set it
     // Of all users, not in the file: main has them from RLIMIT_NOFILE.
     uint64_t sessions_total = limits::kSessions;
     uint64_t ports_total = limits::kPorts;

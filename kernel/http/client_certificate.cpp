@@ -172,6 +172,7 @@ void ClientCertificateExchange::on_outcome(const tls::TlsStream::Event &event)
 void ClientCertificateExchange::on_irp_cancelled(io::IrpQueue &, io::IrpPtr irp)
 {
   io::complete(std::move(irp), NtStatus::Cancelled);
+  m_connection.give_share_back();
   m_connection.input_changed(false);
 }
 

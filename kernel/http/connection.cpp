@@ -363,9 +363,17 @@ void Connection::response_finished()
 void Connection::end_request(NtStatus status, const std::string &reason)
 {
   m_request->end(status, reason);
+  m_share = m_request->take_share();
   m_request.reset();
+  give_share_back();
   m_buffered.set(m_input.capacity()); // the connection may take a while to close
   m_continue_is_due = false;
+}
+
+void Connection::give_share_back()
+{
+  if (!m_transport.has_unsent() && !m_certificate.needs_input())
+    m_share = {};
 }
 
 void Connection::next_request()
@@ -428,6 +436,7 @@ void Connection::on_certificate_outcome(const tls::TlsStream::Event &event)
 
 void Connection::certificate_wait_ended()
 {
+  give_share_back();
   if (m_transport.is_closing() || m_transport.is_write_blocked())
     return;
   if (std::exchange(m_continue_is_due, false))

@@ -55,6 +55,8 @@ public:
 
   // From the certificate exchange.
   void certificate_wait_ended();
+  // What held the connection on for a request that has ended may be over.
+  void give_share_back();
   // Input has come or was taken, or what waits for it has changed: limits, back-pressure and timer follow.
   void input_changed(bool has_come);
   void close_after_response() { m_close_after_response = true; }
@@ -81,6 +83,7 @@ private:
   void on_peer_end() override;
   void on_closed(NtStatus status, const std::string &reason) override;
   void on_writable() override;
+  void on_all_sent() override { give_share_back(); }
   void on_timer() override;
 
   // What the client has to do next, in a time of its own.
@@ -120,6 +123,7 @@ private:
   io::IrpQueue m_disconnect_waits;
   ClientCertificateExchange m_certificate;
   std::vector<io::ChannelAddress> m_channels;
+  queue::RequestShare m_share; // of a request that has ended, while its last bytes or a question of its worker's hold the connection
   bool m_peer_ended = false;
   bool m_had_request = false;
   bool m_close_after_response = false;

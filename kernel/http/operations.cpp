@@ -2,21 +2,22 @@
 #include "kernel/http/operations.h"
 #include "kernel/base/log.h"
 #include "kernel/http/connection.h"
+#include "kernel/se/quota.h"
 
 namespace httpsys::http {
 
 static const char *const kEnded = "the request has ended: it was answered, or its connection is gone";
 
-static void delivered(const queue::DeliveryNote &note)
+static void delivered(queue::DeliveryNote note)
 {
-  if (Request *request = Request::find(note.request_id))
-    request->set_delivered(note);
-  else
-    queue::request_gone(note.channel, note.request_id);
   if (Connection *connection = Connection::find(note.connection_id))
     connection->note_channel(note.channel);
   else
     queue::connection_gone(note.channel, note.connection_id);
+  if (Request *request = Request::find(note.request_id))
+    request->set_delivered(std::move(note));
+  else
+    queue::request_gone(note.channel, note.request_id);
 }
 
 // httpapi: a worker that dies takes its requests with it (HTTPERR: Connection_Abandoned_By_ReqQueue).
@@ -38,19 +39,22 @@ static http1::Refusal refusal_of(queue::Refusal why)
   case queue::Refusal::QueueFull:
     return {503, http1::Reason::QueueFull,
             "the request queue has 1000 requests, and may have 1000 (kRequestQueueLength): the application is slower than the arrivals"};
+  case queue::Refusal::UserFull:
+    return {503, http1::Reason::QueueFull,
+            "the user of the request queue has as many requests under way as may be, RequestsPerUser", se::shares().requests_per_user};
   case queue::Refusal::QueueGone: return {503, http1::Reason::AppOffline, "the request queue was closed"};
   case queue::Refusal::Draining: return {503, http1::Reason::AppOffline, "httpsysd ends"};
   }
   return {503, http1::Reason::AppOffline, "the request reached no worker"};
 }
 
-static void refuse(uint64_t request_id, queue::Refusal why)
+static void refuse(uint64_t request_id, queue::Refusal why, uint32_t uid)
 {
   Request *request = Request::find(request_id);
   if (!request)
     return;
   RefPtr<Connection> connection(request->connection());
-  connection->refuse(refusal_of(why), {});
+  connection->refuse(refusal_of(why), why == queue::Refusal::UserFull ? fmt::format("uid {}", uid) : std::string());
 }
 
 static void attach_body(std::unique_ptr<queue::Delivery> delivery, uint32_t room)

@@ -85,8 +85,10 @@ void Request::submit(queue::QueuedRequest queued)
   queue::submit_request(std::move(queued));
 }
 
-void Request::set_delivered(const queue::DeliveryNote &note)
+void Request::set_delivered(queue::DeliveryNote note)
 {
+  if (note.share)
+    m_share = std::move(note.share);
   if (m_channel && note.number < m_delivery)
     return; // of a worker that has gone
   if (!m_channel)

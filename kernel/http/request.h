@@ -43,8 +43,10 @@ public:
   size_t take_body_bytes(std::string_view bytes, bool &ok);
   const http1::Refusal &chunk_refusal() const { return m_chunked->refusal(); }
 
+  // What counts for the user whose queue has or had it, when the request has ended and its connection is held on for it.
+  queue::RequestShare take_share() { return std::move(m_share); }
   bool is_delivered() const { return m_channel.has_value(); }
-  void set_delivered(const queue::DeliveryNote &note);
+  void set_delivered(queue::DeliveryNote note);
   // HSYS_RECEIVE_COPY_BODY and _FLUSH_BODY of the receive that gets this request.
   void attach_body(std::unique_ptr<queue::Delivery> delivery, uint32_t room);
   // Body bytes have come, or the body ended or failed: a waiting attach_body() may go on.
@@ -75,6 +77,7 @@ private:
   ResponseSender m_response;
   std::optional<io::ChannelAddress> m_channel; // of the latest delivery
   uint32_t m_delivery = 0;                     // its number
+  queue::RequestShare m_share;                 // since the first one
   std::unique_ptr<queue::Delivery> m_attaching; // waits for body bytes, its operation in m_attach_receive
   uint32_t m_attach_room = 0;
   io::IrpQueue m_attach_receive{this};

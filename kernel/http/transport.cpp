@@ -296,6 +296,8 @@ void Transport::flush()
   count_buffers();
   if (m_state == State::Draining)
     begin_lingering();
+  else
+    m_owner.on_all_sent();
 }
 
 // A slice at a time shows whether the client goes on reading.

@@ -31,6 +31,8 @@ public:
   virtual void on_closed(NtStatus status, const std::string &reason) = 0;
   // After must_wait(): fewer bytes wait for the socket.
   virtual void on_writable() = 0;
+  // The socket has taken all that was written.
+  virtual void on_all_sent() = 0;
 
 protected:
   ~TransportOwner() = default;
@@ -76,6 +78,7 @@ public:
   void set_end(ke::Tally why) { m_end = m_end == ke::Tally::kCount || m_end == ke::Tally::Idle ? why : m_end; }
   // Closed with bytes that the socket had not taken.
   bool has_left_unsent() const { return m_left_unsent; }
+  bool has_unsent() const { return m_is_sending; }
   // Without one so far: this one.
   ke::Tally end_or(ke::Tally why) const { return m_end == ke::Tally::kCount ? why : m_end; }
   // How log lines name the connection: "10.0.0.7:4711 -> 10.0.0.1:443 (SNI "www.example.org")", or (no SNI), or (no TLS).

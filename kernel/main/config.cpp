@@ -94,6 +94,7 @@ constexpr Key kKeys[] = {
     SHARE("Urls", urls, 1, limits::kUrls, "URLs"),
     SHARE("RequestQueues", request_queues, 1, limits::kRequestQueues, "request queues"),
     SHARE("Ports", ports, 1, limits::kPorts, "ports"),
+    COUNT_OF_CLIENTS("RequestsPerUser", requests_per_user, 0, limits::kMaxConnectionsCeiling, "requests, 0 for half of the connections"),
     SHARE("WaitingOutputBytes", waiting_output_bytes, HSYS_BLOCK_MAX, limits::kClientBytesCeiling, "bytes"),
     COUNT_OF_CLIENTS("WaitingOutputBytesTotal", waiting_output_bytes_total, 0, limits::kClientBytesCeiling,
                      "bytes, 0 for an eighth of the memory"),

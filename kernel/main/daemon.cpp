@@ -175,6 +175,7 @@ void Daemon::set_shares() const
   if (auto budget = net::descriptor_budget(m_descriptor_limit, platform::open_descriptors())) {
     shares.sessions_total = budget->sessions;
     shares.ports_total = budget->ports;
+    shares.requests_per_user = requests_per_user(m_config, budget->connections);
   }
   se::set_shares(shares);
 }
@@ -234,8 +235,10 @@ void Daemon::open_for_clients()
   m_report.start();
   const uint64_t most = m_config.limits.max_connections;
   net::ListenerSet::instance().start(http::Connection::accept, descriptors->connections, most);
-  log("up to {} connections at a time, as {} allows", std::min(most, descriptors->connections),
-      most <= descriptors->connections ? "MaxConnections in httpsys.toml or the memory" : "the limit of descriptors (RLIMIT_NOFILE)");
+  log("up to {} connections at a time, as {} allows; of one user up to {} requests under way (RequestsPerUser)",
+      std::min(most, descriptors->connections),
+      most <= descriptors->connections ? "MaxConnections in httpsys.toml or the memory" : "the limit of descriptors (RLIMIT_NOFILE)",
+      se::shares().requests_per_user);
   io::SessionManager::Settings settings;
   platform::system().fill_random({reinterpret_cast<uint8_t *>(&settings.epoch), sizeof settings.epoch});
   settings.daemon_uid = platform::user_id();

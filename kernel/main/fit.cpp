@@ -25,4 +25,11 @@ Config fit(const Config &config, uint64_t memory, uint32_t cores)
   return fitted;
 }
 
+uint64_t requests_per_user(const Config &fitted, uint64_t connections)
+{
+  if (fitted.clients.requests_per_user != 0)
+    return fitted.clients.requests_per_user;
+  return std::max<uint64_t>(std::min(fitted.limits.max_connections, connections) / limits::kRequestsPerUserPart, 1);
+}
+
 }

@@ -108,14 +108,15 @@ void DeliveredRequests::hand_over(std::unique_ptr<Delivery> delivery)
   }
   note_connection(delivery->request);
   delivery->request.deliveries++;
-  DeliveryNote note{id, delivery->request.connection_id, m_channel.address(), delivery->request.deliveries};
+  DeliveryNote note{id, delivery->request.connection_id, m_channel.address(), delivery->request.deliveries,
+                    std::move(delivery->request.share)};
   Delivered &delivered = m_requests[id];
   delivered = {};
   delivered.request = std::move(delivery->request);
   m_unreceived.push_back(id);
   complete_delivery(std::move(delivery->irp), delivered);
   // Behind the completion, so that the owner's answer to a request that has ended meanwhile finds the record.
-  ke::Cores::instance().run_on(ob::id_core(id), [note] { request_owner().delivered(note); });
+  ke::Cores::instance().run_on(ob::id_core(id), [note = std::move(note)]() mutable { request_owner().delivered(std::move(note)); });
 }
 
 void DeliveredRequests::complete_delivery(io::IrpPtr irp, Delivered &delivered)

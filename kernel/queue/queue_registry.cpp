@@ -90,7 +90,7 @@ NtStatus QueueRegistry::create(const io::Irp &irp, const std::u16string &name, o
   m_handle_quota.take(irp.client());
   if (!name.empty())
     m_names[folded(name)] = id;
-  ke::Cores::instance().run_on(home, [id] { RequestQueue::create(id); });
+  ke::Cores::instance().run_on(home, [id, user = requests_of_user(irp.uid())]() mutable { RequestQueue::create(id, std::move(user)); });
   target = {id, home, ob::kRightReceive | ob::kRightConfigure, version_1, false};
   return NtStatus::Success;
 }

@@ -26,7 +26,7 @@ static void end_some()
   for (size_t count = 0; count < limits::kRequestsEndedPerTurn && !endings.empty(); count++) {
     Ending ending = endings.front();
     if (ending.why)
-      request_owner().refuse(ending.request_id, *ending.why);
+      request_owner().refuse(ending.request_id, *ending.why, 0);
     else
       request_owner().abandon(ending.request_id);
     endings.pop_front(); // not before: what comes meanwhile is not the first

@@ -5,6 +5,7 @@
 #pragma once
 #include "kernel/io/irp.h"
 #include "kernel/ob/id_table.h"
+#include "kernel/queue/user_requests.h"
 #include <memory>
 #include <vector>
 
@@ -17,6 +18,7 @@ struct QueuedRequest {
   uint64_t connection_id = 0;
   uint64_t queue_id = 0;
   uint32_t deliveries = 0; // how often it has been given to a session
+  RequestShare share;      // from when its queue has it until it is delivered for the first time
   std::vector<uint8_t> image;
 };
 
@@ -34,9 +36,10 @@ struct DeliveryNote {
   uint64_t connection_id = 0;
   io::ChannelAddress channel;
   uint32_t number = 0; // QueuedRequest::deliveries; notes of two channels may come in the wrong order
+  RequestShare share;  // of the first one: the owner keeps it as long as anything holds the connection for this request
 };
 
-enum class Refusal { QueueFull, QueueGone, Draining };
+enum class Refusal { QueueFull, UserFull, QueueGone, Draining };
 
 // In words, for operations that name a request.
 inline constexpr const char *kRequestGone = "the request is not one of this process' requests, or it has ended";
@@ -44,11 +47,11 @@ inline constexpr const char *kRequestGone = "the request is not one of this proc
 struct RequestOwner {
   // The request is with this channel now; the owner tells it when request and connection end (request_gone,
   // connection_gone), at once if they have ended.
-  void (*delivered)(const DeliveryNote &note);
+  void (*delivered)(DeliveryNote note);
   // The worker that had received it is gone: the connection is aborted.
   void (*abandon)(uint64_t request_id);
-  // It reached no worker: 503.
-  void (*refuse)(uint64_t request_id, Refusal why);
+  // It reached no worker: 503. uid: whose queue it was to enter, for UserFull.
+  void (*refuse)(uint64_t request_id, Refusal why, uint32_t uid);
   // Adds up to `room` body bytes to the image and hands the delivery to continue_delivery() on the channel's core; with
   // HSYS_RECEIVE_FLUSH_BODY first waits for the whole body. When the request has ended, the operation goes to
   // receive_again().
@@ -60,7 +63,8 @@ struct RequestOwner {
 void register_request_owner(const RequestOwner &owner);
 const RequestOwner &request_owner();
 
-// From the owner, on the request's core. The request enters its queue; it is refused when that is full or gone.
+// From the owner, on the request's core. The request enters its queue; it is refused when that is full or gone, or when as many of its
+// user's are under way as may be.
 void submit_request(QueuedRequest request);
 // The connection died, or the request was answered otherwise, before it was delivered: the queue drops it.
 void withdraw_request(uint64_t queue_id, uint64_t request_id);

@@ -23,9 +23,9 @@ const RequestOwner &request_owner()
   return s_owner;
 }
 
-static void refuse(uint64_t request_id, Refusal why)
+static void refuse(uint64_t request_id, Refusal why, uint32_t uid = 0)
 {
-  ke::Cores::instance().run_on(ob::id_core(request_id), [request_id, why] { s_owner.refuse(request_id, why); });
+  ke::Cores::instance().run_on(ob::id_core(request_id), [request_id, why, uid] { s_owner.refuse(request_id, why, uid); });
 }
 
 RequestQueue *RequestQueue::find(uint64_t id)
@@ -35,10 +35,10 @@ RequestQueue *RequestQueue::find(uint64_t id)
   return found == queues.end() ? nullptr : found->second.get();
 }
 
-void RequestQueue::create(uint64_t id)
+void RequestQueue::create(uint64_t id, std::shared_ptr<UserRequests> user)
 {
   VERIFY(!find(id));
-  s_queues.here().emplace(id, std::make_unique<RequestQueue>(id));
+  s_queues.here().emplace(id, std::make_unique<RequestQueue>(id, std::move(user)));
 }
 
 void RequestQueue::destroy(uint64_t id)
@@ -93,6 +93,9 @@ void RequestQueue::receive_again(io::IrpPtr irp)
 
 void RequestQueue::submit(QueuedRequest request)
 {
+  request.share = m_user->take();
+  if (!request.share)
+    return refuse(request.request_id, Refusal::UserFull, m_user->uid());
   if (auto irp = m_receives.take_first())
     return deliver(std::move(irp), std::move(request));
   if (s_draining.here())

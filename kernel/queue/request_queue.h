@@ -10,12 +10,13 @@ namespace httpsys::queue {
 
 class RequestQueue {
 public:
-  explicit RequestQueue(uint64_t id) : m_id(id) {}
+  RequestQueue(uint64_t id, std::shared_ptr<UserRequests> user) : m_id(id), m_user(std::move(user)) {}
   ~RequestQueue();
 
   // The queue of that id on the current core; null when it has gone.
   static RequestQueue *find(uint64_t id);
-  static void create(uint64_t id);
+  // user: of who creates it.
+  static void create(uint64_t id, std::shared_ptr<UserRequests> user);
   // Refuses what waits and ends the queue.
   static void destroy(uint64_t id);
 
@@ -40,6 +41,7 @@ private:
   bool take_request(io::IrpPtr &irp);
   void deliver(io::IrpPtr irp, QueuedRequest request);
   uint64_t m_id;
+  std::shared_ptr<UserRequests> m_user;
   io::IrpQueue m_receives;
   std::deque<QueuedRequest> m_requests;
 };

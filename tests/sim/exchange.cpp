@@ -59,6 +59,7 @@ Exchange &Model::add_exchange(Visit &visit, Site *site, uint64_t step)
   exchange.visit = &visit;
   exchange.site = site;
   exchange.begun_step = step;
+  exchange.is_one_too_many = has_few_requests;
   visit.exchanges.push_back(&exchange);
   return exchange;
 }

@@ -58,6 +58,7 @@ struct Exchange {
   Visit *visit = nullptr;
   uint64_t request_bytes = 0; // of its body
   uint64_t begun_step = 0;
+  bool is_one_too_many = false; // perhaps: RequestsPerUser is small
   bool is_sent = false; // the visitor has given all of it to the network
 
   bool is_with_worker = false;      // received by a session that lives
@@ -75,8 +76,8 @@ struct Exchange {
       end_reason = why;
   }
   const char *reason() const { return end_reason ? end_reason : visit->reason(); }
-  // With 404 or 503: its URL has not been served all the time since it was begun.
-  bool may_be_refused() const { return !site || !site->is_served || site->disturbed_step >= begun_step; }
+  // With 404 or 503: its URL has not been served all the time since it was begun, or there may be fewer requests than visitors send.
+  bool may_be_refused() const { return is_one_too_many || !site || !site->is_served || site->disturbed_step >= begun_step; }
   std::string describe() const;
 };
 
@@ -92,6 +93,7 @@ public:
   // Null when there is none of that number.
   Exchange *find_exchange(uint32_t number);
   std::deque<Site> &sites() { return m_sites; }
+  bool has_few_requests = false; // may be under way for a user
 
 private:
   std::deque<Site> m_sites; // references stay

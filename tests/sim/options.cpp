@@ -31,6 +31,7 @@ static constexpr CanaryRow kCanaries[] = {
     {"DamagedOverwritten", Canary::DamagedOverwritten, ProfileName::Crash},
     {"LossNotMended", Canary::LossNotMended, ProfileName::Crash},
     {"AnsweredEarly", Canary::AnsweredEarly, ProfileName::Swarm},
+    {"ShareNotGivenBack", Canary::ShareNotGivenBack, ProfileName::Cores},
 };
 
 std::span<const CanaryRow> canaries()

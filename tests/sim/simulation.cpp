@@ -2,6 +2,7 @@
 #include "tests/sim/simulation.h"
 #include "kernel/base/log.h"
 #include "kernel/http/settings.h"
+#include "kernel/se/quota.h"
 #include "kernel/tls/wolfssl_library.h"
 #include "tests/sim/tls_material.h"
 #include "tests/sim/visitor.h"
@@ -23,6 +24,8 @@ static constexpr unsigned kTurnsOfCalmRound = 60;
 static constexpr unsigned kStepsOfAdministrator = 15;
 
 static constexpr uint64_t kScarceBufferBytes = 20'000; // of all connections
+
+static constexpr uint64_t kFewRequests = 3; // under way, of the one user
 
 static Trace *s_trace; // the log's
 
@@ -51,6 +54,8 @@ Simulation::Simulation(uint64_t seed, ProfileName name, uint32_t cores, Trace &w
   // Of the seed itself, so that the draws of other seeds stay as they are.
   if (seed % 8 == 4)
     make_buffers_scarce();
+  if (seed % 16 == 9 || seed % 16 == 13)
+    make_requests_few();
   system.faults = profile.faults;
   if (has_administrator)
     m_administrator = std::make_unique<Administrator>(
@@ -75,6 +80,14 @@ void Simulation::make_buffers_scarce()
   http::Settings settings;
   settings.connection_buffer_bytes_total = kScarceBufferBytes;
   http::set_settings(settings);
+}
+
+void Simulation::make_requests_few()
+{
+  Config::Clients shares;
+  shares.requests_per_user = kFewRequests;
+  se::set_shares(shares);
+  model.has_few_requests = true;
 }
 
 void Simulation::serve_tls()

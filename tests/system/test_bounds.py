@@ -4,6 +4,7 @@
 and that those who were there before notice nothing. Each resource at its edge: unit-ns, unit-session, unit-io."""
 
 import os
+import re
 import shutil
 import socket
 import struct
@@ -89,10 +90,8 @@ sys.stdin.read()
 """
 
 
-@unittest.skipIf(os.geteuid() != 0, 'needs root to become other users')
-class FewDescriptors(application.ApiTest):
-    """With 320 descriptors there are twelve sessions for users, and some ports. One user takes what he can."""
-    prefix = ('prlimit', '--nofile=320:320')
+class OtherUsers(application.ApiTest):
+    """Applications of two users. One takes what he can."""
     GREEDY, HONEST = 61001, 61002
 
     @classmethod
@@ -122,6 +121,12 @@ class FewDescriptors(application.ApiTest):
         self.assertEqual(self.connect(self.ports[0], plain=True).get('/plain').status, 200)
         server.kill()
 
+
+@unittest.skipIf(os.geteuid() != 0, 'needs root to become other users')
+class FewDescriptors(OtherUsers):
+    """With 320 descriptors there are twelve sessions for users, and some ports. One user takes what he can."""
+    prefix = ('prlimit', '--nofile=320:320')
+
     def test_sessions(self):
         for _ in range(6):
             self.server_of(self.GREEDY).expect('^ready$')
@@ -149,6 +154,55 @@ class FewDescriptors(application.ApiTest):
         self.assertNotEqual(refused.wait(), 0)
         refused.expect(rf'uid {self.GREEDY} has \d+ listening ports, and may have \d+ \(half of what RLIMIT_NOFILE', stream='stderr')
         self.check_honest()
+
+
+@unittest.skipIf(os.geteuid() != 0, 'needs root to become other users')
+class Requests(OtherUsers):
+    """Of one user four requests may be under way. One application answers none."""
+    config = {'clients': {'RequestsPerUser': 4}}
+
+    def requests_of(self, port, count, path='/hold'):
+        """Connections, each with a request that is with the application or in its queue."""
+        before = self.under_way()
+        connections = []
+        for _ in range(count):
+            connections.append(self.connect(port, plain=True))
+            connections[-1].send(f'GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n')
+        eventually(lambda: self.under_way() == before + count, 10, f'{count} requests under way')
+        return connections
+
+    def under_way(self):
+        now = self.daemon.statistics()
+        return now['requests_queued'] + now['requests_delivered']
+
+    def status_of(self, port):
+        with self.connect(port, plain=True) as connection:
+            return connection.get('/plain').status
+
+    def test_application_that_never_answers(self):
+        self.daemon.expect_log(r'of one user up to 4 requests under way \(RequestsPerUser\)')
+        greedy = self.server_of(self.GREEDY)
+        greedy.expect('^ready$')
+        port = self.ports[0]
+        held = self.requests_of(port, 4)   # one with its only thread, three in the queue
+        for _ in range(2):
+            self.assertEqual(self.status_of(port), 503)
+            self.daemon.expect_log(r'503 QueueFull: the user of the request queue has as many requests under way as may be, '
+                                   rf'RequestsPerUser \(4\); uid {self.GREEDY}$')
+        eventually(lambda: re.search(r'Request refused +: 2\n', self.ctl('show', 'statistics')), 10, 'two refused requests')
+        other = self.server_of(self.GREEDY)   # the same user's
+        other.expect('^ready$')
+        fresh = self.ports[0]
+        self.assertEqual(self.status_of(fresh), 503)
+        for _ in range(10):
+            self.check_honest()
+        greedy.kill()
+        eventually(lambda: self.under_way() == 0, 10, 'the end of the requests')
+        for connection in held:
+            connection.close()
+        self.assertEqual(self.status_of(fresh), 200)
+        self.requests_of(fresh, 4)
+        self.assertEqual(self.status_of(fresh), 503)
 
 
 if __name__ == '__main__':

@@ -17,6 +17,7 @@
 #include "kernel/ns/namespace.h"
 #include "kernel/queue/queue_registry.h"
 #include "kernel/queue/request_queue.h"
+#include "kernel/queue/user_requests.h"
 #include "kernel/se/access.h"
 #include "tools/fuzz/channel_memory.h"
 #include "tools/fuzz/load_watch.h"
@@ -302,6 +303,7 @@ void SimulatedTarget::end()
   require_none("requests", http::counters().requests);
   require_none("sends", http::counters().sending);
   require_none("delivered requests", http::counters().requests_delivered);
+  require_none("requests counted for users", queue::requests_of_users());
   for (ke::CoreId core = 0; core < m_count; core++) {
     ke::Core::Scope scope(m_cores->core(core));
     require_none("connection ids", http::id_tables().connections.count());

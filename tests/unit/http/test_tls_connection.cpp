@@ -3,6 +3,7 @@
 // peers are in tests/system.
 #include "kernel/http/client_certificate.h"
 #include "kernel/http/tls_bindings.h"
+#include "kernel/queue/user_requests.h"
 #include "tests/unit/support/service.h"
 #include "tests/unit/support/tls_client.h"
 #include "tests/unit/tls/pki.h"
@@ -348,6 +349,26 @@ TEST_CASE("after a cancelled call the connection is idle again, and closed in it
   CHECK(service.worker.take(call).status() == NtStatus::Cancelled);
   service.world.pass(limits::kIdleConnectionSeconds * 1000 + 20);
   CHECK(service.client->socket().fin_received);
+}
+
+TEST_CASE("a call that holds the connection on when its request is answered lets the request count until it ends")
+{
+  for (bool is_cancelled : {false, true}) {
+    CAPTURE(is_cancelled);
+    TlsService service({true});
+    service.get();
+    service.receive();
+    uint32_t call = service.ask();
+    service.answer();
+    CHECK(queue::requests_of_users() == 1);
+    if (is_cancelled)
+      service.worker.cancel(call);
+    service.world.run();
+    service.read();
+    CHECK(service.worker.take(call).status() == (is_cancelled ? NtStatus::Cancelled : NtStatus::Success));
+    CHECK(queue::requests_of_users() == 0);
+    CHECK(service.still_serves());
+  }
 }
 
 TEST_CASE("an exchange that fails ends the connection and says so at once")

@@ -228,7 +228,7 @@ TEST_CASE("the effective configuration is a configuration file")
   CHECK(again.config.timeouts.handshake == 250);
   CHECK(again.config.compat.accept_obs_fold);
   CHECK(again.config.limits.max_header_count == 5);
-  CHECK(again.origins.size() == 43);
+  CHECK(again.origins.size() == 44);
 }
 
 TEST_CASE("what all users may have together can be set")
@@ -236,6 +236,10 @@ TEST_CASE("what all users may have together can be set")
   auto clients = good("[clients]\nChannelBytesTotal = 5\nWaitingOutputBytesTotal = 6\n").config.clients;
   CHECK(clients.channel_bytes_total == 5);
   CHECK(clients.waiting_output_bytes_total == 6);
+  auto requests = good("[clients]\nRequestsPerUser = 7\n").config.clients;
+  CHECK(requests.requests_per_user == 7);
+  CHECK(clients.requests_per_user == 0);
+  CHECK(bad("[clients]\nRequestsPerUser = 1073741825\n").find("it must be from 0 to 1073741824") != std::string::npos);
   for (const char *name : {"ChannelBytesTotal", "WaitingOutputBytesTotal"}) {
     CHECK(bad(fmt::format("[clients]\n{} = -1\n", name)).find("it must be from 0 ") != std::string::npos);
     CHECK(bad(fmt::format("[clients]\n{} = 1099511627777\n", name)).find("it must be from 0 ") != std::string::npos);

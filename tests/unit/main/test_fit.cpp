@@ -28,6 +28,17 @@ TEST_CASE("what the configuration leaves open fits the memory that there is")
   CHECK(fit(defaults, 32 * kMiB, 1).limits.max_connections == 64);
 }
 
+TEST_CASE("one user has half of the connections that memory and descriptors allow, unless it is set")
+{
+  Config config = fit({}, 192 * kMiB, 1);
+  CHECK(httpsys::main::requests_per_user(config, 1000) == 96);
+  CHECK(httpsys::main::requests_per_user(config, 150) == 75);
+  config.limits.max_connections = 1;
+  CHECK(httpsys::main::requests_per_user(config, 150) == 1);
+  config.clients.requests_per_user = 5000;
+  CHECK(httpsys::main::requests_per_user(config, 150) == 5000);
+}
+
 TEST_CASE("what the configuration says holds, but that each core needs some buffers, and that bodies must not outgrow the memory")
 {
   Config config;

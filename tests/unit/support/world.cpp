@@ -14,6 +14,7 @@
 #include "kernel/queue/operations.h"
 #include "kernel/queue/queue_registry.h"
 #include "kernel/queue/request_queue.h"
+#include "kernel/queue/user_requests.h"
 #include "kernel/se/access.h"
 #include "uapi/ring_inline.h"
 #include <cstring>
@@ -81,6 +82,7 @@ World::~World()
   CHECK(http::counters().requests == 0);
   CHECK(http::counters().sending == 0);
   CHECK(http::counters().requests_delivered == 0);
+  CHECK(queue::requests_of_users() == 0);
   CHECK(queue::QueueRegistry::instance().count() == 0);
   CHECK(ns::Namespace::instance().url_count() == 0);
   CHECK(ns::Namespace::instance().group_count() == 0);
