@@ -7,10 +7,12 @@
 namespace httpsys::limits {
 
 // base
-// Lines of one kind that clients can cause: so many at once, then one in so much time; that some were left out is told after a second.
+// Lines of one kind that clients can cause, and of processes those of one user: so many at once, then one in so much time; that some were
+// left out is told after a second.
 inline constexpr uint64_t kLogBurst = 100;
 inline constexpr uint64_t kLogLineMilliseconds = 100;   // ten a second are some 200 MB a day and kind
 inline constexpr uint64_t kLogNoteMilliseconds = 1000;
+inline constexpr size_t kLogUsers = 16; // users at a time with lines of their own; whoever comes then has a part of those for all others
 inline constexpr size_t kMaxQuotedText = 200; // bytes of a value shown in a message; enough for a name, too little to flood a log
 
 // platform

@@ -5,7 +5,7 @@
 
 namespace httpsys {
 
-static std::atomic<void (*)(LogKind, std::string)> s_sink{nullptr};
+static std::atomic<void (*)(LogCause, std::string)> s_sink{nullptr};
 
 std::string format_log_line(const std::string &line)
 {
@@ -20,17 +20,17 @@ std::string format_log_line(const std::string &line)
   return safe + '\n';
 }
 
-void log_line(LogKind kind, std::string line)
+void log_line(LogCause cause, std::string line)
 {
   if (auto sink = s_sink.load(std::memory_order_acquire)) {
-    sink(kind, std::move(line));
+    sink(cause, std::move(line));
     return;
   }
   std::string text = format_log_line(line);
   std::fwrite(text.data(), 1, text.size(), stderr);
 }
 
-void set_log_sink(void (*sink)(LogKind kind, std::string line))
+void set_log_sink(void (*sink)(LogCause cause, std::string line))
 {
   s_sink.store(sink, std::memory_order_release);
 }

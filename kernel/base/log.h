@@ -4,11 +4,12 @@
 #pragma once
 #include <cstdint>
 #include <fmt/format.h>
+#include <optional>
 #include <string>
 
 namespace httpsys {
 
-// Who causes a line. Clients can cause any number: LogLimiter bounds each kind on its own.
+// What a line is about. Clients can cause any number: LogLimiter bounds each kind on its own, and each user's processes.
 enum class LogKind : uint8_t {
   Daemon,      // the daemon and who administers it: never left out
   Tls,         // handshakes and TLS connections that failed
@@ -19,10 +20,23 @@ enum class LogKind : uint8_t {
   kCount
 };
 
+// Who causes a line: whoever is on the network, or a user's process.
+struct LogCause {
+  LogKind kind;
+  std::optional<uint32_t> uid;                // of LogKind::Process, if it is known
+  LogCause(LogKind of_kind) : kind(of_kind) {} // from a kind as it is: most have no user
+  static LogCause process(uint32_t uid)
+  {
+    LogCause cause(LogKind::Process);
+    cause.uid = uid;
+    return cause;
+  }
+};
+
 // The line, without time and newline. Control characters in it are shown as \xNN: text from clients and peers may be in it.
-void log_line(LogKind kind, std::string line);
+void log_line(LogCause cause, std::string line);
 // nullptr restores the default: written at once.
-void set_log_sink(void (*sink)(LogKind kind, std::string line));
+void set_log_sink(void (*sink)(LogCause cause, std::string line));
 // What a sink writes: "httpsysd: LINE\n", sanitised.
 std::string format_log_line(const std::string &line);
 
@@ -33,9 +47,9 @@ void log(fmt::format_string<Arguments...> format, Arguments &&...arguments)
 }
 
 template <typename... Arguments>
-void log(LogKind kind, fmt::format_string<Arguments...> format, Arguments &&...arguments)
+void log(LogCause cause, fmt::format_string<Arguments...> format, Arguments &&...arguments)
 {
-  log_line(kind, fmt::format(format, std::forward<Arguments>(arguments)...));
+  log_line(cause, fmt::format(format, std::forward<Arguments>(arguments)...));
 }
 
 }

@@ -253,7 +253,7 @@ void Channel::Impl::on_timer()
 {
   if (!is_ending)
     return poll_soon();
-  log(LogKind::Process, "channel {} of pid {} ({}) ended {} s ago, but {} operations have not come back",
+  log(LogCause::process(peer.uid), "channel {} of pid {} ({}) ended {} s ago, but {} operations have not come back",
       address.number, peer.pid, peer.program,
       limits::kRundownWarningMilliseconds / 1000, completions.admission().in_flight());
 }
@@ -264,7 +264,7 @@ void Channel::Impl::revoke(hsys_revocation reason, std::string detail)
   if (is_revoked || is_ending)
     return;
   is_revoked = true;
-  log(LogKind::Process, "pid {} ({}, uid {}) is cut off: {}", peer.pid, peer.program, peer.uid, detail);
+  log(LogCause::process(peer.uid), "pid {} ({}, uid {}) is cut off: {}", peer.pid, peer.program, peer.uid, detail);
   __atomic_store_n(&kpage.reason, static_cast<uint32_t>(reason), __ATOMIC_RELAXED);
   __atomic_store_n(&kpage.state, static_cast<uint32_t>(HSYS_CHANNEL_REVOKED), __ATOMIC_SEQ_CST);
   bell_wanted = true;

@@ -41,6 +41,12 @@ ControlSession::~ControlSession()
   VERIFY(m_is_finished && !is_in_flight() && !m_process.is_in_flight() && !is_set());
 }
 
+template <typename... Arguments>
+void ControlSession::tell(fmt::format_string<Arguments...> what, Arguments &&...arguments) const
+{
+  log(LogCause::process(m_peer.uid), "{} {}", describe(), fmt::format(what, std::forward<Arguments>(arguments)...));
+}
+
 std::string ControlSession::describe() const
 {
   return fmt::format("pid {} ({}, uid {})", m_peer.pid, m_peer.program, m_peer.uid);
@@ -57,7 +63,7 @@ void ControlSession::start()
   else if (process.error() == NtStatus::NotFound)
     end(); // whoever has the socket yet is a child of it
   else if (process.error() != NtStatus::NotSupported) {
-    log(LogKind::Process, "{} is turned away: its end could not be watched ({})", describe(), status_name(process.error()));
+    tell("is turned away: its end could not be watched ({})", status_name(process.error()));
     end();
   }
 }
@@ -86,7 +92,7 @@ void ControlSession::ProcessWatch::on_complete(const platform::IoResult &result)
 
 void ControlSession::on_timer()
 {
-  log(LogKind::Process, "{} is cut off: it said no HELLO for {} s (kHelloMilliseconds)", describe(), limits::kHelloMilliseconds / 1000);
+  tell("is cut off: it said no HELLO for {} s (kHelloMilliseconds)", limits::kHelloMilliseconds / 1000);
   revoke(HSYS_REVOKED_HELLO_TIMEOUT);
 }
 
@@ -98,7 +104,7 @@ void ControlSession::on_complete(const platform::IoResult &result)
     return;
   }
   if (result.status != NtStatus::Success) {
-    log(LogKind::Process, "{}: its control socket can't be watched ({})", describe(), status_name(result.status));
+    tell("is cut off: its control socket can't be watched ({})", status_name(result.status));
     return end();
   }
   // Before reading: the poll is edge-triggered, and what comes in between must not be missed.
@@ -125,7 +131,7 @@ void ControlSession::read_messages()
 
 void ControlSession::break_protocol(const char *how)
 {
-  log(LogKind::Process, "{} is cut off: {}", describe(), how);
+  tell("is cut off: {}", how);
   revoke(HSYS_REVOKED_CONTROL);
 }
 
@@ -160,9 +166,8 @@ void ControlSession::greet(uint32_t sequence, const HelloRequest &hello)
   send(build_welcome(sequence, negotiated, m_manager.facts_for(m_id)));
   if (m_was_welcomed)
     return;
-  log(LogKind::Process, "{} speaks ring ABI {}.{} to {}.{}, this daemon {}.{} ({})",
-      describe(), hello.abi_major, hello.minor_min, hello.abi_major,
-      hello.minor_max, HSYS_ABI_MAJOR, HSYS_ABI_MINOR, status_name(negotiated.status));
+  tell("speaks ring ABI {}.{} to {}.{}, this daemon {}.{} ({})", hello.abi_major, hello.minor_min, hello.abi_major, hello.minor_max,
+       HSYS_ABI_MAJOR, HSYS_ABI_MINOR, status_name(negotiated.status));
   end();
 }
 
@@ -186,7 +191,7 @@ void ControlSession::open_channel(uint32_t sequence, const ChannelOpenRequest &o
   const hsys_geometry &geometry = parts->geometry;
   ChannelCost cost{geometry.ktou_bytes + geometry.utok_bytes + geometry.tx_bytes, geometry.cq_entries};
   if (auto why = m_manager.take_channel(client(), cost)) {
-    log(LogKind::Process, "{} gets no channel: {}", describe(), *why);
+    tell("gets no channel: {}", *why);
     return send(build_channel_opened(sequence, NtStatus::InsufficientResources, 0, 0));
   }
   m_channel_cost = cost;
@@ -206,7 +211,7 @@ void ControlSession::parts_made(std::unique_ptr<ChannelParts> parts)
   if (parts->status != NtStatus::Success) {
     give_channel();
     m_channel_state = ChannelState::None;
-    log(LogKind::Process, "{} gets no channel: its memory could not be made ({})", describe(), status_name(parts->status));
+    tell("gets no channel: its memory could not be made ({})", status_name(parts->status));
     return send(build_channel_opened(parts->sequence, parts->status, 0, 0));
   }
   m_channel_state = ChannelState::Born;
@@ -279,7 +284,7 @@ void ControlSession::send(const ControlBytes &bytes, std::span<const int> descri
   if (status == NtStatus::Success)
     return;
   if (status == NtStatus::InsufficientResources)
-    log(LogKind::Process, "{} is cut off: it does not read its control socket", describe());
+    tell("is cut off: it does not read its control socket");
   end();
 }
 

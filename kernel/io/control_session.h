@@ -6,6 +6,7 @@
 #include "kernel/io/channel_impl.h"
 #include "kernel/io/control_protocol.h"
 #include "kernel/io/session.h"
+#include <fmt/format.h>
 
 namespace httpsys::io {
 
@@ -73,6 +74,9 @@ private:
     int m_process = -1;
   };
   enum class ChannelState { None, Making, Born, Releasing, Gone };
+  // A line of the log, behind what describe() says.
+  template <typename... Arguments>
+  void tell(fmt::format_string<Arguments...> what, Arguments &&...arguments) const;
   void on_complete(const platform::IoResult &result) override;
   void on_timer() override;
   void handle(const platform::ControlPacket &packet);

@@ -137,12 +137,7 @@ void SessionManager::Impl::on_complete(const platform::IoResult &result)
 void SessionManager::Impl::refuse(int socket, const platform::PeerCredentials &peer, const std::string &why)
 {
   platform::system().close_control(socket);
-  // Whoever connects in a loop must not fill the log.
-  auto now = ke::Core::current().now();
-  if (m_refusal_logged != 0 && now - m_refusal_logged < 1000)
-    return;
-  m_refusal_logged = now;
-  log(LogKind::Process, "pid {} ({}, uid {}) is turned away: {}", peer.pid, peer.program, peer.uid, why);
+  log(LogCause::process(peer.uid), "pid {} ({}, uid {}) is turned away: {}", peer.pid, peer.program, peer.uid, why);
 }
 
 void SessionManager::Impl::admit(int socket)

@@ -60,7 +60,6 @@ private:
   WaitingOutputs m_waiting_outputs;
   std::vector<uint32_t> m_channels_on_core;
   ke::CoreId m_next_core = 0;
-  platform::Milliseconds m_refusal_logged = 0;
   ke::Outage m_outage; // of accept
 };
 

@@ -201,7 +201,7 @@ int Daemon::run(std::string &reason)
   }
   platform::LogWriter log_writer(fileno(stderr));
   s_log_writer = &log_writer;
-  set_log_sink([](LogKind kind, std::string line) { s_log_writer->write(kind, std::move(line)); });
+  set_log_sink([](LogCause cause, std::string line) { s_log_writer->write(cause, std::move(line)); });
   m_administration.store().set_statistics([] { return ke::show_tallies(ke::tallies()); });
   m_cores->run_on_helper([this] { load_store(); });
   std::unique_lock lock(m_mutex);

@@ -43,7 +43,7 @@ Simulation::Simulation(uint64_t seed, ProfileName name, uint32_t cores, Trace &w
   tls::initialize_library();
   m_target = new fuzz::SimulatedTarget(seed, profile.cores);
   s_trace = &where;
-  set_log_sink([](LogKind, std::string line) { s_trace->note("log: {}", line); });
+  set_log_sink([](LogCause, std::string line) { s_trace->note("log: {}", line); });
   platform::SimSystem &system = m_target->system();
   system.on_completion = [this](char kind, int descriptor, const platform::IoResult &result) {
     trace_completion(kind, descriptor, result);

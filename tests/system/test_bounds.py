@@ -19,7 +19,15 @@ HELLO, WELCOME = 1, 2
 MIB = 1 << 20
 
 
-class Bounds(application.ApiTest):
+class SessionsTest(application.ApiTest):
+    def sessions(self):
+        try:
+            return self.daemon.statistics()['sessions']
+        except (OSError, Failure):   # this process still has those of the last two looks, or the backlog is full yet
+            return None
+
+
+class Bounds(SessionsTest):
     """Two URLs, two sessions and two channels of libhttpapi's size."""
     config = {'clients': {'UrlsPerProcess': 2, 'SessionsPerProcess': 2, 'ChannelBytesPerUser': 16 * MIB}}
 
@@ -60,12 +68,6 @@ class Bounds(application.ApiTest):
         self.daemon.expect_log(r'is turned away: this process has 2 sessions, and may have 2 \(SessionsPerProcess in httpsys.toml\)')
         self.start('event', *self.urls(1))   # another process
 
-    def sessions(self):
-        try:
-            return self.daemon.statistics()['sessions']
-        except (OSError, Failure):   # this process still has those of the last two looks
-            return None
-
     def test_channels(self):
         first, second = self.start('event', *self.urls(1)), self.start('event', *self.urls(1))
         port = self.port
@@ -89,8 +91,22 @@ print('connected', flush=True)
 sys.stdin.read()
 """
 
+# Argument: a socket. Connects without end, as fast as it can, and keeps the first ones, so that the others are turned away.
+FLOODER = """
+import socket, sys
+kept = []
+while True:
+    one = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        one.connect(sys.argv[1])
+    except OSError:
+        continue
+    if len(kept) < 100:
+        kept.append(one)
+"""
 
-class OtherUsers(application.ApiTest):
+
+class OtherUsers(SessionsTest):
     """Applications of two users. One takes what he can."""
     GREEDY, HONEST = 61001, 61002
 
@@ -104,7 +120,7 @@ class OtherUsers(application.ApiTest):
             os.chmod(path, 0o777)
 
     def setUp(self):
-        eventually(lambda: self.daemon.statistics()['sessions'] == 1, 10, 'the end of other tests')
+        eventually(lambda: self.sessions() == 1, 10, 'the end of other tests')
 
     def process_of(self, uid, *words):
         return self.application(shutil.which('setpriv'), f'--reuid={uid}', f'--regid={uid}', '--clear-groups', '--pdeathsig', 'KILL',
@@ -142,6 +158,13 @@ class FewDescriptors(OtherUsers):
         self.assertIn('SSL Certificate bindings', self.ctl('show', 'sslcert'))
         self.assertEqual(self.connect(port, plain=True).get('/plain').status, 200)
         self.assertLess(self.daemon.statistics()['descriptors'], 128)
+
+    def test_log(self):
+        """The lines about a user's processes are his: he keeps none about another's out of the log."""
+        self.process_of(self.GREEDY, sys.executable, '-c', FLOODER, self.daemon.socket)
+        self.daemon.expect_log(rf'and \d+ more like it were not written: lines about processes of uid {self.GREEDY} come faster', 60)
+        self.process_of(self.HONEST, sys.executable, '-c', HOARDER, self.daemon.socket, 4).expect('^connected$')
+        self.daemon.expect_log(rf'uid {self.HONEST}\) is turned away: this process has 3 sessions, and may have 3 ')
 
     def test_ports(self):
         refused = self.server_of(self.GREEDY, 60)

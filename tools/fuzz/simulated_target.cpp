@@ -180,7 +180,7 @@ SimulatedTarget::SimulatedTarget(uint64_t seed, uint32_t cores) : m_system(seed)
   se::set_daemon_uid(0);
   http::set_settings({});
   se::set_shares({});
-  set_log_sink([](LogKind, std::string) {});
+  set_log_sink([](LogCause, std::string) {});
   mm::UserMemory::after_load_hook = [](mm::SharedRegion &region, uint64_t offset, uint64_t bytes) {
     if (auto found = s_by_memory.find(region.descriptor()); found != s_by_memory.end())
       found->second->after_load(offset, bytes);

@@ -96,13 +96,13 @@ LogWriter::~LogWriter()
   stop(0);
 }
 
-void LogWriter::write(LogKind kind, std::string line)
+void LogWriter::write(LogCause cause, std::string line)
 {
   std::lock_guard lock(m_shared->mutex);
   if (m_shared->stops)
     return;
   bool tells_anyway = m_shared->limiter.note_due().has_value();
-  if (!m_shared->limiter.admit(kind, milliseconds_now())) {
+  if (!m_shared->limiter.admit(cause, milliseconds_now())) {
     if (!tells_anyway)
       m_shared->changed.notify_all(); // it has something to tell later; who floods costs no more system calls
     return;

@@ -28,7 +28,7 @@ public:
   Fixture()
   {
     s_log.clear();
-    set_log_sink([](LogKind, std::string line) { s_log += format_log_line(line); });
+    set_log_sink([](LogCause, std::string line) { s_log += format_log_line(line); });
     start();
   }
   ~Fixture() { set_log_sink(nullptr); }

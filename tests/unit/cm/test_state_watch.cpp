@@ -232,7 +232,7 @@ TEST_CASE("changes that fail half-way are nobody else's")
 {
   static std::string log;
   uint64_t failures = 0, done = 0;
-  set_log_sink([](LogKind, std::string line) { log += line + '\n'; });
+  set_log_sink([](LogCause, std::string line) { log += line + '\n'; });
   for (uint64_t seed = 1; seed <= 60; seed++) {
     platform::SimDisk disk(seed);
     platform::set_file_system(&disk);
@@ -282,7 +282,7 @@ struct OnDisk {
   {
     s_log.clear();
     platform::set_file_system(&disk);
-    set_log_sink([](LogKind, std::string line) { s_log += line + '\n'; });
+    set_log_sink([](LogCause, std::string line) { s_log += line + '\n'; });
     std::string reason;
     REQUIRE(!store.load("/state", reason).is_error());
   }
@@ -402,7 +402,7 @@ TEST_CASE("what cannot be written again is tried until it can")
   log.clear();
   platform::SimDisk disk(1);
   platform::set_file_system(&disk);
-  set_log_sink([](LogKind, std::string line) { log += line + '\n'; });
+  set_log_sink([](LogCause, std::string line) { log += line + '\n'; });
   {
     Store store{Config{}};
     std::string reason;

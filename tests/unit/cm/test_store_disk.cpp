@@ -20,7 +20,7 @@ public:
   {
     s_log.clear();
     platform::set_file_system(&disk);
-    set_log_sink([](LogKind, std::string line) { s_log += line + '\n'; });
+    set_log_sink([](LogCause, std::string line) { s_log += line + '\n'; });
   }
   ~Machine()
   {

@@ -262,7 +262,7 @@ TEST_CASE("who may not connect, or meets a stranger behind the socket, is not pe
 TEST_CASE("commands reach the store and come back")
 {
   TemporaryFolder folder;
-  set_log_sink([](LogKind, std::string) {});
+  set_log_sink([](LogCause, std::string) {});
   cm::Store store{Config{}};
   std::string reason;
   REQUIRE(!store.load(folder / "state", reason).is_error());

@@ -107,7 +107,7 @@ void register_once()
 {
   static const bool done = [] {
     platform::set_system(the_system());
-    set_log_sink([](LogKind, std::string) {}); // a line for each violation
+    set_log_sink([](LogCause, std::string) {}); // a line for each violation
     register_operation(HSYS_OP_CREATE_REQUEST_QUEUE, open_handle);
     register_operation(HSYS_OP_WAIT_DISCONNECT, park);
     register_operation(HSYS_OP_RECEIVE_REQUEST, park);

@@ -32,7 +32,7 @@ public:
     static platform::LinuxSystem system;
     platform::set_system(system);
     REQUIRE(system.start_closer());
-    set_log_sink([](LogKind, std::string) {});
+    set_log_sink([](LogCause, std::string) {});
     REQUIRE(m_cores.start(make_engine));
     m_address.sun_family = AF_UNIX;
     std::snprintf(m_address.sun_path + 1, sizeof m_address.sun_path - 1, "httpsys-test-memory-%d-%d", getpid(), ++s_daemons);

@@ -59,7 +59,7 @@ public:
   {
     platform::set_system(the_system());
     REQUIRE(the_system().start_closer());
-    set_log_sink([](LogKind, std::string) {});
+    set_log_sink([](LogCause, std::string) {});
     std::string reason;
     std::vector<std::unique_ptr<platform::IoEngine>> engines;
     engines.push_back(MUST(platform::make_uring_engine({}, reason)));
@@ -252,7 +252,7 @@ TEST_CASE("a session that says no HELLO for five seconds is cut off, and not bef
   static std::vector<std::string> lines;
   lines.clear();
   Rig rig;
-  set_log_sink([](LogKind, std::string line) { lines.push_back(std::move(line)); });
+  set_log_sink([](LogCause, std::string line) { lines.push_back(std::move(line)); });
   struct Restore {
     ~Restore() { the_system().time.reset(); }
   } restore;
@@ -394,7 +394,7 @@ TEST_CASE("an accept that fails again and again is told when that begins, and wh
   // Before the accept: the kernel takes the limit of then.
   REQUIRE(setrlimit(RLIMIT_NOFILE, &small) == 0);
   Rig rig;
-  set_log_sink([](LogKind, std::string line) { lines.push_back(std::move(line)); });
+  set_log_sink([](LogCause, std::string line) { lines.push_back(std::move(line)); });
   int client = ::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
   std::vector<int> others;
   for (int made = dup(client); made >= 0; made = dup(client))
@@ -427,7 +427,7 @@ public:
   explicit Crowd(const Config::Clients &clients)
   {
     se::set_shares(clients);
-    set_log_sink([](LogKind, std::string line) { s_lines.push_back(std::move(line)); });
+    set_log_sink([](LogCause, std::string line) { s_lines.push_back(std::move(line)); });
     s_lines.clear();
   }
   ~Crowd()

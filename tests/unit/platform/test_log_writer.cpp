@@ -116,6 +116,19 @@ TEST_CASE("lines that clients cause are bounded, what was left out is told in it
   CHECK(has_others);
 }
 
+TEST_CASE("a user's flood does not keep another's line out")
+{
+  Pipe pipe;
+  LogWriter writer(pipe.ends[1]);
+  for (size_t line = 0; line < 5000; line++)
+    writer.write(LogCause::process(1000), "hostile");
+  writer.write(LogCause::process(1001), "refused");
+  writer.stop(10000);
+  const std::string text = pipe.read_to_end();
+  CHECK(text.find("httpsysd: refused\n") != text.npos);
+  CHECK(text.find("more like it were not written: lines about processes of uid 1000") != text.npos);
+}
+
 TEST_CASE("what was left out is told at the end")
 {
   Pipe pipe;

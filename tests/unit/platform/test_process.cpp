@@ -187,7 +187,7 @@ TEST_CASE_FIXTURE(Folder, "a service manager that does not read holds nobody up"
   std::vector<std::string> lines;
   static std::vector<std::string> *s_lines;
   s_lines = &lines;
-  set_log_sink([](LogKind, std::string line) { s_lines->push_back(std::move(line)); });
+  set_log_sink([](LogCause, std::string line) { s_lines->push_back(std::move(line)); });
   int connected = connect_service_manager();
   for (int i = 0; i < 10000 && lines.empty(); i++) // net.unix.max_dgram_qlen is 10 to 512
     notify_service_manager(connected, "READY=1");

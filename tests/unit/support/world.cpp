@@ -54,7 +54,7 @@ World::World(uint32_t count, const http::Settings &settings)
   se::set_daemon_uid(0);
   http::set_settings(settings);
   se::set_shares({});
-  set_log_sink([](LogKind, std::string line) { s_world->log.push_back(std::move(line)); });
+  set_log_sink([](LogCause, std::string line) { s_world->log.push_back(std::move(line)); });
   std::vector<std::unique_ptr<platform::IoEngine>> made;
   for (uint32_t core = 0; core < count; core++) {
     engines.push_back(new SimEngine(system));
