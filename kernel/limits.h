@@ -93,9 +93,9 @@ inline constexpr uint32_t kServerSessions = 4096;     // of all processes togeth
 inline constexpr uint32_t kUrlGroups = 16384;         // of all processes together
 inline constexpr uint32_t kUrls = 16384;              // registrations
 // Of long works, in one turn of core 0: a URL or a group that ends, a route that changes, a part of an old tree that is freed, an operation
-// that completes; some 100 to 1000 ns each. A port that closes is so many of them.
+// that completes; some 100 to 1000 ns each. A port that closes, with its four sockets, is so many of them.
 inline constexpr uint32_t kNamespaceStepsPerTurn = 256;
-inline constexpr uint32_t kStepsOfPort = 16;
+inline constexpr uint32_t kStepsOfPort = 32;
 inline constexpr uint32_t kNamespaceChangesPerTurn = 64; // of those that waited for others; each may be parsing of 32 KiB
 inline constexpr uint32_t kNearestUrlsLogged = 4;     // registrations named in the log line of a request that found none
 
