@@ -173,6 +173,7 @@ inline constexpr uint32_t kMaxPemCertificates = 256; // blocks of one PEM text; 
 // cm
 inline constexpr size_t kMaxStoredEntries = 1024;   // certificates, CAs, revocation lists, records each; every context loads all CAs
 inline constexpr size_t kMaxCertificatesNamed = 8;  // certificates that a refusal lists
+inline constexpr size_t kMaxBindingsNamed = 8;      // bindings of a certificate whose file is lost that the log lists
 inline constexpr size_t kMaxHostLabel = 63;    // bytes between two dots of a name (RFC 1035 2.3.4)
 inline constexpr size_t kMaxBindingHost = 249; // bytes of a record's name: with ":65535" it is the name of a file
 

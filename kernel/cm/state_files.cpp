@@ -4,8 +4,11 @@
 #include "kernel/base/log.h"
 #include "kernel/base/text.h"
 #include "kernel/tls/pem.h"
+#include <utility>
 
 namespace httpsys::cm {
+
+using platform::StateFolder;
 
 namespace {
 
@@ -30,7 +33,7 @@ std::string StateFiles::file_name(Kind kind, const std::string &name)
 
 Result<void> StateFiles::open(const std::string &path, std::string &reason)
 {
-  m_root = TRY(platform::StateFolder::open(path, reason));
+  m_root = TRY(StateFolder::open(path, reason));
   TRY(m_root.lock(reason));
   for (size_t kind = 0; kind < kKinds; kind++)
     m_folders[kind] = TRY(m_root.open_inside(kFolders[kind], reason));
@@ -41,8 +44,102 @@ Result<void> StateFiles::open(const std::string &path, std::string &reason)
   return {};
 }
 
+bool StateFiles::is_back(Loss &loss, const StateFolder &folder, Result<Place> place, const std::string &reason)
+{
+  if (place.is_error()) {
+    loss.reason = reason;
+    if (!std::exchange(loss.is_told, true))
+      log("{}: nothing is changed there until that succeeds", reason);
+    return false;
+  }
+  if (*place != Place::Itself)
+    return false;
+  if (loss.is_told)
+    log("the folder {} is there again", quoted(folder.path()));
+  loss = {};
+  return true;
+}
+
+bool StateFiles::replace(Loss &loss, StateFolder &folder, Place place, Result<StateFolder> opened, const std::string &reason)
+{
+  const bool is_gone = place == Place::Nothing;
+  const std::string what = fmt::format("the folder {} was {} while httpsysd runs", quoted(folder.path()),
+                                       is_gone ? "removed or moved away" : "replaced by another");
+  if (opened.is_error()) {
+    loss.reason = fmt::format("{}, and {}: {}", what, is_gone ? "cannot be made again" : "that cannot be used", reason);
+    if (!std::exchange(loss.is_told, true))
+      log("{}; what was loaded stays in use, and nothing is changed there until the folder is back, or httpsysd is restarted", loss.reason);
+    return false;
+  }
+  log("{}: what was loaded stays in use, and {}", what, is_gone ? "it is made again" : "the other is used from now on");
+  folder = opened.release_value();
+  loss = {};
+  return true;
+}
+
+bool StateFiles::find_root()
+{
+  std::string reason;
+  auto place = m_root.place(reason);
+  if (is_back(m_root_loss, m_root, place, reason))
+    return true;
+  if (place.is_error())
+    return false;
+  // In its sandbox the daemon may make no folder beside its own, or open another there: then only a restart can.
+  auto opened = StateFolder::open(m_root.path(), reason);
+  if (!opened.is_error())
+    if (auto locked = opened->lock(reason); locked.is_error())
+      opened = locked.error();
+  m_is_root_safe = false;
+  return replace(m_root_loss, m_root, *place, std::move(opened), reason);
+}
+
+void StateFiles::find_folder(Kind kind)
+{
+  StateFolder &folder = m_folders[index(kind)];
+  Loss &loss = m_losses[index(kind)];
+  std::string reason;
+  auto place = m_root.place_of(folder, reason);
+  if (is_back(loss, folder, place, reason) || place.is_error())
+    return;
+  m_is_root_safe = m_is_safe[index(kind)] = false;
+  if (!replace(loss, folder, *place, m_root.open_inside(kFolders[index(kind)], reason), reason))
+    return;
+  // What a change that failed has left behind has gone with the folder; a file that is in the new one is somebody's.
+  for (auto &[name, left] : m_unsettled[index(kind)]) {
+    auto stamp = folder.stamp(file_name(kind, name));
+    left = !stamp.is_error() && *stamp == platform::FileStamp{} ? *stamp : platform::FileStamp{UINT64_MAX};
+  }
+  if (make_safe(kind, reason).is_error())
+    log("{}: nothing is changed there until that succeeds", reason);
+}
+
+void StateFiles::find_folders()
+{
+  if (!find_root())
+    return;
+  for (size_t kind = 0; kind < kKinds; kind++)
+    find_folder(static_cast<Kind>(kind));
+}
+
+Result<void> StateFiles::is_in_place(Kind kind, std::string &reason) const
+{
+  const StateFolder &folder = m_folders[index(kind)];
+  for (const Loss *loss : {&m_root_loss, &m_losses[index(kind)]}) {
+    if (!loss->reason.empty()) {
+      reason = loss->reason;
+      return NtStatus::ObjectPathNotFound;
+    }
+  }
+  if (TRY(m_root.place(reason)) == Place::Itself && TRY(m_root.place_of(folder, reason)) == Place::Itself)
+    return {};
+  reason = fmt::format("the folder {} was removed, moved away or replaced at this moment", quoted(folder.path()));
+  return NtStatus::ObjectPathNotFound;
+}
+
 Result<void> StateFiles::make_safe(Kind kind, std::string &reason)
 {
+  TRY(is_in_place(kind, reason));
   if (!m_is_root_safe)
     TRY(m_root.make_safe(reason));
   m_is_root_safe = true;
@@ -64,13 +161,13 @@ std::optional<std::string> StateFiles::name_of(Kind kind, const std::string &fil
 Result<StateFiles::Stamps> StateFiles::stamps(Kind kind, std::string &reason) const
 {
   Stamps stamps = TRY(m_folders[index(kind)].stamps(reason));
-  std::erase_if(stamps, [](const auto &entry) { return platform::StateFolder::is_set_aside(entry.first); });
+  std::erase_if(stamps, [](const auto &entry) { return StateFolder::is_set_aside(entry.first); });
   return stamps;
 }
 
 void StateFiles::load_folder(Kind kind, State &state)
 {
-  const platform::StateFolder &folder = m_folders[index(kind)];
+  const StateFolder &folder = m_folders[index(kind)];
   m_damages[index(kind)].clear();
   std::string reason;
   auto files = stamps(kind, reason);
@@ -185,7 +282,7 @@ bool StateFiles::take_record(const std::string &name, std::string_view contents,
 
 Result<void> StateFiles::set_aside_if_damaged(Kind kind, const std::string &name, std::string &reason)
 {
-  platform::StateFolder &folder = m_folders[index(kind)];
+  StateFolder &folder = m_folders[index(kind)];
   if (m_unknown[index(kind)]) {
     reason = fmt::format("the files in {} could not be listed when httpsysd started", quoted(folder.path()));
     return NtStatus::IoDeviceError;
@@ -207,11 +304,13 @@ Result<void> StateFiles::save(Kind kind, const std::string &name, std::string_vi
 {
   TRY(make_safe(kind, reason));
   TRY(set_aside_if_damaged(kind, name, reason));
-  return note(kind, name, m_folders[index(kind)].write(file_name(kind, name), contents, reason));
+  return note(kind, name, m_folders[index(kind)].write(file_name(kind, name), contents, reason), reason);
 }
 
-Result<void> StateFiles::note(Kind kind, const std::string &name, Result<void> changed)
+Result<void> StateFiles::note(Kind kind, const std::string &name, Result<void> changed, std::string &reason)
 {
+  if (!changed.is_error())
+    changed = is_in_place(kind, reason);
   if (!changed.is_error()) {
     m_unsettled[index(kind)].erase(name);
     return changed;
@@ -251,11 +350,12 @@ Result<void> StateFiles::remove(Kind kind, const std::string &name, std::string 
   auto removed = m_folders[index(kind)].remove(file_name(kind, name), reason);
   if (removed.error() == NtStatus::ObjectNameNotFound)
     removed = {};
-  return note(kind, name, removed);
+  return note(kind, name, removed, reason);
 }
 
 Result<std::string> StateFiles::private_key(const std::string &thumbprint, std::string &reason) const
 {
+  TRY(is_in_place(Kind::Certificates, reason));
   std::string file = TRY(m_folders[index(Kind::Certificates)].read(file_name(Kind::Certificates, thumbprint), reason));
   std::string key(tls::pem_private_key(file).block);
   wipe(file);

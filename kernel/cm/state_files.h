@@ -7,7 +7,8 @@
 //   sslcert/<address or name>       a record, "sslcert/0.0.0.0:443" (ssl_record.h)
 //
 // Files 0600, folders 0700. A file that cannot be used is logged, left where it is, and set aside (never overwritten)
-// when a command wants its place. Owned by the store; helper thread only, since every call waits for the disk.
+// when a command wants its place. A folder that somebody removes, moves away or replaces is made again, or used as it is
+// there (find_folders). Owned by the store; helper thread only, since every call waits for the disk.
 #pragma once
 #include "kernel/cm/state.h"
 #include "kernel/platform/files.h"
@@ -29,10 +30,17 @@ public:
 
   // Opens the folder and locks it. Errors: those of platform::StateFolder, with a reason.
   Result<void> open(const std::string &path, std::string &reason);
+  // Before every change and every look of state_watch.h. A folder that is not where its name is any more is made again, or another that
+  // has the name is used from now on; the log says that, and what is in the way of it, once. Until that succeeds nothing is changed there.
+  void find_folders();
+  bool is_found(Kind kind) const { return m_root_loss.reason.empty() && m_losses[index(kind)].reason.empty(); }
+  // What was done in the folder is done where a start will look. Errors: ObjectPathNotFound, with a reason.
+  Result<void> is_in_place(Kind kind, std::string &reason) const;
   // What is there and good; the rest is logged.
   State load();
   // No crash can take back what load() has found; done when the files are opened. A disk that cannot do it can still be read, and
-  // serves as it is, but before any change of this kind is done, or found to be there already, it has to succeed.
+  // serves as it is, but before any change of this kind is done, or found to be there already, it has to succeed. Fails also where
+  // is_in_place() does.
   Result<void> make_safe(Kind kind, std::string &reason);
 
   // Each returns one of the errors of platform::StateFolder with a reason; then nothing has changed.
@@ -73,7 +81,20 @@ public:
 private:
   using Damages = std::map<std::string, std::string>;
 
+  // Of a folder that is not there, and cannot be made.
+  struct Loss {
+    std::string reason; // empty: it is there
+    bool is_told = false;
+  };
+  using Place = platform::StateFolder::Place;
+
   size_t index(Kind kind) const { return static_cast<size_t>(kind); }
+  bool find_root();
+  void find_folder(Kind kind);
+  // Whether it is where it was, or `opened` takes its place now. place: with reason.
+  static bool is_back(Loss &loss, const platform::StateFolder &folder, Result<Place> place, const std::string &reason);
+  static bool replace(Loss &loss, platform::StateFolder &folder, Place place, Result<platform::StateFolder> opened,
+                      const std::string &reason);
   void load_folder(Kind kind, State &state);
   bool take(Kind kind, const std::string &name, std::string_view contents, State &state, std::string &reason);
   bool take_certificate(const std::string &name, std::string_view contents, State &state, std::string &reason);
@@ -82,13 +103,14 @@ private:
   bool take_record(const std::string &name, std::string_view contents, State &state, std::string &reason);
 
   // The change's result, with what follows from it.
-  Result<void> note(Kind kind, const std::string &name, Result<void> changed);
+  Result<void> note(Kind kind, const std::string &name, Result<void> changed, std::string &reason);
   Result<void> set_aside_if_damaged(Kind kind, const std::string &name, std::string &reason);
 
   platform::StateFolder m_root;
   bool m_is_root_safe = false; // the names of the folders
   bool m_is_safe[kKinds] = {}; // those in them
   platform::StateFolder m_folders[kKinds];
+  Loss m_root_loss, m_losses[kKinds];
   Damages m_damages[kKinds];   // by name as in State
   Stamps m_loaded[kKinds];
   Unsettled m_unsettled[kKinds];

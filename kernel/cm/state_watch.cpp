@@ -86,9 +86,10 @@ void StateWatch::begin(const StateFiles &files)
 void StateWatch::look(StateFiles &files, const State &state)
 {
   m_looks++;
+  files.find_folders();
   std::vector<Found> due;
   for (size_t kind = 0; kind < kKinds; kind++)
-    if (files.loaded_stamps(static_cast<Kind>(kind)))
+    if (files.loaded_stamps(static_cast<Kind>(kind)) && files.is_found(static_cast<Kind>(kind)))
       find(static_cast<Kind>(kind), files, state, due);
   // Who has waited longest comes first: files that cannot be read, or written, keep no others from it.
   std::stable_sort(due.begin(), due.end(),
@@ -210,6 +211,19 @@ std::string StateWatch::command_for(const Place &place)
   return fmt::format("update sslcert {}={}", key.tag(), key.text);
 }
 
+std::string StateWatch::users_of(const Place &place)
+{
+  std::string text;
+  size_t named = 0;
+  const auto records = place.state.records_with(place.name);
+  for (const SslRecord *record : records) {
+    if (named++ == limits::kMaxBindingsNamed)
+      return text + fmt::format(" and {} more", records.size() - limits::kMaxBindingsNamed);
+    text += fmt::format("{}{}", named == 1 ? ": needed by the bindings " : ", ", record->key.text);
+  }
+  return text;
+}
+
 Result<void> StateWatch::examine(const Place &place, State &found, std::string &reason)
 {
   if (place.kind == Kind::Revocations)
@@ -239,7 +253,8 @@ bool StateWatch::judge_known(const Place &place, Entry &entry, bool is_there)
                                  fmt::format("was changed while httpsysd runs and cannot be read ({})", reason);
     log("{} {}: what was loaded stays in use{}", quoted(place.path()), what,
         can_restore ? " and is written again" :
-        is_lost     ? fmt::format(" until httpsysd is restarted; \"httpsysctl {}\" writes it again", command_for(place)) :
+        is_lost     ? fmt::format(" until httpsysd is restarted; \"httpsysctl {}\" writes it again{}", command_for(place),
+                                  users_of(place)) :
                       "");
   }
   if (!is_lost)

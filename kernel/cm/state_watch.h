@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // StateWatch: whether somebody else changes the store's files while the daemon runs. What was loaded stays in use in any case; each
 // change is said once in the log. A file that got lost or is not usable any more is written again from what was loaded, so that a restart
-// finds the last good configuration; what lies there is set aside. A good file that somebody has edited is left alone.
+// finds the last good configuration; what lies there is set aside. A good file that somebody has edited is left alone. A folder that
+// somebody removes, moves away or replaces counts as all its files (StateFiles::find_folders).
 //
 // The store's own changes need no word: a file whose stamp has changed is read, and one that holds what the store has is nobody's
 // change. Somebody may be in the middle of writing: a file is read when two looks have found the same stamp. What a change of the store's
@@ -61,6 +62,8 @@ private:
   static Result<void> examine(const Place &place, State &found, std::string &reason);
   // What makes the file as it was.
   static std::string command_for(const Place &place);
+  // Of a certificate: which bindings have it, to be appended.
+  static std::string users_of(const Place &place);
   void restore(const Place &place, Entry &entry);
 
   uint64_t m_looks = 0;

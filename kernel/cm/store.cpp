@@ -24,6 +24,22 @@ Result<void> Store::load(const std::string &directory, std::string &reason)
   return {};
 }
 
+namespace {
+
+bool only_shows(CommandId id)
+{
+  switch (id) {
+  case CommandId::ShowCertificates:
+  case CommandId::ShowAuthorities:
+  case CommandId::ShowRevocations:
+  case CommandId::ShowBindings:
+  case CommandId::ShowStatistics: return true;
+  default: return false;
+  }
+}
+
+}
+
 AdminAnswer Store::execute(const AdminCommand &admin)
 {
   AdminAnswer answer;
@@ -34,6 +50,8 @@ AdminAnswer Store::execute(const AdminCommand &admin)
     if (admin.files.find(std::string(tag)) == admin.files.end())
       return refuse(win32::kInvalidParameter,
                     fmt::format("{}= came without the file's contents: httpsysctl sends them", tag));
+  if (!only_shows(command->id))
+    m_files.find_folders();
   switch (command->id) {
   case CommandId::ImportCertificate: return import_certificate(*command, admin);
   case CommandId::ImportAuthorities: return import_authorities(*command, admin);

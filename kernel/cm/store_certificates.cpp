@@ -56,7 +56,8 @@ Result<void> save_texts(StateFiles &files, Kind kind, const State &next, const E
   for (const std::string &name : named)
     if (present_texts.contains(name) && !files.is_good(kind, name, next))
       TRY(files.save(kind, name, present_texts[name], reason));
-  return files.save_new(kind, new_texts, reason);
+  TRY(files.save_new(kind, new_texts, reason));
+  return files.is_in_place(kind, reason); // also what nothing had to be written for
 }
 
 // The hash that a command names, "" if it names none. False: `answer` says what is wrong with it.

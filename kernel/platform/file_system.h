@@ -14,10 +14,14 @@
 
 namespace httpsys::platform {
 
-// Changes with every change of a file's bytes, length, mode or owner, and with the file under its name. All zero: there is none.
+// Changes with every change of a file's bytes, length, mode or owner, and with the file under its name. All zero: there is none. Of a
+// folder, with every change of its names.
 struct FileStamp {
   uint64_t number = 0, size = 0; // number: the inode's
   int64_t seconds = 0, nanoseconds = 0;
+  uint64_t device = 0;
+  // While one of them is open: whether it is the same file or folder, changed or not.
+  bool is_of_same(const FileStamp &other) const { return device == other.device && number == other.number; }
   bool operator==(const FileStamp &) const = default;
 };
 
@@ -55,7 +59,7 @@ public:
   virtual Result<std::unique_ptr<OpenFolder>> open_folder(const std::string &name, std::string &why) = 0;
   // In any order, hidden ones too.
   virtual Result<std::vector<std::string>> names(std::string &why) = 0;
-  // Of whatever has the name; of a symbolic link, its own. ObjectNameNotFound: nothing has it.
+  // Of whatever has the name; of a symbolic link, its own; of ".", this folder's. ObjectNameNotFound: nothing has it.
   virtual Result<FileStamp> stamp(const std::string &name, std::string &why) = 0;
   // For reading; no symbolic link, and never waits for a writer of a pipe.
   virtual Result<std::unique_ptr<OpenFile>> open(const std::string &name, std::string &why) = 0;
@@ -75,9 +79,12 @@ public:
   virtual ~FileSystem() = default;
   // Of this process.
   virtual uint32_t user_id() = 0;
-  // The folder and its missing parents; reason: a whole sentence. One that exists stays as it is.
+  // The folder and its missing parents; reason: a whole sentence. One that exists stays as it is. No crash takes what is new, but where its
+  // parent may not be opened.
   virtual Result<void> make_folders(const std::string &path, uint32_t mode, std::string &reason) = 0;
   virtual Result<std::unique_ptr<OpenFolder>> open_folder(const std::string &path, std::string &why) = 0;
+  // Of whatever the path leads to, symbolic links followed. ObjectNameNotFound: to nothing.
+  virtual Result<FileStamp> stamp(const std::string &path, std::string &why) = 0;
   // For reading, symbolic links followed.
   virtual Result<std::unique_ptr<OpenFile>> open(const std::string &path, std::string &why) = 0;
 };

@@ -85,6 +85,31 @@ Result<StateFolder> StateFolder::open_inside(const std::string &name, std::strin
   return adopt(folder.release_value(), path_of(name), reason);
 }
 
+Result<StateFolder::Place> StateFolder::compare(const Result<FileStamp> &what, std::string_view why, std::string &reason) const
+{
+  if (what.error() == NtStatus::ObjectNameNotFound)
+    return Place::Nothing;
+  if (what.is_error())
+    return failed(reason, "look at the folder", m_path, what, why);
+  std::string why_not;
+  auto own = m_folder->stamp(".", why_not);
+  if (own.is_error())
+    return failed(reason, "look at the folder", m_path, own, why_not);
+  return what.value().is_of_same(*own) ? Place::Itself : Place::Another;
+}
+
+Result<StateFolder::Place> StateFolder::place_of(const StateFolder &inside, std::string &reason) const
+{
+  std::string why;
+  return inside.compare(m_folder->stamp(inside.m_path.substr(inside.m_path.rfind('/') + 1), why), why, reason);
+}
+
+Result<StateFolder::Place> StateFolder::place(std::string &reason) const
+{
+  std::string why;
+  return compare(file_system().stamp(m_path, why), why, reason);
+}
+
 Result<void> StateFolder::make_safe(std::string &reason)
 {
   std::string why;

@@ -24,6 +24,11 @@ public:
   static Result<StateFolder> open(const std::string &path, std::string &reason);
   // A folder inside, by a plain name. It may be new: a crash can take it, with all that is in it, until make_safe() has succeeded here.
   Result<StateFolder> open_inside(const std::string &name, std::string &reason) const;
+  // What is where it was when it was opened: for open_inside()'s at its name in here, for open()'s at its path. Somebody may remove a
+  // folder, move it, or put another there; whoever has it open would go on with what nobody finds any more.
+  enum class Place { Itself, Another, Nothing };
+  Result<Place> place_of(const StateFolder &inside, std::string &reason) const;
+  Result<Place> place(std::string &reason) const;
   // No crash can take the names back that are here now.
   Result<void> make_safe(std::string &reason);
 
@@ -59,6 +64,8 @@ public:
 
 private:
   StateFolder(std::unique_ptr<OpenFolder> folder, std::string path) : m_folder(std::move(folder)), m_path(std::move(path)) {}
+  // what: that it leads to, or why not.
+  Result<Place> compare(const Result<FileStamp> &what, std::string_view why, std::string &reason) const;
   static Result<StateFolder> adopt(std::unique_ptr<OpenFolder> folder, const std::string &path, std::string &reason);
   Result<void> write_new(const std::string &name, std::string_view contents, std::string &reason);
   void remove_unfinished();

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The state folder at bad moments: the daemon killed in the middle of changes, files cut in half beside it, the disk full. What was
-acknowledged stays, what was not is whole or not there, and the last good configuration goes on serving."""
+"""The state folder at bad moments: the daemon killed in the middle of changes, files cut in half beside it, its folders gone, a full disk.
+What was acknowledged stays, what was not is whole or not there, and the last good configuration goes on serving."""
 
 import os
 import random
 import re
+import shutil
 import subprocess
 import threading
 import time
@@ -123,6 +124,66 @@ class State(harness.SystemTest):
         again = self.application('tests/system/api_server', 'event', 2, '-', 'create', *(f'https://localhost:{port}/' for port in ports))
         again.expect('^ready$')
         self.assertTrue(all(self.serves(port) for port in ports))
+
+    def mode(self, path):
+        return os.stat(path).st_mode & 0o7777
+
+    def test_folder_removed_and_moved_away_while_it_runs(self):
+        port = harness.free_port()
+        self.import_server(f'127.0.0.1:{port}')
+        record, folder = self.record(port), os.path.dirname(self.record(port))
+        for number, what in enumerate(('removed', 'moved')):
+            before, shown = self.read(record), self.ctl('show', 'sslcert')
+            if what == 'removed':
+                shutil.rmtree(folder)
+            else:
+                os.rename(folder, os.path.join(self.folder, 'elsewhere'))
+            said = f'the folder "{re.escape(folder)}" was removed or moved away while httpsysd runs: .* it is made again'
+            harness.eventually(lambda: os.path.exists(record), 20, 'the file in the folder that was made again')
+            self.assertEqual(self.read(record), before)
+            self.assertEqual((self.mode(folder), self.mode(record)), (0o700, 0o600))
+            self.assertEqual(self.ctl('show', 'sslcert'), shown)
+            # What is changed from now on is where a start looks.
+            self.ctl('update', 'sslcert', f'ipport=127.0.0.1:{port}', f'disabletls13={"disable" if number else "enable"}')
+            changed = self.ctl('show', 'sslcert')
+            self.assertNotEqual(changed, shown)
+            self.assertEqual(len(re.findall(said, self.daemon.log())), 1, self.daemon.log())
+            self.daemon.kill()
+            self.daemon.start()
+            self.assertEqual(self.ctl('show', 'sslcert'), changed)
+            self.assertNotRegex(self.daemon.log(), 'is not used|while httpsysd runs')
+        shutil.rmtree(os.path.join(self.folder, 'elsewhere'))
+
+    @unittest.skipUnless(os.environ.get('HTTPSYS_SANITIZE', 'none') == 'none', 'builds with a sanitizer leave Landlock out')
+    def test_state_folder_moved_away_while_it_runs(self):
+        """In its sandbox the daemon makes no folder beside its own: it refuses changes, and goes on when the folder is back."""
+        if 'sandbox: Landlock: off' in self.daemon.log():
+            self.skipTest('without Landlock uid 0 makes it again')
+        port = harness.free_port()
+        self.import_server(f'127.0.0.1:{port}')
+        shown, elsewhere = self.ctl('show', 'sslcert'), os.path.join(self.folder, 'elsewhere')
+        words = ['update', 'sslcert', f'ipport=127.0.0.1:{port}', 'disabletls13=enable']
+        os.rename(self.daemon.state, elsewhere)
+        name = f'the folder "{re.escape(self.daemon.state)}"'
+        lost = f'{name} was removed or moved away while httpsysd runs, and cannot be made again'
+        self.daemon.expect_log(lost, 20)
+        self.assertRegex(self.ctl(*words, status=1), lost)   # the key cannot be read for it
+        self.assertRegex(self.ctl('delete', *words[1:3], status=1), f'Error: 29: .*{lost}: .*; nothing was changed')
+        self.assertEqual(self.ctl('show', 'sslcert'), shown)
+        self.assertFalse(os.path.exists(self.daemon.state))
+        os.rename(elsewhere, self.daemon.state)
+        self.daemon.expect_log(f'{name} is there again', 20)
+        self.ctl(*words)
+        changed = self.ctl('show', 'sslcert')
+        self.assertNotEqual(changed, shown)
+        self.assertEqual(len(re.findall(lost, self.daemon.log())), 1, self.daemon.log())
+        # Removed with all that is in it: what was loaded stays in use.
+        shutil.rmtree(self.daemon.state)
+        harness.eventually(lambda: len(re.findall(lost, self.daemon.log())) == 2, 20, 'that the folder is gone')
+        self.assertRegex(self.ctl('delete', 'sslcert', f'ipport=127.0.0.1:{port}', status=1), 'Error: 29: .*nothing was changed')
+        self.assertEqual(self.ctl('show', 'sslcert'), changed)
+        self.daemon.kill()
+        self.daemon.start()
 
     def test_files_cut_while_it_does_not_run(self):
         ports = [harness.free_port() for _ in range(2)]

@@ -86,6 +86,15 @@ private:
   Descriptor m_descriptor;
 };
 
+Result<FileStamp> stamp_of(int folder, const std::string &name, int flags, std::string &why)
+{
+  struct stat status;
+  if (::fstatat(folder, name.c_str(), &status, flags) != 0)
+    return failed(why);
+  // The time of change, which nobody can set; the time of modification can be put back.
+  return FileStamp{status.st_ino, static_cast<uint64_t>(status.st_size), status.st_ctim.tv_sec, status.st_ctim.tv_nsec, status.st_dev};
+}
+
 Result<std::unique_ptr<OpenFile>> opened_file(int descriptor, std::string &why)
 {
   if (descriptor < 0)
@@ -119,11 +128,7 @@ public:
   Result<std::vector<std::string>> names(std::string &why) override;
   Result<FileStamp> stamp(const std::string &name, std::string &why) override
   {
-    struct stat status;
-    if (::fstatat(m_descriptor.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
-      return failed(why);
-    // The time of change, which nobody can set; the time of modification can be put back.
-    return FileStamp{status.st_ino, static_cast<uint64_t>(status.st_size), status.st_ctim.tv_sec, status.st_ctim.tv_nsec};
+    return stamp_of(m_descriptor.get(), name, AT_SYMLINK_NOFOLLOW, why);
   }
   Result<std::unique_ptr<OpenFile>> open(const std::string &name, std::string &why) override
   {
@@ -194,6 +199,7 @@ public:
   {
     return opened_folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC), why);
   }
+  Result<FileStamp> stamp(const std::string &path, std::string &why) override { return stamp_of(AT_FDCWD, path, 0, why); }
   Result<std::unique_ptr<OpenFile>> open(const std::string &path, std::string &why) override
   {
     return opened_file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC), why);

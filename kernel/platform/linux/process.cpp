@@ -4,6 +4,7 @@
 #include "kernel/limits.h"
 #include "kernel/platform/linux/errno_map.h"
 #include "kernel/platform/linux/linux_system.h"
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <csignal>
@@ -43,6 +44,18 @@ Result<void> check_socket_path(const std::string &path, std::string &reason)
   return NtStatus::ObjectNameInvalid;
 }
 
+// A crash cannot take the name then, where we may open the folder that has it.
+static void make_name_safe(const std::string &path)
+{
+  const size_t slash = path.rfind('/');
+  const std::string parent = slash == path.npos ? "." : path.substr(0, std::max<size_t>(slash, 1));
+  const int descriptor = open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0)
+    return;
+  fsync(descriptor);
+  close(descriptor);
+}
+
 Result<void> make_folder(const std::string &path, uint32_t mode, std::string &reason)
 {
   for (size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
@@ -55,7 +68,9 @@ Result<void> make_folder(const std::string &path, uint32_t mode, std::string &re
         reason = fmt::format("cannot make the folder {}: {} is not a folder", path, part);
         return NtStatus::ObjectPathNotFound;
       }
-    } else if (mkdir(part.c_str(), last ? mode : 0755) != 0 && errno != EEXIST) {
+    } else if (mkdir(part.c_str(), last ? mode : 0755) == 0) {
+      make_name_safe(part);
+    } else if (errno != EEXIST) {
       return fail(reason, fmt::format("make the folder {}", part));
     }
     if (last)

@@ -120,8 +120,7 @@ public:
   // No step of its own: it is what names() has found.
   Result<FileStamp> stamp(const std::string &name, std::string &why) override
   {
-    auto node = TRY(entry(name, why));
-    return FileStamp{node->number, node->contents.size(), static_cast<int64_t>(node->touched), 0};
+    return name == "." ? m_node->stamp() : TRY(entry(name, why))->stamp();
   }
   Result<std::unique_ptr<OpenFile>> open(const std::string &name, std::string &why) override;
   Result<std::unique_ptr<OpenFile>> create(const std::string &name, std::string &why) override;
@@ -158,6 +157,8 @@ Result<void> SimFolder::make_folder(const std::string &name, std::string &why)
 {
   if (m_node->entries.contains(name))
     return failed(NtStatus::ObjectNameCollision, why);
+  if (m_node->is_removed)
+    return failed(NtStatus::ObjectNameNotFound, why);
   TRY(m_disk.begin("make_folder", join(m_path, name), &SimFileFaults::name_fails, SimDisk::Space::Takes, why));
   m_disk.change(*m_node, {"", name, m_disk.new_node(true)});
   return {};
@@ -194,6 +195,8 @@ Result<std::unique_ptr<OpenFile>> SimFolder::create(const std::string &name, std
   TRY(m_disk.begin("create", join(m_path, name), &SimFileFaults::name_fails, SimDisk::Space::Takes, why));
   if (m_node->entries.contains(name))
     return failed(NtStatus::ObjectNameCollision, why);
+  if (m_node->is_removed)
+    return failed(NtStatus::ObjectNameNotFound, why);
   auto node = m_disk.new_node(false);
   m_disk.change(*m_node, {"", name, node});
   return std::unique_ptr<OpenFile>(std::make_unique<SimFile>(m_disk, node, join(m_path, name)));
@@ -368,6 +371,32 @@ void SimDisk::take_away(const std::string &path)
   auto folder = MUST(find(path.substr(0, slash), ignored));
   folder->entries.erase(name);
   folder->safe_entries.erase(name);
+  std::erase_if(folder->changes, [&](const Change &change) { return change.come == name || change.gone == name; });
+}
+
+void SimDisk::remove_folder(const std::string &path)
+{
+  std::string ignored;
+  std::vector<NodePointer> folders{MUST(find(path, ignored))};
+  take_away(path);
+  while (!folders.empty()) {
+    const NodePointer folder = folders.back();
+    folders.pop_back();
+    for (const auto &[name, node] : std::exchange(folder->entries, {}))
+      if (node->is_folder)
+        folders.push_back(node);
+    folder->safe_entries.clear();
+    folder->changes.clear();
+    folder->is_removed = true;
+  }
+}
+
+void SimDisk::put_folder(const std::string &path)
+{
+  size_t slash = path.rfind('/');
+  std::string ignored, name = path.substr(slash + 1);
+  auto folder = MUST(find(path.substr(0, slash), ignored));
+  folder->entries[name] = folder->safe_entries[name] = new_node(true);
 }
 
 // Not a step: main/ makes the state folder before anything else, and its name is safe.
@@ -392,6 +421,12 @@ Result<std::unique_ptr<OpenFolder>> SimDisk::open_folder(const std::string &path
   TRY(begin("open_folder", path, &SimFileFaults::look_fails, Space::None, why));
   auto node = TRY(find(path, why));
   return std::unique_ptr<OpenFolder>(std::make_unique<SimFolder>(*this, node, path));
+}
+
+// No step, as that of a folder.
+Result<FileStamp> SimDisk::stamp(const std::string &path, std::string &why)
+{
+  return TRY(find(path, why))->stamp();
 }
 
 Result<std::unique_ptr<OpenFile>> SimDisk::open(const std::string &path, std::string &why)

@@ -47,10 +47,16 @@ public:
   // Somebody puts another file there, or takes it away, safely.
   void put(const std::string &path, const std::string &contents);
   void take_away(const std::string &path);
+  // Somebody removes a folder with all that is in it, or moves it to where we do not look, safely. Who has it open has it still.
+  void remove_folder(const std::string &path);
+  void move_folder_away(const std::string &path) { take_away(path); }
+  // Somebody makes an empty one, safely.
+  void put_folder(const std::string &path);
 
   uint32_t user_id() override { return 1; }
   Result<void> make_folders(const std::string &path, uint32_t mode, std::string &reason) override;
   Result<std::unique_ptr<OpenFolder>> open_folder(const std::string &path, std::string &why) override;
+  Result<FileStamp> stamp(const std::string &path, std::string &why) override;
   Result<std::unique_ptr<OpenFile>> open(const std::string &path, std::string &why) override;
 
 private:
@@ -66,6 +72,8 @@ private:
   };
   struct Node {
     bool is_folder = false, is_locked = false;
+    bool is_removed = false; // a folder: nothing can be made in it any more
+    FileStamp stamp() const { return {number, contents.size(), static_cast<int64_t>(touched), 0}; }
     uint32_t mode = 0600;
     std::string contents, safe_contents;
     uint64_t number = 0, touched = 0; // for stamps

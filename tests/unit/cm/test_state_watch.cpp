@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Files that somebody else changes while the store uses them: said once, in use stays what was loaded, and what got lost comes back.
 #include "kernel/base/text.h"
+#include "kernel/limits.h"
 #include "kernel/platform/sim/sim_files.h"
 #include "tests/unit/cm/store_fixture.h"
 #include <doctest/doctest.h>
 #include <filesystem>
+#include <fmt/format.h>
 #include <sys/stat.h>
 
 using namespace httpsys;
@@ -148,6 +150,113 @@ TEST_CASE("a certificate's file is not written again, and works when it is impor
     watched.restart();
     CHECK(watched.log() == "");
     CHECK(watched.find("0.0.0.0:443"));
+  }
+}
+
+TEST_CASE("a folder that is removed, moved away or replaced is there again, with what is known of it")
+{
+  for (std::string folder : {"authorities", "revocations", "sslcert", "certificates"}) {
+    for (std::string what : {"removed", "moved", "replaced"}) {
+      for (bool is_asked_first : {false, true}) {
+        Watched watched;
+        CAPTURE(folder);
+        CAPTURE(what);
+        CAPTURE(is_asked_first);
+        const std::string path = watched.path(folder);
+        if (what == "removed")
+          std::filesystem::remove_all(path);
+        else
+          std::filesystem::rename(path, watched.path("elsewhere"));
+        if (what == "replaced")
+          std::filesystem::create_directory(path);
+        // A change before any look is where a start finds it.
+        if (is_asked_first)
+          watched.import_server("named");
+        watched.look();
+        CAPTURE(watched.log());
+        CHECK(count(watched.log(), "the folder " + httpsys::quoted(path) + " was ") == 1);
+        CHECK((std::filesystem::status(path).permissions() & std::filesystem::perms::all) == std::filesystem::perms::owner_all);
+        const std::string all = watched.all_lists(), log = watched.log();
+        if (folder == "certificates") {
+          CHECK(watched.said(watched.certificate_file, " was removed while httpsysd runs: ") == 1);
+          CHECK(count(log, "writes it again: needed by the bindings 0.0.0.0:443\n") == 1);
+          watched.import_server("server");
+        } else {
+          CHECK(count(log, " is there again as it was loaded") == 1);
+        }
+        watched.look();
+        CHECK(watched.log() == log);
+        watched.restart();
+        CHECK(watched.log() == "");
+        CHECK(watched.all_lists() == all);
+      }
+    }
+  }
+}
+
+TEST_CASE("of the bindings that need a lost certificate as many are named as the limit says")
+{
+  for (size_t more : {0, 1}) {
+    Watched watched;
+    for (size_t number = 1; number < limits::kMaxBindingsNamed + more; number++)
+      watched.good(fmt::format("add sslcert ipport=0.0.0.0:{} certhash={} appid={}", 1000 + number, watched.server, kGuid));
+    std::filesystem::remove(watched.certificate_file);
+    watched.look();
+    CAPTURE(watched.log());
+    CHECK(count(watched.log(), ", 0.0.0.0:") + count(watched.log(), "bindings 0.0.0.0:") == limits::kMaxBindingsNamed);
+    CHECK(count(watched.log(), " and 1 more\n") == more);
+  }
+}
+
+TEST_CASE("where a folder cannot be made again a change is refused and says why, until it can")
+{
+  Watched watched;
+  const std::string path = watched.path("sslcert"), words = "update sslcert ipport=0.0.0.0:443 disabletls13=enable";
+  std::filesystem::rename(path, watched.path("elsewhere"));
+  std::filesystem::create_symlink("elsewhere", path); // a start would not follow it
+  watched.look();
+  CHECK(count(watched.log(), "was replaced by another while httpsysd runs, and that cannot be used: ") == 1);
+  AdminAnswer answer = watched.bad(words);
+  CHECK(answer.win32_code == win32::kWriteFault);
+  CHECK(answer.text.find("; nothing was changed") != std::string::npos);
+  watched.look();
+  CHECK(count(watched.log(), "\n") == 1);
+  CHECK(watched.all_lists() == watched.all);
+  std::filesystem::remove(path);
+  std::filesystem::rename(watched.path("elsewhere"), path);
+  watched.look();
+  CHECK(count(watched.log(), "the folder " + httpsys::quoted(path) + " is there again") == 1);
+  watched.good(words);
+  watched.restart();
+  CHECK(watched.log() == "");
+  CHECK(watched.all_lists() != watched.all);
+}
+
+TEST_CASE("the state folder itself is made again where the daemon may, and stays another daemon's where that has it")
+{
+  for (bool is_anothers : {false, true}) {
+    Watched watched;
+    CAPTURE(is_anothers);
+    std::string path = watched.path("");
+    path.pop_back();
+    std::filesystem::rename(path, path + "-elsewhere");
+    Store other{Config{}};
+    std::string reason;
+    if (is_anothers)
+      REQUIRE(!other.load(path, reason).is_error());
+    watched.look();
+    CAPTURE(watched.log());
+    CHECK(count(watched.log(), "the folder " + httpsys::quoted(path) + " was ") == 1);
+    if (is_anothers) {
+      watched.bad("delete crl crlhash=" + watched.list); // needs the key
+      CHECK(watched.bad("delete sslcert ipport=0.0.0.0:443").win32_code == win32::kWriteFault);
+      CHECK(watched.all_lists() == watched.all);
+      continue;
+    }
+    watched.import_server("server");
+    watched.restart();
+    CHECK(watched.log() == "");
+    CHECK(watched.all_lists() == watched.all);
   }
 }
 
