@@ -150,6 +150,8 @@ inline constexpr uint32_t kConnectionsPerCore = 262144;      // below ob::IdTabl
 inline constexpr uint32_t kRequestQueues = 4096;      // of all processes together
 inline constexpr uint32_t kRequestQueueLength = 1000; // requests that wait in one queue (HttpServerQueueLengthProperty's default)
 inline constexpr size_t kRequestsEndedPerTurn = 32;   // of a core, whose worker or queue has gone: each resets a connection or sends a page
+// Of a session: responses that are complete and that it has not ended; the sends that end older ones fail. Some 100 bytes each.
+inline constexpr size_t kAnsweredRequests = 1024;
 inline constexpr size_t kUnreceivedSlack = 64;        // notes of ended requests that a channel keeps beside those of live ones
 
 // tls

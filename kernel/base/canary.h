@@ -24,6 +24,7 @@ enum class Canary {
   WaitsForClient,      // T7: spins until the client has reaped
   WorkNotBounded,      // T8: takes as many entries and blocks in one turn as there are
   IdsNotChecked,       // T10: a request's id is enough, whoever it was delivered to
+  OwnerNotChecked,     // T10: the client's certificate is shown to whoever had a request of the connection
   CompletedTwice,      // an operation's completion is published twice
   ClaimedElsewhere,    // CANCEL takes an operation out of a queue on whatever core it runs
   CompletionLost,      // now and then one is not published

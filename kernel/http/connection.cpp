@@ -115,6 +115,7 @@ void Connection::on_bytes(std::span<const char> bytes)
     return;
   append_input(bytes);
   process_input();
+  end_complete_response();
   if (!m_transport.is_closing())
     input_changed(true);
 }
@@ -188,6 +189,7 @@ void Connection::begin_request()
   if (!queued)
     return;
   consume_input(head.head_bytes);
+  set_receiver(queued->queue_id, std::nullopt);
   // What has come of the body is there when a waiting receive gets the request.
   process_body();
   if (m_phase != Phase::Response)
@@ -336,7 +338,16 @@ void Connection::send_continue()
 
 void Connection::body_was_read()
 {
-  input_changed(false);
+  end_complete_response();
+  if (!m_transport.is_closing())
+    input_changed(false);
+}
+
+// One that its worker has not ended, when its request has been read or the next one has come.
+void Connection::end_complete_response()
+{
+  if (m_request)
+    m_request->response().pump();
 }
 
 void Connection::response_finished()

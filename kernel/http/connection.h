@@ -33,6 +33,14 @@ public:
   Transport &transport() { return m_transport; }
   Request *request() { return m_request.get(); }
 
+  // Bytes behind the current request are there.
+  bool has_more_input() const { return input_bytes() > 0; }
+  // The queue that the current request is for, and the channel that has it, if one has.
+  void set_receiver(uint64_t queue_id, std::optional<io::ChannelAddress> channel) { m_receiver = {queue_id, channel}; }
+  // Whether that application asks which the current request is for, or was the last one for.
+  bool is_receiver(const io::Irp &irp) const;
+  // HTTP_SEND_RESPONSE_FLAG_DISCONNECT of a response that has ended before: unless the connection is another queue's by now.
+  void disconnect(uint64_t queue_id);
   // A channel has received a request of this connection.
   void note_channel(io::ChannelAddress channel);
 
@@ -96,6 +104,7 @@ private:
   std::optional<queue::QueuedRequest> route(const http1::RequestHead &head, std::string_view bytes);
   queue::QueuedRequest describe(const http1::RequestHead &head, std::string_view bytes, const RoutedUrl &routed);
   void next_request();
+  void end_complete_response();
   void end_request(NtStatus status, const std::string &reason);
   void begin_closing();
   void close();
@@ -124,6 +133,11 @@ private:
   ClientCertificateExchange m_certificate;
   std::vector<io::ChannelAddress> m_channels;
   queue::RequestShare m_share; // of a request that has ended, while its last bytes or a question of its worker's hold the connection
+  struct Receiver {
+    uint64_t queue_id = 0;
+    std::optional<io::ChannelAddress> channel;
+  };
+  Receiver m_receiver;
   bool m_peer_ended = false;
   bool m_had_request = false;
   bool m_close_after_response = false;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Connection: what its end is counted as.
+// Connection: who may end it beside its client, and what its end is counted as.
 #include "kernel/http/connection.h"
 
 namespace httpsys::http {
@@ -26,6 +26,20 @@ void Connection::close_for_client()
 {
   m_transport.set_end(end_by_client());
   close();
+}
+
+bool Connection::is_receiver(const io::Irp &irp) const
+{
+  return irp.target().queue == m_receiver.queue_id || m_receiver.channel == irp.channel();
+}
+
+void Connection::disconnect(uint64_t queue_id)
+{
+  if (m_transport.is_closing() || queue_id != m_receiver.queue_id)
+    return;
+  close_after_response();
+  if (awaited() == Awaited::Request)
+    close();
 }
 
 ke::Tally Connection::end_by_time() const

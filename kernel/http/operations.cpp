@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/http/operations.h"
+#include "kernel/base/canary.h"
 #include "kernel/base/log.h"
 #include "kernel/http/connection.h"
 #include "kernel/se/quota.h"
 
 namespace httpsys::http {
-
-static const char *const kEnded = "the request has ended: it was answered, or its connection is gone";
 
 static void delivered(queue::DeliveryNote note)
 {
@@ -75,6 +74,10 @@ static void operate_on_connection(io::IrpPtr irp)
   RefPtr<Connection> connection(found);
   if (irp->operation() == HSYS_OP_WAIT_DISCONNECT)
     return connection->wait_disconnect(std::move(irp));
+  // It says who the client is: of whom another application serves that is not this one's business any more.
+  if (!connection->is_receiver(*irp) && !is_broken(Canary::OwnerNotChecked))
+    return io::complete(std::move(irp), NtStatus::ConnectionInvalid,
+                        "the connection's latest request is another application's, so its client's certificate is");
   connection->receive_certificate(std::move(irp));
 }
 
@@ -85,7 +88,7 @@ static void operate(io::IrpPtr irp)
     return operate_on_connection(std::move(irp));
   Request *request = Request::find(irp->entry().object_id);
   if (!request)
-    return io::complete(std::move(irp), NtStatus::ConnectionInvalid, kEnded);
+    return queue::operate_on_ended(std::move(irp));
   RefPtr<Connection> connection(request->connection());
   switch (operation) {
   case HSYS_OP_RECEIVE_BODY: return request->receive_body(std::move(irp));
@@ -100,7 +103,7 @@ static void operate(io::IrpPtr irp)
 
 void register_request_owner()
 {
-  queue::register_request_owner({delivered, abandon, refuse, attach_body, operate});
+  queue::register_request_owner({delivered, abandon, refuse, attach_body, operate, ResponseSender::conclude});
 }
 
 }

@@ -57,6 +57,24 @@ void Request::retire_id()
   m_id = 0;
 }
 
+void Request::retire_answered(bool drops_body)
+{
+  if (m_id == 0)
+    return;
+  id_tables().requests.remove(m_id);
+  queue::AnsweredRequest answered;
+  answered.drops_body = drops_body;
+  answered.body_was_read = m_body.is_consumed();
+  if (m_channel)
+    queue::request_answered(*m_channel, m_id, answered);
+  m_id = 0;
+}
+
+bool Request::is_only_held() const
+{
+  return m_body.is_consumed() || (m_body.has_ended() && m_connection.has_more_input());
+}
+
 void Request::end(NtStatus status, const std::string &reason)
 {
   if (m_id != 0)
@@ -94,6 +112,7 @@ void Request::set_delivered(queue::DeliveryNote note)
   if (!m_channel)
     counters().requests_delivered.fetch_add(1, std::memory_order_relaxed);
   m_channel = note.channel;
+  m_connection.set_receiver(m_queue_id, note.channel);
   m_delivery = note.number;
 }
 

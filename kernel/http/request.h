@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Request: one request of a connection, from its complete head to the end of its response and of its body. Owned by the connection,
-// on its core; others know its id. The id dies when the final send is accepted, the object when response and body have both ended.
+// on its core; others know its id. The id dies when the final send is accepted or
+// the response is complete without one, the object when response and body have both ended.
 #pragma once
 #include "kernel/http/entity_body.h"
 #include "kernel/http/response_sender.h"
@@ -25,6 +26,11 @@ public:
   bool assign_id();
   // From here on operations with the id find nothing; the worker's channel is told.
   void retire_id();
+  // The same when the response is complete, and the worker has not said that this was all.
+  void retire_answered(bool drops_body);
+  // Nothing keeps the request from ending but the word of its worker: there is nothing to read for it, or the next request has come,
+  // whoever's it is.
+  bool is_only_held() const;
   // The response has been sent: nothing is read of the body any more.
   void end_reading(const std::string &reason);
   // Before the object ends: gives back or fails everything that waits for it, and takes it out of its queue.

@@ -10,6 +10,10 @@
 
 namespace httpsys::http {
 
+// In words, for those who send.
+inline constexpr const char *kGarbledParameters = "the operation's parameter block contradicts itself";
+inline constexpr const char *kRespondedBefore = "a response was sent for this request before";
+
 struct ResponseBlock {
   uint16_t status_code = 0;
   std::string_view reason;

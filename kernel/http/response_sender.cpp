@@ -12,8 +12,6 @@ namespace httpsys::http {
 
 static_assert(limits::kWritePieceBytes >= HSYS_SEND_AT_ONCE);
 
-static const char *const kGarbled = "the operation's parameter block contradicts itself";
-
 // No MORE_DATA, and no continuation of the same call: nothing follows.
 static bool is_final(const io::Irp &irp, bool continues)
 {
@@ -30,7 +28,7 @@ static bool extents_are_inside(const io::Irp &irp, const std::vector<hsys_extent
 void ResponseSender::send_response(io::IrpPtr irp)
 {
   if (m_begun)
-    return io::complete(std::move(irp), NtStatus::InvalidDeviceState, "a response was sent for this request before");
+    return io::complete(std::move(irp), NtStatus::InvalidDeviceState, kRespondedBefore);
   std::string reason;
   NtStatus status = encode_head(*irp, reason);
   if (!is_success(status))
@@ -49,7 +47,7 @@ void ResponseSender::send_body(io::IrpPtr irp)
                         "HttpSendHttpResponse has to come before HttpSendResponseEntityBody");
   auto block = parse_send_body_block(irp->parameters());
   if (block.is_error() || !extents_are_inside(*irp, block->extents))
-    return io::complete(std::move(irp), NtStatus::InvalidParameter, kGarbled);
+    return io::complete(std::move(irp), NtStatus::InvalidParameter, kGarbledParameters);
   m_final_accepted = is_final(*irp, block->continues);
   if (irp->entry().op_flags & HSYS_SEND_DISCONNECT)
     m_keep_alive = false;
@@ -63,11 +61,11 @@ NtStatus ResponseSender::encode_head(const io::Irp &irp, std::string &reason)
 {
   auto block = parse_response_block(irp.parameters());
   if (block.is_error()) {
-    reason = kGarbled;
+    reason = kGarbledParameters;
     return block.error();
   }
   if (!extents_are_inside(irp, block->extents)) {
-    reason = kGarbled;
+    reason = kGarbledParameters;
     return NtStatus::InvalidParameter;
   }
   static thread_local std::vector<http1::KnownResponseField> known;
@@ -229,13 +227,34 @@ bool ResponseSender::must_wait(Transport &transport)
   return transport.must_wait() && !(has_bytes && m_at_once > 0);
 }
 
+// The client has all of the response, as it reads it. It may be a proxy, and its next request another application's.
+bool ResponseSender::is_complete() const
+{
+  if (!m_begun || !m_is_persistent)
+    return false;
+  if (!m_sends_body)
+    return true;
+  return m_declared_length ? m_body_bytes == *m_declared_length : m_chunks && m_chunks->is_done();
+}
+
+// As in HTTP.sys, where the id dies with the last byte of what was declared. Here the worker may still say that this was all.
+void ResponseSender::end_by_itself()
+{
+  m_finished = true;
+  m_request.retire_answered(!m_sends_body);
+}
+
 // An operation completes with its last byte, also when the next one has to wait: the application may use its extents again.
 void ResponseSender::pump()
 {
   Transport &transport = m_request.connection().transport();
   while (!m_finished && !transport.is_closing() && !transport.is_write_blocked()) {
-    if (m_sends.is_empty())
-      return;
+    if (m_sends.is_empty()) {
+      if (!is_complete() || !m_request.is_only_held())
+        return;
+      end_by_itself();
+      break;
+    }
     if (!m_current)
       begin(*m_sends.first());
     if (must_wait(transport))

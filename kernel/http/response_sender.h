@@ -12,6 +12,10 @@
 #include <string>
 #include <vector>
 
+namespace httpsys::queue {
+struct AnsweredRequest;
+}
+
 namespace httpsys::http {
 
 class Request;
@@ -33,6 +37,8 @@ public:
   void send_body(io::IrpPtr irp);
   // The transport takes bytes again.
   void pump();
+  // RECEIVE_BODY, SEND_* or CANCEL_REQUEST when the response has ended by itself. True: there is nothing left to say about it.
+  static bool conclude(io::IrpPtr irp, const queue::AnsweredRequest &request);
   // The connection is gone: waiting sends fail.
   void fail(NtStatus status, const std::string &reason);
 
@@ -58,6 +64,8 @@ private:
   std::span<const uint8_t> take_body(size_t limit);
   bool write_piece();
   bool has_body_left() const;
+  bool is_complete() const;
+  void end_by_itself();
   bool must_wait(Transport &transport);
   void complete_current();
   Request &m_request;

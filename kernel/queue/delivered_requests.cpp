@@ -174,6 +174,28 @@ void DeliveredRequests::request_gone(uint64_t request_id)
   m_requests.erase(request_id);
 }
 
+void DeliveredRequests::request_answered(uint64_t request_id, AnsweredRequest request)
+{
+  auto found = m_requests.find(request_id);
+  if (found == m_requests.end())
+    return;
+  request.connection_id = found->second.request.connection_id;
+  request.queue_id = found->second.request.queue_id;
+  m_answered.add(request_id, request);
+  m_requests.erase(found);
+}
+
+void DeliveredRequests::operate_on_ended(io::IrpPtr irp)
+{
+  uint64_t id = irp->entry().object_id;
+  const AnsweredRequest *answered = m_answered.find(id, irp->target().queue);
+  if (!answered)
+    return io::complete(std::move(irp), NtStatus::ConnectionInvalid, kRequestGone);
+  // A copy: the session may end in it.
+  if (request_owner().conclude(std::move(irp), AnsweredRequest(*answered)))
+    m_answered.remove(id);
+}
+
 void DeliveredRequests::connection_gone(uint64_t connection_id)
 {
   m_connections.erase(connection_id);
@@ -218,6 +240,7 @@ void DeliveredRequests::queue_closed(uint64_t queue_id)
 {
   if (m_ended)
     return;
+  m_answered.remove_queue(queue_id);
   uint32_t received_up_to = m_channel.received_up_to();
   std::vector<Delivered> lost;
   // Newest first, each to the head of its queue: the oldest ends up in front.
@@ -253,6 +276,7 @@ void DeliveredRequests::on_session_end(uint32_t received_up_to)
   auto requests = std::exchange(m_requests, {});
   auto unreceived = std::exchange(m_unreceived, {});
   m_connections.clear();
+  m_answered.clear();
   for (auto id = unreceived.rbegin(); id != unreceived.rend(); ++id) {
     auto found = requests.find(*id);
     if (found == requests.end() || found->second.is_away || found->second.is_used || is_received(found->second, received_up_to))
@@ -282,6 +306,25 @@ void request_gone(io::ChannelAddress address, uint64_t request_id)
   ke::Cores::instance().run_on(address.core, [address, request_id] {
     if (auto *channel = io::Channel::find(address.number))
       static_cast<DeliveredRequests &>(channel->extension()).request_gone(request_id);
+  });
+}
+
+void request_answered(io::ChannelAddress address, uint64_t request_id, AnsweredRequest request)
+{
+  ke::Cores::instance().run_on(address.core, [address, request_id, request] {
+    if (auto *channel = io::Channel::find(address.number))
+      static_cast<DeliveredRequests &>(channel->extension()).request_answered(request_id, request);
+  });
+}
+
+// Behind what the owner has told the channel.
+void operate_on_ended(io::IrpPtr irp)
+{
+  ke::CoreId core = irp->channel().core;
+  ke::Cores::instance().run_on(core, [irp = std::move(irp)]() mutable {
+    io::Channel *channel = io::Channel::find(irp->channel().number);
+    VERIFY(channel); // it lives until its last operation has come back
+    static_cast<DeliveredRequests &>(channel->extension()).operate_on_ended(std::move(irp));
   });
 }
 

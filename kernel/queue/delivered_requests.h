@@ -4,7 +4,7 @@
 // received them. Owned by the channel's core.
 #pragma once
 #include "kernel/io/dispatch.h"
-#include "kernel/queue/request_owner.h"
+#include "kernel/queue/answered_requests.h"
 #include <deque>
 #include <unordered_map>
 #include <vector>
@@ -37,8 +37,12 @@ public:
   Delivered *find(uint64_t request_id, uint64_t queue_id);
   bool has_connection(uint64_t connection_id, uint64_t queue_id) const;
   void request_gone(uint64_t request_id);
+  void request_answered(uint64_t request_id, AnsweredRequest request);
+  // An operation of a request that is not there any more.
+  void operate_on_ended(io::IrpPtr irp);
   void connection_gone(uint64_t connection_id);
   size_t count() const { return m_requests.size(); }
+  size_t answered_count() const { return m_answered.count(); }
   size_t connection_count() const { return m_connections.size(); }
   size_t note_count() const { return m_unreceived.size(); } // of requests that may not be received yet
 
@@ -54,6 +58,7 @@ private:
   io::Channel &m_channel;
   std::unordered_map<uint64_t, Delivered> m_requests;
   std::unordered_map<uint64_t, std::vector<uint64_t>> m_connections; // connection id -> queues through which requests of it came
+  AnsweredRequests m_answered;
   std::deque<uint64_t> m_unreceived; // requests with images, in the order of delivery
   bool m_ended = false;
 };

@@ -59,7 +59,7 @@ static void request_operation(io::Channel &channel, io::IrpPtr irp)
   uint64_t id = irp->entry().object_id;
   auto *delivered = delivered_requests(channel).find(id, irp->target().queue);
   if (!delivered && !is_broken(Canary::IdsNotChecked))
-    return io::complete(std::move(irp), NtStatus::ConnectionInvalid, kRequestGone);
+    return delivered_requests(channel).operate_on_ended(std::move(irp));
   if (delivered)
     delivered->is_used = true;
   channel.forward(std::move(irp), ob::id_core(id), operate);

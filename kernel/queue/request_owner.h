@@ -39,6 +39,13 @@ struct DeliveryNote {
   RequestShare share;  // of the first one: the owner keeps it as long as anything holds the connection for this request
 };
 
+// A request whose response ended by itself: the client has all that its head declared, and the connection has gone on.
+struct AnsweredRequest {
+  uint64_t connection_id = 0, queue_id = 0;
+  bool drops_body = false;   // HEAD, 204, 304: bytes of a body may still come, and go nowhere
+  bool body_was_read = false; // the request's, to its end
+};
+
 enum class Refusal { QueueFull, UserFull, QueueGone, Draining };
 
 // In words, for operations that name a request.
@@ -58,6 +65,8 @@ struct RequestOwner {
   void (*attach_body)(std::unique_ptr<Delivery> delivery, uint32_t room);
   // RECEIVE_BODY, SEND_*, CANCEL_REQUEST, RECEIVE_CERTIFICATE, WAIT_DISCONNECT of a session that may.
   void (*operate)(io::IrpPtr irp);
+  // RECEIVE_BODY, SEND_* or CANCEL_REQUEST of such a request, on the channel's core. True: the session has ended it.
+  bool (*conclude)(io::IrpPtr irp, const AnsweredRequest &request);
 };
 
 void register_request_owner(const RequestOwner &owner);
@@ -75,6 +84,10 @@ void return_request(QueuedRequest request);
 void receive_again(io::IrpPtr irp);
 // To a channel that had received the request: it has ended, its id is dead.
 void request_gone(io::ChannelAddress channel, uint64_t request_id);
+// The same when the response has ended by itself: what the session sends to end it succeeds. Of `request`, the queue fills in the ids.
+void request_answered(io::ChannelAddress channel, uint64_t request_id, AnsweredRequest request);
+// An operation whose request has ended on the owner's core while it was on its way there.
+void operate_on_ended(io::IrpPtr irp);
 void connection_gone(io::ChannelAddress channel, uint64_t connection_id);
 void continue_delivery(std::unique_ptr<Delivery> delivery);
 

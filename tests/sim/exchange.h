@@ -69,6 +69,7 @@ struct Exchange {
   uint64_t response_bytes = 0; // of the body, submitted so far
   std::optional<uint64_t> declared_bytes; // its Content-Length, when the worker has given one
   bool is_answered = false;               // seen by the visitor
+  uint32_t worker = 0;                    // that has received it last
 
   void may_end(const char *why)
   {
@@ -76,6 +77,12 @@ struct Exchange {
       end_reason = why;
   }
   const char *reason() const { return end_reason ? end_reason : visit->reason(); }
+  // All that its head declares has been submitted: the daemon ends it by itself when the request has been read, or the next one has come.
+  bool is_complete() const
+  {
+    bool has_no_body = method == Method::Head || status == 204 || status == 304;
+    return has_response && (has_no_body || declared_bytes == response_bytes);
+  }
   // With 404 or 503: its URL has not been served all the time since it was begun, or there may be fewer requests than visitors send.
   bool may_be_refused() const { return is_one_too_many || !site || !site->is_served || site->disturbed_step >= begun_step; }
   std::string describe() const;

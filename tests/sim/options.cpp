@@ -22,6 +22,7 @@ static constexpr CanaryRow kCanaries[] = {
     {"WaitsForClient", Canary::WaitsForClient, ProfileName::Hostile},
     {"WorkNotBounded", Canary::WorkNotBounded, ProfileName::Hostile},
     {"IdsNotChecked", Canary::IdsNotChecked, ProfileName::Hostile},
+    {"OwnerNotChecked", Canary::OwnerNotChecked, ProfileName::Swarm},
     {"CompletedTwice", Canary::CompletedTwice, ProfileName::Swarm},
     {"ClaimedElsewhere", Canary::ClaimedElsewhere, ProfileName::Cores},
     {"CompletionLost", Canary::CompletionLost, ProfileName::Swarm},

@@ -325,12 +325,24 @@ void Worker::send_more(Held &held, bool all)
   exchange.is_final = is_last;
 }
 
+// A request of the same connection that another worker, of another queue, has received and not begun to answer.
+const Exchange *Worker::request_of_others(const Held &held) const
+{
+  auto is_others = [&](const Exchange *exchange) {
+    return exchange->is_with_worker && exchange->worker != m_number && exchange->site != held.handle->site && !exchange->has_response;
+  };
+  auto &all = held.exchange->visit->exchanges;
+  auto found = std::ranges::find_if(all, is_others);
+  return found == all.end() ? nullptr : *found;
+}
+
 void Worker::certificate(Held &held)
 {
   static constexpr uint32_t kFlags[] = {0, HSYS_CERTIFICATE_FULL_CHAIN, HSYS_CERTIFICATE_CHANNEL_TOKEN};
   Random &random = m_simulation.random;
   uint32_t room = random.chance(1, 4) ? static_cast<uint32_t>(random.below(1000)) : 16384;
-  submit_for(held, HSYS_OP_RECEIVE_CERTIFICATE, {}, kFlags[random.below(std::size(kFlags))], room);
+  const Exchange *others = request_of_others(held);
+  submit_for(held, HSYS_OP_RECEIVE_CERTIFICATE, {}, kFlags[random.below(std::size(kFlags))], room).others = others;
 }
 
 void Worker::cancel()

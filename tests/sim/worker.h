@@ -69,6 +69,7 @@ private:
     uint64_t cancels = 0;      // CANCEL: which one
     bool has_big_body = false;
     Site *site = nullptr;
+    const Exchange *others = nullptr; // of its connection, with another worker when it was begun
   };
 
   // worker.cpp: what it begins.
@@ -106,6 +107,8 @@ private:
   void ended_early(const Operation &operation, hsys_status status);
   void request_came(const Operation &operation, const fuzz::Completion &completion);
   void body_came(const Operation &operation, const fuzz::Completion &completion);
+  const Exchange *request_of_others(const Held &held) const;
+  bool is_others(const Operation &operation) const;
   void certificate_came(const Operation &operation, const fuzz::Completion &completion);
   void configuration_done(const Operation &operation, const fuzz::Completion &completion);
   void lose(Held &held, const char *why);

@@ -81,6 +81,8 @@ void Worker::judge(const Operation &operation, const Completion &completion)
                     (operation.exchange && operation.exchange->visit->has_reason_to_end()) ||
                     (operation.exchange && !is_of_connection(operation.op) &&
                      (operation.exchange->reason() || operation.exchange->is_final)) ||
+                    (operation.op == HSYS_OP_RECEIVE_BODY && operation.exchange->is_complete()) ||
+                    (operation.op == HSYS_OP_RECEIVE_CERTIFICATE && is_others(operation)) ||
                     (operation.op == HSYS_OP_RECEIVE_REQUEST && operation.object != 0); // nobody knows yet which one it is
   if (is_end(completion.entry.status) && operation.handle) {
     if (!has_reason)
@@ -182,6 +184,7 @@ void Worker::request_came(const Operation &operation, const Completion &completi
   if (body.size() > exchange->request_bytes || (is_body_over && body.size() != exchange->request_bytes))
     complain("mixed", operation, completion, "its body has another length than what was sent");
   exchange->is_with_worker = true;
+  exchange->worker = m_number;
   m_held.insert_or_assign(entry.object_id, Held{exchange, entry.object_id, head.connection_id, operation.handle});
   Held &now = m_held.at(entry.object_id);
   now.is_body_over = is_body_over;
@@ -217,8 +220,21 @@ void Worker::body_came(const Operation &operation, const Completion &completion)
   found->second.read_bytes += body.size();
 }
 
+// A later request of the connection may be for another queue.
+bool Worker::is_others(const Operation &operation) const
+{
+  const Exchange &own = *operation.exchange;
+  return std::ranges::any_of(own.visit->exchanges, [&](const Exchange *exchange) {
+    return exchange->number > own.number && exchange->site && exchange->site != operation.handle->site;
+  });
+}
+
 void Worker::certificate_came(const Operation &operation, const Completion &completion)
 {
+  // That one's was under way all the time.
+  const Exchange *others = operation.others;
+  if (others && others->is_with_worker && !others->has_response && !others->reason())
+    complain("mixed", operation, completion, (others->describe() + " is with another worker").c_str());
   const Visit &visit = *operation.exchange->visit;
   auto status = static_cast<hsys_status>(completion.entry.status);
   bool is_token = operation.flags == HSYS_CERTIFICATE_CHANNEL_TOKEN;

@@ -14,6 +14,8 @@
 //   /wait                        HttpWaitForDisconnect, answered when... the client has gone: the log line "disconnected CODE"
 //   /cancel                      HttpCancelHttpRequest
 //   /hold?until                  says "holding", and answers when there is such a file;  /drop: never answers
+//   /unended?until&chunked&extra a complete response that is ended, with an empty send, when there is such a file; asks for the certificate
+//                                before that; extra=1: sends a byte too much first;  length=0: one without length or chunks
 //   /status?code&...             that status;  /headers: many headers, known ones among the unknown
 #include <atomic>
 #include <chrono>
@@ -270,6 +272,7 @@ private:
         {"/cancel", &Worker::cancel},
         {"/hold", &Worker::hold},
         {"/drop", &Worker::drop},
+        {"/unended", &Worker::unended},
         {"/status", &Worker::status},
         {"/headers", &Worker::headers},
     };
@@ -504,6 +507,28 @@ private:
     Json json;
     json.add("pid", static_cast<uint64_t>(getpid()));
     send(200, json.done());
+  }
+
+  void unended()
+  {
+    HTTP_RESPONSE response{};
+    response.StatusCode = 200;
+    bool is_chunked = number("chunked", 0);
+    const char *value = is_chunked ? "chunked" : number("length", 1) ? "2" : "";
+    auto &field = response.Headers.KnownHeaders[is_chunked ? HttpHeaderTransferEncoding : HttpHeaderContentLength];
+    field = {static_cast<USHORT>(std::strlen(value)), value};
+    const std::string body = is_chunked ? "2\r\nok\r\n0\r\n\r\n" : "ok";
+    if (send(response, HTTP_SEND_RESPONSE_FLAG_MORE_DATA) != NO_ERROR ||
+        send_body(body.data(), body.size(), HTTP_SEND_RESPONSE_FLAG_MORE_DATA) != NO_ERROR)
+      return;
+    log_line("unended");
+    wait_for_file();
+    ULONG code = 0, data_size = 0;
+    certificate_call(0, 1500, code, data_size);
+    if (number("extra", 0))
+      log_line("extra " + std::to_string(send_body("x", 1, HTTP_SEND_RESPONSE_FLAG_MORE_DATA)));
+    log_line("ended " + std::to_string(send_body(nullptr, 0, 0)));
+    log_line("again " + std::to_string(send_body(nullptr, 0, 0)));
   }
 
   void drop() { log_line("dropped"); }
