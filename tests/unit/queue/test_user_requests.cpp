@@ -37,6 +37,17 @@ struct Few : Service {
   }
 };
 
+void check_is_served(Few &service, uint16_t port, Process &process, uint64_t queue)
+{
+  auto client = service.world.connect(port);
+  service.send(*client, kGet);
+  uint32_t got = process.receive(queue);
+  service.world.run();
+  process.respond(queue, process.take(got).entry.object_id, "ok");
+  service.world.run();
+  CHECK(client->take().starts_with("HTTP/1.1 200"));
+}
+
 }
 
 TEST_CASE("so many requests of one user are under way, the next one is refused, and nobody else's")
@@ -66,13 +77,7 @@ TEST_CASE("so many requests of one user are under way, the next one is refused, 
     CHECK(service.refused() == 2);
     CHECK(queue::requests_of_users() == 3);
     for (int i = 0; i < 5; i++) {
-      auto client = service.world.connect(8082);
-      service.send(*client, kGet);
-      uint32_t got = other.receive(others);
-      service.world.run();
-      other.respond(others, other.take(got).entry.object_id, "ok");
-      service.world.run();
-      CHECK(client->take().starts_with("HTTP/1.1 200"));
+      check_is_served(service, 8082, other, others);
     }
     CHECK(queue::requests_of_users() == 3);
     // One that is answered makes room, an idle connection takes none.
@@ -177,13 +182,7 @@ TEST_CASE("whatever becomes of a request, it is given back")
       Process next(service.world, 0, 1000);
       uint64_t queue = next.create_queue();
       next.serve(u"http://+:8088/", queue);
-      auto another = service.world.connect(8088);
-      service.send(*another, kGet);
-      uint32_t got = next.receive(queue);
-      service.world.run();
-      next.respond(queue, next.take(got).entry.object_id, "ok");
-      service.world.run();
-      CHECK(another->take().starts_with("HTTP/1.1 200"));
+      check_is_served(service, 8088, next, queue);
     }
 }
 
