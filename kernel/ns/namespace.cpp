@@ -457,13 +457,20 @@ void Namespace::bind_now(io::IrpPtr irp)
   finish_change();
 }
 
+bool Namespace::unbind_all(uint64_t queue_id, Steps &steps)
+{
+  for (auto bound = m_bound.find(queue_id); bound != m_bound.end(); bound = m_bound.find(queue_id)) {
+    if (!steps.take())
+      return false;
+    bind_group(*bound->second.first(), 0);
+  }
+  return true;
+}
+
 void Namespace::queue_gone(uint64_t queue_id)
 {
   exclusively([this, queue_id] {
-    for (auto bound = m_bound.find(queue_id); bound != m_bound.end(); bound = m_bound.find(queue_id))
-      bind_group(*bound->second.first(), 0);
-    publish_later();
-    finish_change();
+    change_in_slices([this, queue_id](Steps &steps) { return unbind_all(queue_id, steps); });
   });
 }
 

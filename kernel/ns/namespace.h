@@ -40,6 +40,12 @@ public:
   void session_ended(io::SessionId session);
   size_t url_count() const { return m_urls.size(); }
   size_t group_count() const { return m_groups.count(); }
+  // Groups whose URLs' requests go to that queue.
+  size_t bound_count(uint64_t queue_id) const
+  {
+    auto bound = m_bound.find(queue_id);
+    return bound == m_bound.end() ? 0 : bound->second.size();
+  }
   // Parts of trees that no core has any more, not freed yet.
   size_t replaced_count() const { return m_replaced.size(); }
 
@@ -123,6 +129,7 @@ private:
   bool drop_group(UrlGroup &group, Steps &steps);
   bool drop_server_session(ServerSession &session, Steps &steps);
   bool drop_owner(io::SessionId owner, Steps &steps);
+  bool unbind_all(uint64_t queue_id, Steps &steps);
   // Nobody finds it any more, so that nothing comes to it while it is dropped.
   void hide(ServerSession &session);
 

@@ -213,6 +213,41 @@ TEST_CASE("routes are made in slices, all of a change appear at once")
   }
 }
 
+TEST_CASE("the groups of a queue that has gone lose it in slices")
+{
+  World world;
+  Process process(world, 0), other(world, 0);
+  uint64_t handle = process.create_queue();
+  Calls binds(world, process);
+  for (uint64_t group : fill(world, process, kGroups, kGroups, 8080).groups)
+    binds.add(Process::entry(HSYS_OP_BIND_URL_GROUP, handle, group));
+  binds.finish();
+  uint64_t queue = 0;
+  {
+    ns::Route route;
+    url::Host host;
+    REQUIRE(url::parse_host("x", host) == url::HostError::None);
+    ke::Core::Scope scope(ke::Cores::instance().core(0));
+    REQUIRE(ns::UrlTree::current().find({*IpAddress::parse("10.0.0.9"), 8080}, host, u"/0/", route) == ns::Lookup::Found);
+    queue = route.queue_id;
+  }
+  ns::Namespace &ns = ns::Namespace::instance();
+  REQUIRE(ns.bound_count(queue) == kGroups);
+  process.submit(Process::entry(HSYS_OP_CLOSE_HANDLE, handle));
+  uint32_t turns = 0;
+  for (uint32_t idle = 0; ns.bound_count(queue) > 0; idle++) {
+    REQUIRE(idle < 1000);
+    size_t before = ns.bound_count(queue);
+    world.turn(0);
+    REQUIRE(before - ns.bound_count(queue) <= limits::kNamespaceStepsPerTurn);
+    turns += before != ns.bound_count(queue) ? 1 : 0;
+  }
+  CHECK(turns > kGroups / limits::kNamespaceStepsPerTurn);
+  // Somebody else's change waits for no more than the slices.
+  CHECK(other.add_url(other.create_group(), u"http://+:9000/") == NtStatus::Success);
+  CHECK(objects() == 2 * kGroups + 2);
+}
+
 TEST_CASE("what no core's tree has any more is freed in slices")
 {
   World world(2);
