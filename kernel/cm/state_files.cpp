@@ -326,6 +326,12 @@ Result<void> StateFiles::save_unsettled(Kind kind, const std::map<std::string, s
     if (m_unsettled[index(kind)].contains(name))
       TRY(save(kind, name, text, reason));
   return {};
+void StateFiles::leave(Kind kind, const std::string &name)
+{
+  if (m_unsettled[index(kind)].erase(name) > 0)
+    m_is_safe[index(kind)] = false;
+}
+
 }
 
 Result<void> StateFiles::save_new(Kind kind, const std::map<std::string, std::string> &contents, std::string &reason)

@@ -72,6 +72,8 @@ public:
   bool is_good(Kind kind, const std::string &name, const State &state);
   // Their last change has failed: the disk may have what it was to be, or what was there before.
   const Unsettled &unsettled(Kind kind) const { return m_unsettled[index(kind)]; }
+  // What lies there now stays: somebody else's, or what the store cannot write. The next change makes its name safe first.
+  void leave(Kind kind, const std::string &name);
   static std::string file_name(Kind kind, const std::string &name);
   // As in State. nullopt: no name of a file of ours.
   static std::optional<std::string> name_of(Kind kind, const std::string &file);

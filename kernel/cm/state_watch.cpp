@@ -138,8 +138,9 @@ bool StateWatch::deal_with(const Found &found, StateFiles &files, const State &s
   const Place place{files, state, found.kind, file, StateFiles::name_of(found.kind, file).value_or("")};
   if (files.unsettled(found.kind).contains(place.name) && settle(place, entry, found.stamp, found.is_known))
     return false;
-  if (!found.is_same || entry.judged == found.stamp || !judge(place, entry, found.stamp, found.is_known))
+  if (!found.is_same || (entry.judged != found.stamp && !judge(place, entry, found.stamp, found.is_known)))
     return false;
+  files.leave(found.kind, place.name);
   entry.judged = found.stamp;
   entry.is_told = entry.has_failed = false;
   return !found.is_known && found.stamp == FileStamp{};
@@ -168,14 +169,20 @@ bool StateWatch::settle(const Place &place, Entry &entry, const FileStamp &stamp
   }
   if (!done.is_error())
     done = text ? place.files.save(place.kind, place.name, *text, reason) : place.files.remove(place.kind, place.name, reason);
+  make_good(place, entry, done, reason, text ? "for certain as it was before a change of it failed" :
+                                               "for certain gone, as before a change of it failed");
+  return true;
+}
+
+void StateWatch::make_good(const Place &place, Entry &entry, const Result<void> &done, const std::string &reason, std::string_view how)
+{
   if (done.is_error()) {
     if (!std::exchange(entry.has_failed, true))
       log("{}: tried again until it succeeds", reason);
-    return true;
+    return;
   }
-  log("{} is for certain {} a change of it failed", quoted(place.path()), text ? "as it was before" : "gone, as before");
-  entry = {};
-  return true;
+  log("{} is {}", quoted(place.path()), how);
+  entry = {}; // what the next look finds is new: it may have gone again by then
 }
 
 bool StateWatch::judge(const Place &place, Entry &entry, const FileStamp &stamp, bool is_known)
@@ -270,13 +277,7 @@ void StateWatch::restore(const Place &place, Entry &entry)
 {
   std::string reason, text = text_of(place.state, place.kind, place.name).value_or("");
   auto saved = place.files.save(place.kind, place.name, text, reason);
-  if (saved.is_error()) {
-    if (!std::exchange(entry.has_failed, true))
-      log("{}: tried again until it succeeds", reason);
-    return;
-  }
-  log("{} is there again as it was loaded", quoted(place.path()));
-  entry = {}; // what the next look finds is new: it may have gone again by then
+  make_good(place, entry, saved, reason, "there again as it was loaded");
 }
 
 }

@@ -65,6 +65,8 @@ private:
   // Of a certificate: which bindings have it, to be appended.
   static std::string users_of(const Place &place);
   void restore(const Place &place, Entry &entry);
+  // The end of both: it is done and said, or tried again.
+  static void make_good(const Place &place, Entry &entry, const Result<void> &done, const std::string &reason, std::string_view how);
 
   uint64_t m_looks = 0;
   Entries m_entries[kKinds];

@@ -474,6 +474,55 @@ TEST_CASE("what somebody does to a file whose last change failed is said, mended
   CHECK(on.disk.files()[path] == contents);
 }
 
+TEST_CASE("a file that somebody has touched since a change of it failed is theirs from then on")
+{
+  for (bool is_known : {false, true}) {
+    OnDisk on;
+    CAPTURE(is_known);
+    CAPTURE(on.s_log);
+    REQUIRE(on.import_authority() == kExitDone);
+    const auto files = on.disk.files();
+    const auto &[path, contents] = *files.begin();
+    if (!is_known)
+      REQUIRE(on.remove_authority(on.authority()) == kExitDone);
+    // Either leaves nothing there, for which the disk does not vouch.
+    (is_known ? on.disk.faults.folder_sync_fails : on.disk.faults.name_fails) = 65536;
+    REQUIRE((is_known ? on.remove_authority(on.authority()) : on.import_authority()) == kExitRefused);
+    on.disk.faults = {};
+    on.disk.put(path, contents);
+    look(on.store);
+    CHECK(count(on.s_log, " has appeared while httpsysd runs") == !is_known);
+    on.disk.take_away(path);
+    look(on.store);
+    CHECK(count(on.s_log, " is for certain ") == 0);
+    CHECK(count(on.s_log, " was removed while httpsysd runs") == is_known);
+    CHECK(count(on.s_log, " is there again as it was loaded") == is_known);
+    CHECK(on.disk.files().contains(path) == is_known);
+  }
+}
+
+TEST_CASE("what somebody has left in place of a failed change has a safe name before an import finds it there")
+{
+  OnDisk on;
+  CAPTURE(on.s_log);
+  REQUIRE(on.import_authority() == kExitDone);
+  const auto files = on.disk.files();
+  const auto &[path, contents] = *files.begin();
+  on.disk.faults.folder_sync_fails = 65536;
+  REQUIRE(on.remove_authority(on.authority()) == kExitRefused);
+  on.disk.faults = {};
+  on.disk.put(path, contents);
+  look(on.store);
+  size_t syncs = 0;
+  on.disk.on_step = [&](std::string_view step, const std::string &what, NtStatus) {
+    syncs += step == "sync" && what == "/state/authorities";
+  };
+  REQUIRE(on.import_authority() == kExitDone);
+  CHECK(syncs == 1);
+  REQUIRE(on.import_authority() == kExitDone);
+  CHECK(syncs == 1);
+}
+
 TEST_CASE("files that cannot be read keep no others from being looked at")
 {
   OnDisk on;
