@@ -44,19 +44,20 @@ Result<void> StateFiles::open(const std::string &path, std::string &reason)
   return {};
 }
 
+void StateFiles::lose(Loss &loss, std::string reason, std::string_view advice)
+{
+  if (std::exchange(loss, std::move(reason)).empty())
+    log("{}{}", loss, advice);
+}
+
 bool StateFiles::is_back(Loss &loss, const StateFolder &folder, Result<Place> place, const std::string &reason)
 {
-  if (place.is_error()) {
-    loss.reason = reason;
-    if (!std::exchange(loss.is_told, true))
-      log("{}: nothing is changed there until that succeeds", reason);
+  if (place.is_error())
+    lose(loss, reason, ": nothing is changed there until that succeeds");
+  if (place.is_error() || *place != Place::Itself)
     return false;
-  }
-  if (*place != Place::Itself)
-    return false;
-  if (loss.is_told)
+  if (!std::exchange(loss, {}).empty())
     log("the folder {} is there again", quoted(folder.path()));
-  loss = {};
   return true;
 }
 
@@ -66,14 +67,13 @@ bool StateFiles::replace(Loss &loss, StateFolder &folder, Place place, Result<St
   const std::string what = fmt::format("the folder {} was {} while httpsysd runs", quoted(folder.path()),
                                        is_gone ? "removed or moved away" : "replaced by another");
   if (opened.is_error()) {
-    loss.reason = fmt::format("{}, and {}: {}", what, is_gone ? "cannot be made again" : "that cannot be used", reason);
-    if (!std::exchange(loss.is_told, true))
-      log("{}; what was loaded stays in use, and nothing is changed there until the folder is back, or httpsysd is restarted", loss.reason);
+    lose(loss, fmt::format("{}, and {}: {}", what, is_gone ? "cannot be made again" : "that cannot be used", reason),
+         "; what was loaded stays in use, and nothing is changed there until the folder is back, or httpsysd is restarted");
     return false;
   }
   log("{}: what was loaded stays in use, and {}", what, is_gone ? "it is made again" : "the other is used from now on");
   folder = opened.release_value();
-  loss = {};
+  loss.clear();
   return true;
 }
 
@@ -126,8 +126,8 @@ Result<void> StateFiles::is_in_place(Kind kind, std::string &reason) const
 {
   const StateFolder &folder = m_folders[index(kind)];
   for (const Loss *loss : {&m_root_loss, &m_losses[index(kind)]}) {
-    if (!loss->reason.empty()) {
-      reason = loss->reason;
+    if (!loss->empty()) {
+      reason = *loss;
       return NtStatus::ObjectPathNotFound;
     }
   }
@@ -320,18 +320,18 @@ Result<void> StateFiles::note(Kind kind, const std::string &name, Result<void> c
   return changed;
 }
 
-Result<void> StateFiles::save_unsettled(Kind kind, const std::map<std::string, std::string> &contents, std::string &reason)
-{
-  for (const auto &[name, text] : contents)
-    if (m_unsettled[index(kind)].contains(name))
-      TRY(save(kind, name, text, reason));
-  return {};
 void StateFiles::leave(Kind kind, const std::string &name)
 {
   if (m_unsettled[index(kind)].erase(name) > 0)
     m_is_safe[index(kind)] = false;
 }
 
+Result<void> StateFiles::save_unsettled(Kind kind, const std::map<std::string, std::string> &contents, std::string &reason)
+{
+  for (const auto &[name, text] : contents)
+    if (m_unsettled[index(kind)].contains(name))
+      TRY(save(kind, name, text, reason));
+  return {};
 }
 
 Result<void> StateFiles::save_new(Kind kind, const std::map<std::string, std::string> &contents, std::string &reason)

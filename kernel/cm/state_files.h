@@ -33,7 +33,7 @@ public:
   // Before every change and every look of state_watch.h. A folder that is not where its name is any more is made again, or another that
   // has the name is used from now on; the log says that, and what is in the way of it, once. Until that succeeds nothing is changed there.
   void find_folders();
-  bool is_found(Kind kind) const { return m_root_loss.reason.empty() && m_losses[index(kind)].reason.empty(); }
+  bool is_found(Kind kind) const { return m_root_loss.empty() && m_losses[index(kind)].empty(); }
   // What was done in the folder is done where a start will look. Errors: ObjectPathNotFound, with a reason.
   Result<void> is_in_place(Kind kind, std::string &reason) const;
   // What is there and good; the rest is logged.
@@ -83,16 +83,15 @@ public:
 private:
   using Damages = std::map<std::string, std::string>;
 
-  // Of a folder that is not there, and cannot be made.
-  struct Loss {
-    std::string reason; // empty: it is there
-    bool is_told = false;
-  };
+  // Why a folder is not there, and cannot be made; empty: it is there.
+  using Loss = std::string;
   using Place = platform::StateFolder::Place;
 
   size_t index(Kind kind) const { return static_cast<size_t>(kind); }
   bool find_root();
   void find_folder(Kind kind);
+  // What is said of a loss is said once.
+  static void lose(Loss &loss, std::string reason, std::string_view advice);
   // Whether it is where it was, or `opened` takes its place now. place: with reason.
   static bool is_back(Loss &loss, const platform::StateFolder &folder, Result<Place> place, const std::string &reason);
   static bool replace(Loss &loss, platform::StateFolder &folder, Place place, Result<platform::StateFolder> opened,
