@@ -130,6 +130,15 @@ std::optional<Store::Contexts> Store::build_contexts(const State &next, const Re
   return contexts;
 }
 
+uint32_t Store::refusal_code(std::string &reason) const
+{
+  std::string ignored;
+  if (!m_files.is_in_place(Kind::Certificates, ignored).is_error())
+    return win32::kInvalidParameter;
+  reason += "; nothing was changed";
+  return win32::kWriteFault;
+}
+
 void Store::commit(State next, Contexts contexts)
 {
   std::vector<tls::BindingTable::AddressRecord> addresses;

@@ -89,6 +89,9 @@ private:
                                        std::string &reason) const;
   // Contexts for `next`. nullopt with a reason: a binding that works now, or must_work, would stop working.
   std::optional<Contexts> build_contexts(const State &next, const Rebuild &rebuild, std::string &reason) const;
+  // The code for that, with what belongs to the reason: contexts take their keys from files, whose folder may be gone.
+  uint32_t refusal_code(std::string &reason) const;
+  AdminAnswer would_not_work(std::string reason) const;
   void commit(State next, Contexts contexts);
 
   const uint32_t m_max_client_certificate_bytes;

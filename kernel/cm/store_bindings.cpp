@@ -86,8 +86,10 @@ AdminAnswer Store::save_binding(SslRecord record, std::string_view what, std::st
   std::string reason;
   Rebuild rebuild{[&](const SslRecord &other) { return other.key == key; }, &key};
   auto contexts = build_contexts(next, rebuild, reason);
-  if (!contexts)
-    return failed(what, win32::kInvalidParameter, reason);
+  if (!contexts) {
+    const uint32_t code = refusal_code(reason);
+    return failed(what, code, reason);
+  }
   if (m_files.save(Kind::Records, key.text, record.serialise(), reason).is_error())
     return failed(what, win32::kWriteFault, reason + "; nothing was changed");
   commit(std::move(next), std::move(*contexts));

@@ -85,6 +85,12 @@ const std::string kSeeRevocations = "\"httpsysctl show crl\" lists the revocatio
 
 }
 
+AdminAnswer Store::would_not_work(std::string reason) const
+{
+  const uint32_t code = refusal_code(reason);
+  return refuse(code, reason);
+}
+
 AdminAnswer Store::import_certificate(const Command &command, const AdminCommand &admin)
 {
   if (command.has("storename") && !equal_ignoring_case(command.value("storename"), "MY"))
@@ -117,7 +123,7 @@ AdminAnswer Store::import_certificate(const Command &command, const AdminCommand
   auto saved = contexts ? m_files.save(Kind::Certificates, thumbprint, file, reason) : Result<void>();
   wipe(file);
   if (!contexts)
-    return refuse(win32::kInvalidParameter, reason);
+    return would_not_work(reason);
   if (saved.is_error())
     return not_written(reason);
   commit(std::move(next), std::move(*contexts));
@@ -143,7 +149,7 @@ AdminAnswer Store::import_authorities(const Command &command, const AdminCommand
     return too_many("CAs");
   auto contexts = build_contexts(next, {touches_all}, reason);
   if (!contexts)
-    return refuse(win32::kInvalidParameter, reason);
+    return would_not_work(reason);
   // Lists that nobody wanted any more would come back with their CA.
   if (remove_stale_revocations(reason).is_error() ||
       save_texts(m_files, Kind::Authorities, next, &State::authorities, m_state.authorities, named, reason).is_error())
@@ -197,7 +203,7 @@ AdminAnswer Store::import_revocations(const Command &command, const AdminCommand
     return too_many("revocation lists");
   auto contexts = build_contexts(next, {touches_all}, reason);
   if (!contexts)
-    return refuse(win32::kInvalidParameter, reason);
+    return would_not_work(reason);
   if (save_texts(m_files, Kind::Revocations, next, &State::revocations, m_state.revocations, named, reason).is_error())
     return not_written(reason);
   remove_old_revocations(next);
@@ -323,7 +329,7 @@ AdminAnswer Store::delete_authority(const Command &command)
   });
   auto contexts = build_contexts(next, {touches_all}, reason);
   if (!contexts)
-    return refuse(win32::kInvalidParameter, reason);
+    return would_not_work(reason);
   if (m_files.remove(Kind::Authorities, hash, reason).is_error())
     return not_written(reason);
   remove_old_revocations(next);
@@ -343,7 +349,7 @@ AdminAnswer Store::delete_revocations(const Command &command)
   next.revocations.erase(hash);
   auto contexts = build_contexts(next, {touches_all}, reason);
   if (!contexts)
-    return refuse(win32::kInvalidParameter, reason);
+    return would_not_work(reason);
   // First those that this one has superseded: the next start would use them again.
   if (remove_stale_revocations(reason).is_error() || m_files.remove(Kind::Revocations, hash, reason).is_error())
     return not_written(reason);

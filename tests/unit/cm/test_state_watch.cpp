@@ -248,8 +248,25 @@ TEST_CASE("the state folder itself is made again where the daemon may, and stays
     CAPTURE(watched.log());
     CHECK(count(watched.log(), "the folder " + httpsys::quoted(path) + " was ") == 1);
     if (is_anothers) {
-      watched.bad("delete crl crlhash=" + watched.list); // needs the key
-      CHECK(watched.bad("delete sslcert ipport=0.0.0.0:443").win32_code == win32::kWriteFault);
+      const std::string words = " certhash=" + watched.server + " appid=" + kGuid;
+      const std::pair<std::string, std::map<std::string, std::string>> commands[] = {
+          {"add sslcert ipport=127.0.0.1:443" + words, {}},
+          {"update sslcert ipport=0.0.0.0:443 disabletls13=enable", {}},
+          {"delete sslcert ipport=0.0.0.0:443", {}},
+          {"import cert certfile=a keyfile=b", {{"certfile", pki("server.pem")}, {"keyfile", pki("server.key")}}},
+          {"import ca certfile=a", {{"certfile", pki("root.crt")}}},
+          {"delete ca certhash=" + watched.root, {}},
+          {"import crl crlfile=a", {{"crlfile", pki("root.crl")}}},
+          {"delete crl crlhash=" + watched.list, {}},
+      };
+      for (const auto &[line, contents] : commands) {
+        AdminAnswer answer = watched.bad(line, contents);
+        CAPTURE(line);
+        CAPTURE(answer.text);
+        const bool is_used = line.starts_with("delete ca"); // that is said first
+        CHECK(answer.win32_code == (is_used ? win32::kBusy : win32::kWriteFault));
+        CHECK((count(answer.text, "; nothing was changed") == 1) == !is_used);
+      }
       CHECK(watched.all_lists() == watched.all);
       continue;
     }
