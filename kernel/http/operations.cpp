@@ -56,6 +56,12 @@ static void refuse(uint64_t request_id, queue::Refusal why, uint32_t uid)
   connection->refuse(refusal_of(why), why == queue::Refusal::UserFull ? fmt::format("uid {}", uid) : std::string());
 }
 
+static void returned(uint64_t queue_id, uint64_t request_id)
+{
+  if (!Request::find(request_id))
+    queue::withdraw_request(queue_id, request_id);
+}
+
 static void attach_body(std::unique_ptr<queue::Delivery> delivery, uint32_t room)
 {
   if (Request *request = Request::find(delivery->request.request_id)) {
@@ -103,7 +109,7 @@ static void operate(io::IrpPtr irp)
 
 void register_request_owner()
 {
-  queue::register_request_owner({delivered, abandon, refuse, attach_body, operate, ResponseSender::conclude});
+  queue::register_request_owner({delivered, abandon, refuse, returned, attach_body, operate, ResponseSender::conclude});
 }
 
 }

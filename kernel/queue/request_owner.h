@@ -59,6 +59,9 @@ struct RequestOwner {
   void (*abandon)(uint64_t request_id);
   // It reached no worker: 503. uid: whose queue it was to enter, for UserFull.
   void (*refuse)(uint64_t request_id, Refusal why, uint32_t uid);
+  // It has come back into that queue from a worker that is gone. One that ended on its way was withdrawn before it was there, so that
+  // nobody would take it out: then the owner does so again.
+  void (*returned)(uint64_t queue_id, uint64_t request_id);
   // Adds up to `room` body bytes to the image and hands the delivery to continue_delivery() on the channel's core; with
   // HSYS_RECEIVE_FLUSH_BODY first waits for the whole body. When the request has ended, the operation goes to
   // receive_again().

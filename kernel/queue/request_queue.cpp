@@ -111,7 +111,9 @@ void RequestQueue::put_back(QueuedRequest request)
     return deliver(std::move(irp), std::move(request));
   if (s_draining.here())
     return refuse(request.request_id, Refusal::Draining);
+  uint64_t id = request.request_id;
   m_requests.push_front(std::move(request));
+  ke::Cores::instance().run_on(ob::id_core(id), [queue_id = m_id, id] { s_owner.returned(queue_id, id); });
 }
 
 void RequestQueue::withdraw(uint64_t request_id)

@@ -236,3 +236,50 @@ TEST_CASE("a response counts until its client has taken it, and not for the next
   service.world.pass(limits::kSendMilliseconds + 100);
   CHECK(queue::requests_of_users() == 0);
 }
+
+// The queue hears from the request's core that the request has ended, and from the worker's core that it comes back: in any order.
+TEST_CASE("a request whose client leaves while it comes back from a worker is not in the queue, whichever message is the first")
+{
+  constexpr uint32_t kTurns = 5;
+  World world(2);
+  allow(3);
+  Process owner(world, 0);
+  uint64_t queue = owner.create_queue(u"q");
+  owner.serve(u"http://+:8080/", queue);
+  auto check = [&](uint32_t of_client, bool is_received, uint32_t order, uint32_t apart) {
+    Process worker(world, 1);
+    uint64_t opened = worker.create_queue(u"q", HSYS_QUEUE_OPEN_EXISTING);
+    std::shared_ptr<SimSocket> clients[] = {world.connect(8080), world.connect(8080)}; // on core 0 and on core 1
+    worker.holds = true;
+    worker.receive(opened);
+    world.run();
+    clients[of_client]->send(kGet);
+    if (is_received)
+      world.run();
+    for (uint32_t turn = 0; turn < kTurns; turn++) {
+      if (turn == apart)
+        worker.die();
+      if (turn == kTurns - 1)
+        clients[of_client]->reset_sent = true;
+      world.turn(order >> turn & 1);
+    }
+    clients[1 - of_client]->reset_sent = true;
+    world.run();
+    CAPTURE(of_client);
+    CAPTURE(is_received);
+    CAPTURE(order);
+    CAPTURE(apart);
+    CHECK(queue::requests_of_users() == 0);
+    uint32_t receive = owner.receive(queue);
+    world.run();
+    CHECK_FALSE(owner.has(receive));
+    owner.cancel(receive);
+    world.run();
+    owner.take_all();
+  };
+  for (uint32_t of_client : {0u, 1u})
+    for (bool is_received : {false, true})
+      for (uint32_t order = 0; order < 1 << kTurns; order++)
+        for (uint32_t apart = 0; apart < kTurns; apart++)
+          check(of_client, is_received, order, apart);
+}
