@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/base/log.h"
+#include "kernel/base/text.h"
 #include <atomic>
 #include <cstdio>
 
@@ -9,15 +10,7 @@ static std::atomic<void (*)(LogCause, std::string)> s_sink{nullptr};
 
 std::string format_log_line(const std::string &line)
 {
-  std::string safe = "httpsysd: ";
-  for (char c : line) {
-    auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f)
-      safe += fmt::format("\\x{:02x}", byte);
-    else
-      safe += c;
-  }
-  return safe + '\n';
+  return "httpsysd: " + visible(line) + '\n';
 }
 
 void log_line(LogCause cause, std::string line)

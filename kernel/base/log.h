@@ -33,11 +33,12 @@ struct LogCause {
   }
 };
 
-// The line, without time and newline. Control characters in it are shown as \xNN: text from clients and peers may be in it.
+// The line, without time and newline. Text from clients and peers that is in it goes through quoted() of base/text.h, so that the reader
+// sees where it begins and ends; whatever has not is written as visible() shows it.
 void log_line(LogCause cause, std::string line);
 // nullptr restores the default: written at once.
 void set_log_sink(void (*sink)(LogCause cause, std::string line));
-// What a sink writes: "httpsysd: LINE\n", sanitised.
+// What a sink writes: "httpsysd: LINE\n", with nothing in it that could be taken for another line or act on a terminal.
 std::string format_log_line(const std::string &line);
 
 template <typename... Arguments>

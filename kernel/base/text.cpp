@@ -99,8 +99,34 @@ Utf8Character first_character(std::string_view text)
 
 bool is_invisible(char32_t code)
 {
+  if (code >= 0x20 && code < 0x7f) // nearly all that is asked for
+    return false;
   return std::any_of(std::begin(kInvisible), std::end(kInvisible),
                      [code](const Range &range) { return code >= range.first && code <= range.last; });
+}
+
+// The first character of text, of which there is one, as a person may see it.
+static void append_visible(const Utf8Character &character, std::string_view text, std::string &result)
+{
+  auto code = static_cast<uint32_t>(character.code);
+  if (!character.is_valid)
+    result += fmt::format("\\x{:02x}", static_cast<uint8_t>(text[0]));
+  else if (is_invisible(character.code))
+    result += code > 0xffff ? fmt::format("\\U{:08x}", code) : fmt::format("\\u{:04x}", code);
+  else
+    result += text.substr(0, character.bytes);
+}
+
+std::string visible(std::string_view text)
+{
+  std::string result;
+  result.reserve(text.size());
+  while (!text.empty()) {
+    Utf8Character character = first_character(text);
+    append_visible(character, text, result);
+    text.remove_prefix(character.bytes);
+  }
+  return result;
 }
 
 std::string quoted(std::string_view text)
@@ -111,15 +137,9 @@ std::string quoted(std::string_view text)
     if (text.size() - rest.size() >= limits::kMaxQuotedText)
       return result + "...\"";
     Utf8Character character = first_character(rest);
-    if (!character.is_valid)
-      result += fmt::format("\\x{:02x}", static_cast<uint8_t>(rest[0]));
-    else if (is_invisible(character.code))
-      result += character.code > 0xffff ? fmt::format("\\U{:08x}", static_cast<uint32_t>(character.code))
-                                        : fmt::format("\\u{:04x}", static_cast<uint32_t>(character.code));
-    else if (character.code == '"' || character.code == '\\')
-      result += {'\\', rest[0]};
-    else
-      result += rest.substr(0, character.bytes);
+    if (character.code == '"' || character.code == '\\')
+      result += '\\';
+    append_visible(character, rest, result);
     rest.remove_prefix(character.bytes);
   }
   return result + '"';

@@ -23,8 +23,12 @@ Utf8Character first_character(std::string_view text);
 // Whether a person would not see the character: control, format and blank characters other than the space.
 bool is_invisible(char32_t code);
 
-// The text in double quotes, ready for a sentence: invisible characters become \u200e or \U000e0001, broken UTF-8 \xff,
-// '"' and '\' get a '\'. Longer than limits::kMaxQuotedText bytes: its beginning and "...".
+// The text with nothing in it that stays unseen, turns the direction of what is around it, breaks the line or commands a terminal:
+// invisible characters become \u200e or \U000e0001, broken UTF-8 \xff. Of what is visible it is the same text.
+std::string visible(std::string_view text);
+
+// visible() in double quotes, ready for a sentence, so that the ends can be seen: '"' and '\' get a '\'.
+// Longer than limits::kMaxQuotedText bytes: its beginning and "...".
 std::string quoted(std::string_view text);
 
 // The name that a process chose for itself, for "pid 7 (NAME, uid 8)" in a line of the log: '?' for what is not printable ASCII, and for

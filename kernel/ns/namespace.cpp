@@ -300,15 +300,15 @@ void Namespace::add_url(io::IrpPtr irp)
 
 NtStatus Namespace::check_new_url(const io::Irp &irp, const url::UrlPrefix &prefix, std::string &reason)
 {
-  std::string text = '"' + prefix.text_utf8() + '"';
+  std::string text = prefix.quoted_text();
   auto port = m_ports.find(prefix.port());
   // All registrations of a port have one scheme.
   if (port != m_ports.end() && !port->second.urls.empty()) {
     const url::UrlPrefix &other = *port->second.urls.front()->second.prefix;
     if (other.is_https() != prefix.is_https()) {
       reason = text + " can't be registered: port " + std::to_string(prefix.port()) + " carries " +
-               (other.is_https() ? "https" : "http") + " (\"" + other.text_utf8() +
-               "\"), and one port has one scheme; use another port";
+               (other.is_https() ? "https" : "http") + " (" + other.quoted_text() +
+               "), and one port has one scheme; use another port";
       return NtStatus::ObjectNameCollision;
     }
   }
@@ -352,7 +352,7 @@ void Namespace::add_url_now(io::IrpPtr irp)
   status = net::ListenerSet::instance().open(port, scope);
   if (is_success(status))
     return insert_url(std::move(irp), prefix.release_value(), head.url_context);
-  std::string why = "cannot listen for \"" + prefix->text_utf8() + "\": ";
+  std::string why = "cannot listen for " + prefix->quoted_text() + ": ";
   if (status == NtStatus::SharingViolation)
     why += "port " + std::to_string(port) + " is in use by a program outside httpsysd; stop it or use another port";
   else
@@ -410,7 +410,7 @@ void Namespace::remove_url_now(io::IrpPtr irp)
   }
   auto found = m_urls.find(prefix->key());
   if (found == m_urls.end() || found->second.group != group) {
-    io::complete(std::move(irp), NtStatus::ObjectNameNotFound, '"' + prefix->text_utf8() + "\" is not registered in this URL group");
+    io::complete(std::move(irp), NtStatus::ObjectNameNotFound, prefix->quoted_text() + " is not registered in this URL group");
     return finish_change();
   }
   erase_url(found);

@@ -105,7 +105,7 @@ std::string UrlTree::nearest(uint16_t port) const
   std::string text = "registered here:";
   for (const PrefixPtr &prefix : found->named)
     if (prefix)
-      text += " \"" + prefix->text_utf8() + '"';
+      text += ' ' + prefix->quoted_text();
   return text;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/tls/client_trust.h"
+#include "kernel/base/text.h"
 #include "kernel/limits.h"
 #include "kernel/tls/wolfssl_library.h"
 #include "kernel/tls/x509_fields.h"
@@ -69,9 +70,15 @@ std::string code_reason(int code, const std::string &subject)
   }
 }
 
+// Whoever has made the certificate has chosen it.
+std::string quoted_name(Bytes name)
+{
+  return quoted(name_text(name));
+}
+
 std::string named(const X509Fields &fields)
 {
-  return fmt::format("the certificate \"{}\"", name_text(fields.subject));
+  return "the certificate " + quoted_name(fields.subject);
 }
 
 std::string list_key(const X509Fields &authority)
@@ -134,7 +141,7 @@ Result<void> ClientTrust::check_authorities(const std::vector<Der> &authorities,
       return NtStatus::InvalidParameter;
     }
     if (!can_be_anchor(*fields)) {
-      reason = fmt::format("certificate number {}, \"{}\", is not a CA's: {}", i + 1, name_text(fields->subject),
+      reason = fmt::format("certificate number {}, {}, is not a CA's: {}", i + 1, quoted_name(fields->subject),
                            fields->is_authority ? "its key usage forbids signing certificates" : "it lacks basicConstraints CA:TRUE");
       return NtStatus::InvalidParameter;
     }
@@ -143,7 +150,7 @@ Result<void> ClientTrust::check_authorities(const std::vector<Der> &authorities,
     if (!manager)
       return NtStatus::NoMemory;
     if (!load_authority(manager.get(), authorities[i])) {
-      reason = fmt::format("certificate number {}, \"{}\", cannot be used as a CA", i + 1, name_text(fields->subject));
+      reason = fmt::format("certificate number {}, {}, cannot be used as a CA", i + 1, quoted_name(fields->subject));
       return NtStatus::InvalidParameter;
     }
   }
@@ -191,8 +198,8 @@ Result<void> ClientTrust::load_revocations(const std::vector<Der> &lists, std::s
     }
     if (code != WOLFSSL_SUCCESS) {
       reason = code == WC_NO_ERR_TRACE(ASN_CRL_NO_SIGNER_E) ?
-                 fmt::format("revocation list number {}: its issuer \"{}\" is not among the CAs; import the CA first", i + 1,
-                             name_text(fields->issuer)) :
+                 fmt::format("revocation list number {}: its issuer {} is not among the CAs; import the CA first", i + 1,
+                             quoted_name(fields->issuer)) :
                  fmt::format("revocation list number {} cannot be used: {}", i + 1, wolfssl_error_text(code));
       return NtStatus::InvalidParameter;
     }
@@ -222,7 +229,7 @@ public:
     const X509Fields &leaf = m_fields[0];
     if (leaf.is_self_issued())
       return {cert_flags::kUntrustedRoot, fmt::format("{} is self-signed and not a trusted CA", named(leaf))};
-    return {cert_flags::kUntrustedRoot, fmt::format("no trusted CA for \"{}\", the issuer of {}", name_text(leaf.issuer), named(leaf))};
+    return {cert_flags::kUntrustedRoot, fmt::format("no trusted CA for {}, the issuer of {}", quoted_name(leaf.issuer), named(leaf))};
   }
 
 private:
@@ -387,7 +394,7 @@ TrustVerdict ClientTrust::judge_path(const Path &path) const
   if (!manager || !load_authority(manager.get(), *path.certificates[path.anchor()]))
     return {cert_flags::kUntrustedRoot, "the CA cannot be loaded"};
   if (verification_time() > anchor.not_after || verification_time() < anchor.not_before)
-    return {cert_flags::kExpired, fmt::format("the CA certificate \"{}\" is out of date", name_text(anchor.subject))};
+    return {cert_flags::kExpired, fmt::format("the CA certificate {} is out of date", quoted_name(anchor.subject))};
   for (size_t step = path.anchor(); step-- > 0;) {
     const X509Fields &certificate = *path.fields[step];
     const Der &der = *path.certificates[step];
@@ -433,12 +440,12 @@ TrustVerdict ClientTrust::judge_revocation(const Path &path) const
     const X509Fields &certificate = *path.fields[step];
     auto list = m_revocations.find(list_key(*path.fields[step + 1]));
     if (list == m_revocations.end())
-      unknown = {cert_flags::kNoRevocationCheck, fmt::format("there is no revocation list of \"{}\"", name_text(certificate.issuer))};
+      unknown = {cert_flags::kNoRevocationCheck, fmt::format("there is no revocation list of {}", quoted_name(certificate.issuer))};
     else if (list->second.serials.contains(copy(without_leading_zeros(certificate.serial))))
       return {cert_flags::kRevoked, fmt::format("{} is revoked", named(certificate))};
     else if (verification_time() > list->second.good_until)
       unknown = {cert_flags::kRevocationOffline,
-                 fmt::format("the revocation list of \"{}\" is out of date", name_text(certificate.issuer))};
+                 fmt::format("the revocation list of {} is out of date", quoted_name(certificate.issuer))};
   }
   return unknown;
 }

@@ -202,12 +202,7 @@ bool PrefixParser::check_segments()
 
 Result<UrlPrefix> UrlPrefix::parse(std::u16string_view text, std::string &reason) { return PrefixParser(text, reason).run(); }
 
-std::string UrlPrefix::text_utf8() const
-{
-  std::string utf8;
-  append_utf8(m_text, utf8);
-  return utf8;
-}
+std::string UrlPrefix::quoted_text() const { return quoted(m_text); }
 
 std::u16string UrlPrefix::display_text() const { return to_upper(m_text); }
 

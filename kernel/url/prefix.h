@@ -29,7 +29,7 @@ public:
   const IpAddress &address() const { return m_address; } // of an IpLiteral
 
   const std::u16string &text() const { return m_text; } // as registered
-  std::string text_utf8() const;
+  std::string quoted_text() const;              // for people
   std::u16string display_text() const; // upper-cased, as `show servicestate` prints it
   // The path as registered, from its first to its last '/'.
   std::u16string_view path() const { return std::u16string_view(m_text).substr(m_path_offset); }

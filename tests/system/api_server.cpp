@@ -19,17 +19,21 @@
 //   /status?code&...             that status;  /headers: many headers, known ones among the unknown
 #include <atomic>
 #include <chrono>
+#include <clocale>
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <cwchar>
 #include <fcntl.h>
 #include <http.h>
 #include <httpsys.h>
 #include <map>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <uchar.h>
 #include <unistd.h>
 #include <vector>
 
@@ -555,9 +559,21 @@ public:
   static inline uint64_t s_receive_flags = 0;
 };
 
-std::u16string wide(const char *text)
+// Of UTF-8.
+std::u16string wide(std::string_view text)
 {
-  return {text, text + std::strlen(text)};
+  std::setlocale(LC_CTYPE, "C.UTF-8");
+  std::u16string result;
+  std::mbstate_t state{};
+  while (!text.empty() || !std::mbsinit(&state)) {
+    char16_t unit = 0;
+    size_t taken = mbrtoc16(&unit, text.data(), text.size(), &state);
+    if (taken > text.size() && taken != static_cast<size_t>(-3)) // -3: the second half of what was taken before
+      die("a word that is not UTF-8", ERROR_INVALID_PARAMETER);
+    result += unit;
+    text.remove_prefix(taken > text.size() ? 0 : taken);
+  }
+  return result;
 }
 
 }

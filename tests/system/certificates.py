@@ -28,10 +28,14 @@ CLIENTS = {
     'early': 'is not valid yet',
     'self_signed': 'untrusted root',
     'stranger': 'untrusted root: issued by a CA that nobody imported',
+    'hostile': 'as stranger; what its name holds would act on a terminal and pass for other lines of the log',
     'revoked': 'is in the CRL',
     'server_only': 'wrong usage: serverAuth alone',
     'v1': 'X.509 v1, issued by the CA',
 }
+
+# Characters that turn the direction of a line, end it, hide, or command a terminal, and a quotation mark.
+HOSTILE = '\u202eevil\u2066\u2028\u200b\x1b[2J\x9b31m\nhttpsysd: ready", uid 0'
 
 YEAR = 365 * 86400
 # The folder's content is made again after this time: certificates and CRL live longer than that.
@@ -132,7 +136,7 @@ class Maker:
             return file.read()
 
     def request(self, name, algorithm, subject):
-        openssl('req', '-new', '-newkey', *algorithm, '-nodes', '-subj', subject, '-keyout', self.path(f'{name}.key'), '-out',
+        openssl('req', '-new', '-utf8', '-newkey', *algorithm, '-nodes', '-subj', subject, '-keyout', self.path(f'{name}.key'), '-out',
                 self.path(f'{name}.csr'))
 
     def authority(self, name, subject):
@@ -187,6 +191,7 @@ class Maker:
         self.issue('early', 'ca', CLIENT, begin=YEAR, end=2 * YEAR)
         self.issue('self_signed', 'self_signed', CLIENT.replace('authorityKeyIdentifier = keyid\n', ''), self_signed=True)
         self.issue('stranger', 'other_ca', CLIENT)
+        self.issue('hostile', 'other_ca', CLIENT, subject=f'/O={HOSTILE}/CN={HOSTILE}')
         self.issue('revoked', 'ca', CLIENT)
         self.issue('server_only', 'ca', LEAF + 'keyUsage = critical, digitalSignature\nextendedKeyUsage = serverAuth\n')
         self.issue('v1', 'ca', '')

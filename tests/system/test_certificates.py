@@ -4,21 +4,23 @@
 through a completion port. (Other peers: test_peers.py.)"""
 
 import hashlib
+import re
 import ssl
 
 import harness
+from certificates import HOSTILE
 from application import MODES, ApiTest
 
 SUCCESS, MORE_DATA, NOT_FOUND, NOT_SUPPORTED, INVALID, SMALL, PENDING = 0, 234, 1168, 50, 87, 122, 997
 CONNECTION_INVALID, ABORTED = 1229, 995
 # With the CA's revocation list loaded. The chain's intermediates have none: CRYPT_E_NO_REVOCATION_CHECK.
 FLAGS = {'good': 0, 'chain': 0x80092012, 'large': 0, 'expired': 0x800B0101, 'early': 0x800B0101, 'self_signed': 0x800B0109,
-         'stranger': 0x800B0109, 'revoked': 0x800B010C, 'server_only': 0x800B0110, 'v1': 0x800B010A}
+         'stranger': 0x800B0109, 'hostile': 0x800B0109, 'revoked': 0x800B010C, 'server_only': 0x800B0110, 'v1': 0x800B010A}
 
 # What the log says of it.
 LOGGED = {'chain': 'no revocation list', 'expired': 'has expired', 'early': 'not valid yet', 'self_signed': 'is self-signed',
-          'stranger': 'no trusted CA', 'revoked': 'is revoked', 'server_only': 'does not allow client authentication',
-          'v1': 'not an X.509 v3 certificate'}
+          'stranger': 'no trusted CA', 'hostile': 'no trusted CA', 'revoked': 'is revoked',
+          'server_only': 'does not allow client authentication', 'v1': 'not an X.509 v3 certificate'}
 
 
 class Certificates(ApiTest):
@@ -76,6 +78,23 @@ class Certificates(ApiTest):
         for version in ('1.2', '1.3'):
             with self.connect(port, version=version, credential=self.certificates.clients['expired']):
                 self.daemon.expect_log('has expired.*CertFlags 0x800B0101')
+
+    def test_names_that_others_choose_do_nothing_to_the_log(self):
+        port = harness.free_port()
+        self.import_server(f'127.0.0.1:{port}')
+        path = re.sub('[\x00-\x1f\x7f-\x9f]', '', HOSTILE)   # control characters are refused in a URL
+        self.start('blocking', f'https://localhost:{port}/{path}/', f'https://localhost:{port}/certificate/')
+        for version in ('1.2', '1.3'):
+            with self.connect(port, version=version) as connection:
+                self.assertEqual(connection.get('/elsewhere').status, 404)
+                self.daemon.expect_log(r'; registered here: .*/\\u202eevil\\u2066\\u2028\\u200b\[2J31mhttpsysd: ready\\", uid 0/"')
+            with self.on_demand(port, version, 'hostile') as connection:
+                self.assertEqual(self.certificate(connection, '?size=40000')[0]['flags'], FLAGS['hostile'])
+                name = r'\\u202eevil\\u2066\\u2028\\u200b\\\\x1b\[2J.*\\\\x0ahttpsysd: ready\\"'
+                self.daemon.expect_log(f'does not verify: no trusted CA for "[^"]*", the issuer of the certificate "CN=.*{name}.*O=')
+        for line in self.daemon.log().split('\n'):
+            self.assertTrue(line.isprintable(), ascii(line))   # nothing of categories C and Z but the space
+            self.assertFalse(line.startswith('httpsysd: ready", uid 0'))
 
     def test_full_chain(self):
         port, _application = self.start_https('event')

@@ -127,7 +127,8 @@ def issue(name, issuer, extensions, subject=None, kind="P-256", first=-1, last=3
     """A certificate by issuer (None: by itself); chain names the certificates that its owner sends after it."""
     if make_key:
         key(name, kind)
-    run("req", "-new", "-config", "ca.cnf", "-key", name + ".key", "-out", name + ".csr", "-subj", subject or f"/O=httpsys tests/CN={name}")
+    run("req", "-new", "-utf8", "-config", "ca.cnf", "-key", name + ".key", "-out", name + ".csr", "-subj",
+        subject or f"/O=httpsys tests/CN={name}")
     signer = ["-selfsign", "-keyfile", name + ".key"] if issuer is None else ["-cert", issuer + ".crt", "-keyfile", issuer + ".key"]
     sign_digest = [] if kind == "ed25519" and issuer is None else ["-md", digest]
     run("ca", "-batch", "-notext", "-config", "ca.cnf", *signer, *sign_digest, "-in", name + ".csr", "-out", name + ".crt",
@@ -190,6 +191,7 @@ def clients():
     issue("noski", "root", "noski")
     issue("selfsigned", None, "client")
     issue("untrusted", "other", "client")
+    issue("hostile", "other", "client", subject='/O=\u202eeno/CN=a", the issuer of the certificate "b\n\x1b[2J')
     issue("expired", "root", "client", first=-20, last=-1)
     issue("notyet", "root", "client", first=3650, last=3660)
     issue("revoked", "root", "client")

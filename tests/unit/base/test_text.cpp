@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/base/text.h"
+#include "kernel/base/log.h"
+#include <algorithm>
 #include <array>
 #include <doctest/doctest.h>
 
 using namespace httpsys;
+using namespace std::string_literals;
 
 TEST_CASE("a process cannot choose a name with which it passes for another user's")
 {
@@ -35,8 +38,25 @@ TEST_CASE("values are shown so that nothing in them stays unseen")
                          Row{"say \"x\\\"", R"("say \"x\\\"")"}, Row{"\xe2\x80", R"("\xe2\x80")"},
                          Row{"\xf4\x90\x80\x80", R"("\xf4\x90\x80\x80")"}})
     CHECK(quoted(row.text) == row.shown);
+  CHECK(visible("") == "");
+  CHECK(visible("say \"x\\\" M\xc3\xbcller") == "say \"x\\\" M\xc3\xbcller");
+  CHECK(visible(std::string(300, 'x')) == std::string(300, 'x'));
   CHECK(quoted(std::string(200, 'x')) == '"' + std::string(200, 'x') + '"');
   CHECK(quoted(std::string(201, 'x')) == '"' + std::string(200, 'x') + "...\"");
+}
+
+TEST_CASE("whatever a line of the log holds, it is one line, and nothing in it acts on who reads it")
+{
+  CHECK(format_log_line("ready: \"M\xc3\xbcller\\\"") == "httpsysd: ready: \"M\xc3\xbcller\\\"\n");
+  CHECK(format_log_line("a\nhttpsysd: b\r\0c"s) == "httpsysd: a\\u000ahttpsysd: b\\u000d\\u0000c\n");
+  CHECK(format_log_line("\x1b[2J\xc2\x9b\x9b") == "httpsysd: \\u001b[2J\\u009b\\x9b\n");
+  CHECK(format_log_line("\u202egnp.exe\u2028\u200b\U000e0041") == "httpsysd: \\u202egnp.exe\\u2028\\u200b\\U000e0041\n");
+  // Quoting is not undone, and not done twice.
+  CHECK(format_log_line(quoted("\u202e\"\x1b")) == "httpsysd: \"\\u202e\\\"\\u001b\"\n");
+  for (int byte = 0; byte < 256; byte++) {
+    std::string line = format_log_line(std::string(3, static_cast<char>(byte)));
+    CHECK(std::ranges::all_of(line.substr(0, line.size() - 1), [](char c) { return c >= 0x20 && c < 0x7f; }));
+  }
 }
 
 TEST_CASE("the nearest word is the one with the fewest slips")

@@ -82,6 +82,30 @@ TEST_CASE("a port that can't be opened further stays as it was")
   CHECK(process.add_url(group, u"http://+:9090/") == NtStatus::Success);
 }
 
+TEST_CASE("a URL is shown so that nothing in it looks like anything else, in the log and to others")
+{
+  World world;
+  Process process(world, 0), other(world, 0, 1001);
+  constexpr std::u16string_view kUrl = u"http://+:8080/\u202e\u2028\", uid 0/";
+  const std::string shown = R"("http://+:8080/\u202e\u2028\", uid 0/")";
+  uint64_t queue = process.create_queue(), group = other.create_group();
+  process.serve(kUrl, queue);
+  auto client = world.connect(8080);
+  client->send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  world.run();
+  CHECK(world.log.back().ends_with("; registered here: " + shown));
+  std::string reason;
+  CHECK(other.add_url(group, kUrl, &reason) == NtStatus::ObjectNameCollision);
+  CHECK(reason.starts_with(shown + " is registered by "));
+  CHECK(other.add_url(group, u"https://+:8080/", &reason) == NtStatus::ObjectNameCollision);
+  CHECK(reason.find("carries http (" + shown + ")") != reason.npos);
+  CHECK(other.add_url(group, u"http://+:1023/\u202e/", &reason) == NtStatus::AccessDenied);
+  CHECK(reason.find(R"( "http://+:1023/\u202e/":)") != reason.npos);
+  world.system.busy.push_back(at("0.0.0.0", 9090));
+  CHECK(other.add_url(group, u"http://+:9090/\u202e/", &reason) == NtStatus::SharingViolation);
+  CHECK(reason.starts_with(R"(cannot listen for "http://+:9090/\u202e/": )"));
+}
+
 TEST_CASE("what can't be registered, and why")
 {
   World world;

@@ -49,7 +49,7 @@ TEST_CASE("log lines are written in order, the last ones at the end")
   }
   std::string expected;
   for (int line = 0; line < 100; line++)
-    expected += fmt::format("httpsysd: line {}\\x0a\n", line);
+    expected += fmt::format("httpsysd: line {}\\u000a\n", line);
   CHECK(pipe.read_to_end() == expected);
 }
 

@@ -38,6 +38,8 @@ TEST_CASE("verdicts")
     {"big", 0, ""},
     {"selfsigned", 0x800B0109, "is self-signed and not a trusted CA"},
     {"untrusted", 0x800B0109, "no trusted CA for \"CN=Other Root, O=somebody else\""},
+    {"hostile", 0x800B0109,
+     R"(, the issuer of the certificate "CN=\"a\"\", the issuer of the certificate \"\"b\\x0a\\x1b[2J\", O=\u202eeno")"},
     {"gap", 0x800B0109, "no trusted CA for \"CN=third"},
     {"expired", 0x800B0101, "has expired"},
     {"notyet", 0x800B0101, "is not valid yet"},

@@ -40,7 +40,7 @@ TEST_CASE("prefixes of every kind")
   CHECK(prefix.path() == u"/App/x y/");
   CHECK(prefix.path_key() == u"/APP/X Y/");
   CHECK(prefix.text() == u"http://+:8080/App/x y/");
-  CHECK(prefix.text_utf8() == "http://+:8080/App/x y/");
+  CHECK(prefix.quoted_text() == "\"http://+:8080/App/x y/\"");
   CHECK(prefix.display_text() == u"HTTP://+:8080/APP/X Y/");
   CHECK(!prefix.is_loopback_only());
 
