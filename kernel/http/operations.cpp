@@ -20,13 +20,13 @@ static void delivered(queue::DeliveryNote note)
 }
 
 // httpapi: a worker that dies takes its requests with it (HTTPERR: Connection_Abandoned_By_ReqQueue).
-static void abandon(uint64_t request_id)
+static void abandon(uint64_t request_id, uint32_t uid)
 {
   Request *request = Request::find(request_id);
   if (!request)
     return;
   RefPtr<Connection> connection(request->connection());
-  log(LogKind::Connection, "{}: reset, the worker that had received request {:x} has gone (Connection_Abandoned_By_ReqQueue)",
+  log(LogCause::process(uid), "{}: reset, the worker that had received request {:x} has gone (Connection_Abandoned_By_ReqQueue)",
       connection->transport().label(), request_id);
   connection->abort(NtStatus::ConnectionAborted, "the worker that had received the request has gone", ke::Tally::Abandoned);
 }

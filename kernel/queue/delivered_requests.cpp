@@ -78,7 +78,7 @@ void DeliveredRequests::give_back(std::unique_ptr<Delivery> delivery)
       m_requests.erase(found);
       std::vector<uint64_t> abandoned;
       release(std::move(lost), abandoned);
-      abandon_later(std::move(abandoned));
+      abandon_later(std::move(abandoned), m_channel.uid());
     } else {
       m_unreceived.push_back(id);
     }
@@ -266,7 +266,7 @@ void DeliveredRequests::queue_closed(uint64_t queue_id)
   std::vector<uint64_t> abandoned;
   for (Delivered &delivered : lost)
     release(std::move(delivered), abandoned);
-  abandon_later(std::move(abandoned));
+  abandon_later(std::move(abandoned), m_channel.uid());
 }
 
 void DeliveredRequests::on_session_end(uint32_t received_up_to)
@@ -291,7 +291,7 @@ void DeliveredRequests::on_session_end(uint32_t received_up_to)
     else
       abandoned.push_back(id);
   }
-  abandon_later(std::move(abandoned));
+  abandon_later(std::move(abandoned), m_channel.uid());
 }
 
 void continue_delivery(std::unique_ptr<Delivery> delivery)

@@ -13,6 +13,7 @@ namespace {
 struct Ending {
   uint64_t request_id;
   std::optional<Refusal> why; // else it is abandoned
+  uint32_t uid;               // by whose worker
 };
 
 }
@@ -28,14 +29,14 @@ static void end_some()
     if (ending.why)
       request_owner().refuse(ending.request_id, *ending.why, 0);
     else
-      request_owner().abandon(ending.request_id);
+      request_owner().abandon(ending.request_id, ending.uid);
     endings.pop_front(); // not before: what comes meanwhile is not the first
   }
   if (!endings.empty())
     ke::Cores::instance().post(ke::Core::current().id(), end_some);
 }
 
-static void end_later(std::vector<uint64_t> requests, std::optional<Refusal> why)
+static void end_later(std::vector<uint64_t> requests, std::optional<Refusal> why, uint32_t uid)
 {
   std::map<ke::CoreId, std::unique_ptr<std::vector<uint64_t>>> by_core;
   for (uint64_t id : requests) {
@@ -45,18 +46,18 @@ static void end_later(std::vector<uint64_t> requests, std::optional<Refusal> why
     its->push_back(id);
   }
   for (auto &[core, its] : by_core) {
-    ke::Cores::instance().run_on(core, [ids = std::move(its), why] {
+    ke::Cores::instance().run_on(core, [ids = std::move(its), why, uid] {
       auto &endings = s_endings.here();
       bool is_first = endings.empty();
       for (uint64_t id : *ids)
-        endings.push_back({id, why});
+        endings.push_back({id, why, uid});
       if (is_first)
         ke::Cores::instance().post(ke::Core::current().id(), end_some);
     });
   }
 }
 
-void abandon_later(std::vector<uint64_t> requests) { end_later(std::move(requests), std::nullopt); }
-void refuse_later(std::vector<uint64_t> requests, Refusal why) { end_later(std::move(requests), why); }
+void abandon_later(std::vector<uint64_t> requests, uint32_t uid) { end_later(std::move(requests), std::nullopt, uid); }
+void refuse_later(std::vector<uint64_t> requests, Refusal why) { end_later(std::move(requests), why, 0); }
 
 }

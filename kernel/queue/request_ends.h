@@ -6,7 +6,8 @@
 
 namespace httpsys::queue {
 
-void abandon_later(std::vector<uint64_t> requests);
+// uid: whose worker it was.
+void abandon_later(std::vector<uint64_t> requests, uint32_t uid);
 void refuse_later(std::vector<uint64_t> requests, Refusal why);
 
 }

@@ -55,8 +55,8 @@ struct RequestOwner {
   // The request is with this channel now; the owner tells it when request and connection end (request_gone,
   // connection_gone), at once if they have ended.
   void (*delivered)(DeliveryNote note);
-  // The worker that had received it is gone: the connection is aborted.
-  void (*abandon)(uint64_t request_id);
+  // The worker that had received it, a process of that user, is gone: the connection is aborted.
+  void (*abandon)(uint64_t request_id, uint32_t uid);
   // It reached no worker: 503. uid: whose queue it was to enter, for UserFull.
   void (*refuse)(uint64_t request_id, Refusal why, uint32_t uid);
   // It has come back into that queue from a worker that is gone. One that ended on its way was withdrawn before it was there, so that

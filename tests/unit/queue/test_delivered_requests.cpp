@@ -200,6 +200,36 @@ TEST_CASE("what a session had not received goes to another worker in its order, 
   }
 }
 
+// Each way in which a worker goes: its lines are counted for its user, and leave the network's alone.
+TEST_CASE("that a request is reset since its worker has gone is logged as a deed of the worker's user")
+{
+  for (uint32_t cores : {1u, 2u})
+    for (bool is_closed : {false, true}) {
+      CAPTURE(cores);
+      CAPTURE(is_closed);
+      World world(cores);
+      Process owner(world, 0, 1000), worker(world, cores - 1, 1001);
+      uint64_t queue = owner.create_queue(), own = worker.create_queue();
+      owner.serve(u"http://+:8080/", queue);
+      worker.serve(u"http://+:8081/", own);
+      auto client = world.connect(8081);
+      client->send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+      uint32_t receive = worker.receive(own);
+      world.run();
+      CHECK(worker.take(receive).status() == NtStatus::Success);
+      if (is_closed)
+        worker.call(Process::entry(HSYS_OP_CLOSE_HANDLE, own));
+      else
+        worker.die();
+      world.run();
+      CHECK(client->reset_received);
+      auto cause = world.cause_of("Connection_Abandoned_By_ReqQueue");
+      REQUIRE(cause);
+      CHECK(cause->kind == LogKind::Process);
+      CHECK(cause->uid == 1001);
+    }
+}
+
 TEST_CASE("what a session that is cut off had received goes to nobody else")
 {
   for (uint32_t cores : {1u, 2u}) {

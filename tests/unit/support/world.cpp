@@ -54,7 +54,10 @@ World::World(uint32_t count, const http::Settings &settings)
   se::set_daemon_uid(0);
   http::set_settings(settings);
   se::set_shares({});
-  set_log_sink([](LogCause, std::string line) { s_world->log.push_back(std::move(line)); });
+  set_log_sink([](LogCause cause, std::string line) {
+    s_world->m_causes.emplace_back(line, cause);
+    s_world->log.push_back(std::move(line));
+  });
   std::vector<std::unique_ptr<platform::IoEngine>> made;
   for (uint32_t core = 0; core < count; core++) {
     engines.push_back(new SimEngine(system));
@@ -143,6 +146,15 @@ void World::on(ke::CoreId core, void (*function)())
 bool World::has_logged(std::string_view text) const
 {
   return std::ranges::any_of(log, [&](const std::string &line) { return line.find(text) != line.npos; });
+}
+
+std::optional<LogCause> World::cause_of(std::string_view text) const
+{
+  std::optional<LogCause> cause;
+  for (const auto &[line, its_cause] : m_causes)
+    if (line.find(text) != line.npos)
+      cause = its_cause;
+  return cause;
 }
 
 std::string Process::Completion::reason() const

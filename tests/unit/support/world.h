@@ -3,6 +3,7 @@
 // a program with a session, that is, a channel of real shared memory, written by hand. A World ends everything at its end
 // and checks that nothing is left: no descriptor, request, connection, URL, queue or parked operation.
 #pragma once
+#include "kernel/base/log.h"
 #include "kernel/http/settings.h"
 #include "kernel/io/channel_impl.h"
 #include "kernel/queue/delivered_requests.h"
@@ -43,11 +44,14 @@ public:
   // Function on a core, as a message.
   void on(ke::CoreId core, void (*function)());
   bool has_logged(std::string_view text) const;
+  // Of the last line that has this text; nullopt: none has.
+  std::optional<LogCause> cause_of(std::string_view text) const;
 
 private:
   friend class Process;
   std::unique_ptr<ke::Cores> m_cores;
   std::vector<Process *> m_processes;
+  std::vector<std::pair<std::string, LogCause>> m_causes; // of what was logged
   uint16_t m_client_port = 40000;
   uint32_t m_last_channel = 0;
 };
