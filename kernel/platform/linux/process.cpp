@@ -44,16 +44,22 @@ Result<void> check_socket_path(const std::string &path, std::string &reason)
   return NtStatus::ObjectNameInvalid;
 }
 
-// A crash cannot take the name then, where we may open the folder that has it.
-static void make_name_safe(const std::string &path)
+// A crash cannot take the name then. Whoever may make something in a folder may not open it in each case; then it has to do without.
+static Result<void> make_name_safe(const std::string &path, std::string &reason)
 {
   const size_t slash = path.rfind('/');
   const std::string parent = slash == path.npos ? "." : path.substr(0, std::max<size_t>(slash, 1));
   const int descriptor = open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0)
-    return;
-  fsync(descriptor);
-  close(descriptor);
+  if (descriptor < 0 && errno == EACCES)
+    return {};
+  if (descriptor >= 0 && fsync(descriptor) == 0) {
+    close(descriptor);
+    return {};
+  }
+  const NtStatus status = fail(reason, fmt::format("make the new folder {} safe on disk", path));
+  if (descriptor >= 0)
+    close(descriptor);
+  return status;
 }
 
 Result<void> make_folder(const std::string &path, uint32_t mode, std::string &reason)
@@ -69,7 +75,10 @@ Result<void> make_folder(const std::string &path, uint32_t mode, std::string &re
         return NtStatus::ObjectPathNotFound;
       }
     } else if (mkdir(part.c_str(), last ? mode : 0755) == 0) {
-      make_name_safe(part);
+      if (auto safe = make_name_safe(part, reason); safe.is_error()) {
+        rmdir(part.c_str()); // or the next start takes it for one that is there for sure
+        return safe;
+      }
     } else if (errno != EEXIST) {
       return fail(reason, fmt::format("make the folder {}", part));
     }

@@ -12,7 +12,8 @@ namespace httpsys::platform {
 
 // A path that no socket address can hold is refused by name (design.md 6).
 Result<void> check_socket_path(const std::string &path, std::string &reason);
-// Makes the folder and its missing parents (those 0755). A folder that exists stays as it is.
+// Makes the folder and its missing parents (those 0755), each safe on disk; one that the disk does not take for sure is gone again.
+// A folder that exists stays as it is.
 Result<void> make_folder(const std::string &path, uint32_t mode, std::string &reason);
 // Takes SOCKET.lock, by flock, for as long as the returned descriptor is open, and writes our pid into it.
 // SharingViolation: another daemon has it, and reason names its pid.

@@ -2,6 +2,7 @@
 #include "kernel/base/log.h"
 #include "kernel/platform/linux/process.h"
 #include "kernel/platform/linux/process_info.h"
+#include "tests/unit/platform/refused_call.h"
 #include "tests/unit/temporary_folder.h"
 #include <csignal>
 #include <cstdlib>
@@ -13,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -78,6 +80,21 @@ TEST_CASE_FIXTURE(Folder, "folders are made with their parents, and left alone w
   CHECK(make_folder(path + "/file/state", 0700, reason).error() == NtStatus::ObjectPathNotFound);
   CHECK(make_folder("/proc/httpsys", 0700, reason).is_error());
   CHECK(reason_has("cannot make the folder /proc/httpsys: "));
+}
+
+TEST_CASE_FIXTURE(Folder, "a new folder that the disk does not take for sure is not made, so that no start takes it for one that is safe")
+{
+  const std::string wanted = path + "/a/state";
+  CHECK(in_child([&] {
+    if (!test::refuse_call(SYS_fsync, EIO))
+      return 1;
+    auto made = make_folder(wanted, 0700, reason);
+    return made.is_error() && reason == "cannot make the new folder " + path + "/a safe on disk: Input/output error" ? 0 : 2;
+  }) == 0);
+  CHECK_FALSE(std::filesystem::exists(path + "/a"));
+  CHECK(make_folder(wanted, 0700, reason));
+  // Nothing is new: nothing is to be made safe.
+  CHECK(in_child([&] { return test::refuse_call(SYS_fsync, EIO) && make_folder(wanted, 0700, reason) ? 0 : 1; }) == 0);
 }
 
 TEST_CASE_FIXTURE(Folder, "the second daemon of a socket is told the first one's pid")

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // A machine without usable io_uring gets a sentence that names cause and remedy (design.md 2, "Kernel").
 #include "kernel/platform/linux/uring_engine.h"
+#include "tests/unit/platform/refused_call.h"
 #include <cerrno>
-#include <cstddef>
 #include <doctest/doctest.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -45,19 +42,6 @@ TEST_CASE("each cause is told from the others, with its remedy")
   }
 }
 
-// As a container's runtime does it.
-static bool forbid_io_uring(int error)
-{
-  sock_filter code[] = {
-    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_io_uring_setup, 0, 1),
-    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<unsigned>(error)),
-    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-  };
-  sock_fprog program{sizeof code / sizeof code[0], code};
-  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
-}
-
 TEST_CASE("under a container's filter the engine is refused and the filter named")
 {
   for (int error : {EPERM, ENOSYS}) {
@@ -65,7 +49,7 @@ TEST_CASE("under a container's filter the engine is refused and the filter named
     pid_t child = fork();
     REQUIRE(child >= 0);
     if (child == 0) {
-      if (!forbid_io_uring(error))
+      if (!test::refuse_call(__NR_io_uring_setup, error))
         _exit(2);
       std::string reason;
       auto engine = make_uring_engine({}, reason);
