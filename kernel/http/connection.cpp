@@ -346,7 +346,7 @@ void Connection::body_was_read()
 // One that its worker has not ended, when its request has been read or the next one has come.
 void Connection::end_complete_response()
 {
-  if (m_request)
+  if (m_request && m_request->is_only_held())
     m_request->response().pump();
 }
 
