@@ -22,7 +22,7 @@ static void disconnect(const queue::AnsweredRequest &request)
 }
 
 // Many programs send all bytes with MORE_DATA and end the response with an empty send.
-static bool conclude_send(io::IrpPtr irp, const queue::AnsweredRequest &request)
+bool ResponseSender::conclude_send(io::IrpPtr irp, const queue::AnsweredRequest &request)
 {
   auto block = parse_send_body_block(irp->parameters());
   if (block.is_error()) {
@@ -37,9 +37,7 @@ static bool conclude_send(io::IrpPtr irp, const queue::AnsweredRequest &request)
   }
   if (irp->entry().op_flags & HSYS_SEND_DISCONNECT)
     disconnect(request);
-  io::IrpCompletion completion;
-  completion.aux = HSYS_SEND_AT_ONCE;
-  io::complete(std::move(irp), std::move(completion));
+  io::complete(std::move(irp), completion_of(0, 1));
   return is_last;
 }
 

@@ -196,11 +196,17 @@ bool ResponseSender::write_piece()
   return true;
 }
 
-void ResponseSender::complete_current()
+io::IrpCompletion ResponseSender::completion_of(uint64_t bytes, size_t at_once)
 {
   io::IrpCompletion completion;
-  completion.information = m_current->wire_bytes;
-  completion.aux = m_request.connection().transport().pieces_left() * HSYS_SEND_AT_ONCE;
+  completion.information = bytes;
+  completion.aux = at_once * HSYS_SEND_AT_ONCE;
+  return completion;
+}
+
+void ResponseSender::complete_current()
+{
+  auto completion = completion_of(m_current->wire_bytes, m_request.connection().transport().pieces_left());
   m_at_once = completion.aux > 0 ? limits::kWritePieceBytes : 0;
   auto irp = m_sends.take(*m_current->irp);
   m_current.reset();

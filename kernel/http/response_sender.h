@@ -67,6 +67,9 @@ private:
   bool is_complete() const;
   void end_by_itself();
   bool must_wait(Transport &transport);
+  static bool conclude_send(io::IrpPtr irp, const queue::AnsweredRequest &request);
+  // bytes: on the wire. at_once: how many pieces of HSYS_SEND_AT_ONCE bytes may follow before one has to wait.
+  static io::IrpCompletion completion_of(uint64_t bytes, size_t at_once);
   void complete_current();
   Request &m_request;
   io::IrpQueue m_sends{this};
