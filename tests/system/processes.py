@@ -198,20 +198,21 @@ class Process:
         return self.stderr.text()[max(0, match.start() - 200):] if match else None
 
 
-# Sleeps all the time, and says for each line that it reads how much longer than it wanted since the last.
+# Sleeps all the time, and says for each line that it reads how much longer than it wanted since the last: in all, and once at most.
 SLEEPER = '''
 import select, sys, time
-late, began = 0.0, time.monotonic()
+late, worst, began = 0.0, 0.0, time.monotonic()
 print('ready', flush=True)
 while True:
     asked = select.select([0], [], [], 0.002)[0]
     now = time.monotonic()
-    late, began = late + (now - began - 0.002 if now - began > 0.003 else 0.0), now
+    added, began = (now - began - 0.002 if now - began > 0.003 else 0.0), now
+    late, worst = late + added, max(worst, added)
     if asked:
         if not sys.stdin.readline():
             break
-        print(f'late {late:.6f}', flush=True)
-        late = 0.0
+        print(f'late {late:.6f} once {worst:.6f}', flush=True)
+        late = worst = 0.0
 '''
 
 
@@ -221,12 +222,15 @@ class Sleeper(Process):
     def __init__(self):
         super().__init__([sys.executable, '-c', SLEEPER], name='sleeper')
         self.expect('^ready$')
+        self.worst = 0.0
         self.late()
 
     def late(self):
-        """By how many seconds in all since it was asked before."""
+        """By how many seconds in all since it was asked before; worst: once at most, meanwhile."""
         self.send('\n')
-        return float(self.expect(r'^late ([\d.]+)$').group(1))
+        match = self.expect(r'^late ([\d.]+) once ([\d.]+)$')
+        self.worst = float(match.group(2))
+        return float(match.group(1))
 
 
 class Within:

@@ -145,14 +145,17 @@ class Stopped(LoadTest):
         stop.set()
         client.join()
         self.waker.join()
-        late, times = self.sleeper.late() + self.waker.late, sorted(client.seconds)
+        in_all, times = self.sleeper.late(), sorted(client.seconds)
         percentile = times[len(times) * 99 // 100]
+        # Of one answer: by how much each of those that wait for each other is woken late at most. All that came together in these seconds
+        # is so much on a busy machine that nothing would be asked any more.
+        late = max(self.sleeper.worst, self.waker.late)
         print(f'{what}: {len(times)} answers of another application, p99 {percentile * 1000:.1f} ms, worst {times[-1] * 1000:.1f} ms; who '
-              f'only slept was woken {late * 1000:.1f} ms late in all, of these once {self.waker.late * 1000:.1f} ms in the client\'s own '
-              f'process', flush=True)
+              f'only slept was woken {in_all * 1000:.1f} ms late in all, once {self.sleeper.worst * 1000:.1f} ms, and '
+              f'{self.waker.late * 1000:.1f} ms in the client\'s own process', flush=True)
         self.assertEqual((client.wrong, client.counts['ended']), ([], 0))
         self.assertGreater(len(times), 5 * STOP_SECONDS / PATIENCE)
-        self.assertLess(percentile, 0.1 * PATIENCE + late)
+        self.assertLess(percentile, 0.1 * PATIENCE + Within.LATE * late)
 
     def setUp(self):
         self.other_port = harness.free_port()

@@ -272,6 +272,19 @@ class ProcessTest(unittest.TestCase):
             time.sleep(0.3)
             within.sleeper.signal(signal.SIGCONT)
         self.assertGreater(within.late, 0.25)
+        sleeper = processes.Sleeper()
+        try:
+            for _ in range(3):
+                sleeper.stop()
+                time.sleep(0.3)
+                sleeper.signal(signal.SIGCONT)
+                time.sleep(0.02)
+            self.assertGreater(sleeper.late(), 0.8)
+            self.assertGreater(sleeper.worst, 0.25)
+            self.assertLess(sleeper.worst, 0.75)
+            self.assertLess(sleeper.late(), 0.25)
+        finally:
+            sleeper.kill()
         with self.assertRaises(KeyError):
             with processes.Within(60, 'x') as within:
                 raise KeyError
