@@ -37,7 +37,8 @@ TEST_CASE("a key is wiped when it is freed, and its place is used again")
   REQUIRE(key_memory_size(key) == 2048);
   std::fill_n(key, 2048, static_cast<unsigned char>(0x5a));
   free_key_memory(key);
-  CHECK(std::count(key, key + 2048, 0x5a) == 0);
+  // It begins with the address of the next free place, any byte of which may be this one.
+  CHECK(std::count(key + sizeof(void *), key + 2048, 0x5a) == 0);
   CHECK(allocate_key_memory(1025) == key);
   free_key_memory(key);
 }
