@@ -19,6 +19,8 @@ SKIPPED = {'SKIP'}
 CASES = re.compile(r'^\[doctest\] test cases:\s+(\d+) \||^Ran (\d+) tests? in ', re.MULTILINE)
 # unittest again, on stderr: "test_name (class.test_name) ... skipped 'reason'"
 LEFT_OUT = re.compile(r"""\.\.\. skipped (['"])(.*)\1$""", re.MULTILINE)
+# doctest, of a case that cannot run here: "unit.cpp:12: MESSAGE: not tried: why"
+LEFT_OUT_CASE = re.compile(r'^\S+:\d+: MESSAGE: (not tried.*)$', re.MULTILINE)
 COLOURS = re.compile(r'\x1b\[[0-9;]*m')
 
 # What failed inside of a program. unittest: a line of "=", "FAIL: test_name (class)", perhaps a sentence, a line of "-", and a traceback.
@@ -70,6 +72,8 @@ def read(path):
     cases = sum(int(match[1] or match[2]) for text in output for match in CASES.finditer(COLOURS.sub('', text)))
     notes = [f'skipped: {test["name"]}' for test in tests if test['result'] in SKIPPED]
     notes += [f'skipped in {test["name"]}: {match[2]}' for test in tests for match in LEFT_OUT.finditer(test.get('stderr', ''))]
+    notes += [f'skipped in {test["name"]}: {match[1]}' for test in tests
+              for match in LEFT_OUT_CASE.finditer(COLOURS.sub('', test.get('stdout', '')))]
     notes = [note if times == 1 else f'{note} ({times} times)' for note, times in collections.Counter(notes).items()]
     why = [line for test in failed for line in reasons(test)]
     return len(tests) - len(failed) - skipped, len(failed), skipped, cases, notes, why

@@ -70,10 +70,12 @@ class Figures(unittest.TestCase):
 
     def test_all_good(self):
         skips = "test_a (X.test_a) ... skipped 'why'\ntest_b (X.test_b) ... skipped 'why'\nRan 3 tests in 1.0s\n"
-        self.assertEqual(self.figures(release=[{'name': 'a', 'result': 'OK', 'stdout': '[doctest] test cases: 5 | 5 passed\n'},
+        message = '\x1b[0m../a.cpp:33: \x1b[1;33mMESSAGE: not tried: who can\n\nb.cpp:1: MESSAGE: 3 in flight\n'
+        cases = message + '[doctest] test cases: 5 | 5 passed\n'
+        self.assertEqual(self.figures(release=[{'name': 'a', 'result': 'OK', 'stdout': cases},
                                                {'name': 'b', 'result': 'OK', 'stderr': skips}, {'name': 'c', 'result': 'SKIP'}]),
                          (0, ['release: 2 passed, 0 failed, 1 skipped; 8 cases inside', '  skipped: c', '  skipped in b: why (2 times)',
-                              '2 passed, 0 failed, 1 skipped']))
+                              '  skipped in a: not tried: who can', '2 passed, 0 failed, 1 skipped']))
 
     def test_what_failed_stands_last(self):
         tests = [{'name': 'unit-ke', 'result': 'FAIL', 'stdout': DOCTEST},

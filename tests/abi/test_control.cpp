@@ -330,7 +330,7 @@ template <typename Check>
 static void as_nobody(Check check)
 {
   if (geteuid() != 0) {
-    MESSAGE("not root: not tried as another user");
+    MESSAGE("not tried: only root can do it as another user");
     return;
   }
   pid_t child = fork();

@@ -3,6 +3,7 @@
 #include "tests/unit/lib/fake_daemon.h"
 #include "lib/client_session.h"
 #include "lib/process_guard.h"
+#include "tests/unit/not_tried.h"
 #include <doctest/doctest.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -134,7 +135,7 @@ namespace {
 // What a child process does as another user; its exit status. -1 when this is not root.
 int as_user(uid_t uid, const std::function<int()> &function)
 {
-  if (geteuid() != 0)
+  if (!is_root())
     return -1;
   pid_t child = fork();
   if (child == 0)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Who the daemon becomes, and what may be given to that user. Most of it can be seen as uid 0 only.
 #include "kernel/platform/linux/account.h"
+#include "tests/unit/not_tried.h"
 #include <doctest/doctest.h>
 #include <filesystem>
 #include <fstream>
@@ -47,7 +48,7 @@ TEST_CASE_FIXTURE(Folder, "users are found by name, and their absence is no erro
 
 TEST_CASE_FIXTURE(Folder, "a folder is given away when it is uid 0's and holds nothing of others")
 {
-  if (geteuid() != 0)
+  if (!is_root())
     return;
   SUBCASE("empty") { CHECK(give_folder(path, nobody, {}, reason)); }
   SUBCASE("with what a daemon has left there")
@@ -62,7 +63,7 @@ TEST_CASE_FIXTURE(Folder, "a folder is given away when it is uid 0's and holds n
 
 TEST_CASE_FIXTURE(Folder, "other folders stay whose they are")
 {
-  if (geteuid() != 0)
+  if (!is_root())
     return;
   uint32_t stays = 0;
   SUBCASE("another file is in it") { make("other"); }
@@ -84,7 +85,7 @@ TEST_CASE_FIXTURE(Folder, "files of another uid in the state folder are named, w
   CHECK(check_owner(path, self, reason));
   CHECK(check_owner(path, other, reason).error() == NtStatus::AccessDenied);
   CHECK(reason.find("chown -R somebody " + path) != std::string::npos);
-  if (geteuid() != 0)
+  if (!is_root())
     return;
   REQUIRE(chown((path + "/certificates/1.pem").c_str(), 65534, 65534) == 0);
   CHECK(check_owner(path, self, reason).error() == NtStatus::AccessDenied);
@@ -93,7 +94,7 @@ TEST_CASE_FIXTURE(Folder, "files of another uid in the state folder are named, w
 
 TEST_CASE_FIXTURE(Folder, "whether a user may write into a folder is asked as that user")
 {
-  if (geteuid() != 0)
+  if (!is_root())
     return;
   CHECK(check_writable("/tmp", nobody, "the folder", "--option", reason));
   CHECK(check_writable(path, nobody, "the folder", "--option", reason).error() == NtStatus::AccessDenied);
@@ -106,7 +107,7 @@ TEST_CASE_FIXTURE(Folder, "whether a user may write into a folder is asked as th
 
 TEST_CASE_FIXTURE(Folder, "becoming another user is for good")
 {
-  if (geteuid() != 0)
+  if (!is_root())
     return;
   pid_t child = fork();
   REQUIRE(child >= 0);

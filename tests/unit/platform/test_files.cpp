@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/limits.h"
 #include "kernel/platform/files.h"
+#include "tests/unit/not_tried.h"
 #include "tests/unit/temporary_folder.h"
 #include <csignal>
 #include <doctest/doctest.h>
@@ -65,7 +66,7 @@ TEST_CASE("a state folder that others may have changed is refused, an empty one 
   CHECK(StateFolder::open(temporary / "state", reason).error() == NtStatus::AccessDenied);
   CHECK(reason.find("has mode 0777") != reason.npos);
 
-  if (geteuid() == 0) {
+  if (is_root()) {
     REQUIRE(chown((temporary / "state").c_str(), 12345, 0) == 0);
     CHECK(StateFolder::open(temporary / "state", reason).error() == NtStatus::AccessDenied);
     CHECK(reason.find("belongs to uid 12345") != reason.npos);
