@@ -27,6 +27,8 @@ constexpr unsigned kLastChanges = 8, kLastMeddlings = 6;
 constexpr unsigned kTurnsOfAnswer = 20'000;
 constexpr unsigned kTurnsOfLook = 60;
 constexpr unsigned kLooks = 3; // two that find the same, and one more
+constexpr uint64_t kMoverSeed = 48632; // with it none of the old seeds of seeds.txt moves folders
+constexpr uint64_t kStepsOfCommand = 12, kStepsOfLooks = 40;
 Administrator *s_administrator;
 
 [[noreturn]] void lost(const std::string &text)
@@ -50,7 +52,7 @@ std::string key_words(const std::string &name)
 
 Administrator::Administrator(uint64_t seed, AdministratorsWorld world, bool has_faults, bool has_server)
     : m_random(seed * 4 + 2), m_world(std::move(world)), m_trace(m_world.trace), m_figures(m_world.figures), m_has_faults(has_faults),
-      m_is_faulty(has_faults), m_disk(seed * 4 + 1)
+      m_is_faulty(has_faults), m_disk(seed * 4 + 1), m_mover(seed + kMoverSeed), m_moves_folders(m_mover.chance(1, 2))
 {
   auto add = [this](Kind kind, const std::string &name) {
     m_items.push_back({kind, name, fmt::format("{}/{}/{}{}", kFolder, kKinds[static_cast<size_t>(kind)], name,
@@ -66,6 +68,9 @@ Administrator::Administrator(uint64_t seed, AdministratorsWorld world, bool has_
     add(Kind::Records, record);
   m_disk.on_step = [this](std::string_view step, const std::string &path, NtStatus status) {
     m_trace.note("  disk: {} {}: {:#x}", step, path, static_cast<uint32_t>(status));
+    // What was answered is taken note of first.
+    if (m_until_move > 0 && !(m_asked && m_asked->is_executed) && --m_until_move == 0)
+      move_folder();
   };
   platform::set_file_system(&m_disk);
   if (has_server) {
@@ -170,6 +175,12 @@ void Administrator::act()
     m_disk.is_full = m_is_faulty && !m_disk.is_full;
     return m_trace.note("a: the disk is {}", m_disk.is_full ? "full" : "as before");
   }
+  if (m_moves_folders && m_mover.chance(1, 25))
+    m_until_move = 1 + m_mover.below(kStepsOfLooks);
+  if (m_moves_folders && m_mover.chance(1, 25)) {
+    move_folder();
+    return check_running();
+  }
   if (m_random.chance(1, 12))
     return meddle();
   if (m_looks_wanted > 0 && m_random.chance(2, 3)) {
@@ -194,6 +205,9 @@ void Administrator::finish()
   }
   for (unsigned times = 0; times < kLastMeddlings; times++)
     meddle();
+  m_until_move = 0;
+  if (m_moves_folders)
+    move_folder();
   for (unsigned look = 0; look < kLooks; look++) {
     m_world.pass(limits::kStateLookMilliseconds + 100);
     for (unsigned turns = 0; turns < kTurnsOfLook * m_world.cores; turns++)
@@ -377,13 +391,15 @@ void Administrator::put_in_doubt(Item &item, const std::string &value)
 void Administrator::settle(Item &item, const std::string &value)
 {
   item.on_disk = {value};
-  if (item.is_known_damage)
+  if (item.is_known_damage && item.damaged != "")
     item.set_aside.push_back(item.damaged);
   item.is_known_damage = item.is_evidence = item.is_orphan = item.is_stale = item.is_meddled = false;
 }
 
-void Administrator::note_done(const Change &change, bool has_failures)
+void Administrator::note_done(const Asked &asked)
 {
+  const Change &change = asked.change;
+  const bool has_failures = asked.failures != 0 || asked.has_moved;
   m_figures.changes++;
   m_failed = nullptr;
   for (auto [item, value] : change.effects) {
@@ -394,19 +410,24 @@ void Administrator::note_done(const Change &change, bool has_failures)
   }
   for (Item *item : change.goes) {
     item->running = "";
+    item->is_meddled = false;
     item->is_stale = has_failures;
     if (!has_failures)
       settle(*item, "");
     item->on_disk.insert("");
   }
+  // While another list was removed, which is the last that is done: of its own file it was certain.
+  for (auto [item, value] : change.effects)
+    if (asked.has_moved && value != "" && !m_disk.files().contains(item->path))
+      lose_file(*item);
 }
 
 void Administrator::note_failed(const Change &change, bool has_doubts)
 {
   m_failed = change.effects[0].first;
   for (auto [item, value] : change.effects) {
-    // A change of it may have written over what was done to it, of which nothing is to be said then.
-    item->is_meddled = item->is_meddled && item->kind != Kind::Certificates;
+    // A change of it, or the part of one that did not fail, may have written over what was done to it: nothing is to be said then.
+    item->is_meddled = item->is_meddled && item->kind != Kind::Certificates && change.effects.size() == 1;
     if (has_doubts)
       put_in_doubt(*item, value);
     else if (is_left_alone(*item) || item->is_stale)
@@ -433,6 +454,9 @@ void Administrator::execute(std::vector<std::string> words, std::vector<io::Admi
   if (!m_asked || m_asked->is_executed)
     return send(cm::win32::kBusy, cm::kExitRefused, ""); // of a session that would have ended with the crash
   take_log();
+  m_has_moved = false;
+  if (m_moves_folders && m_mover.chance(1, 6))
+    m_until_move = 1 + m_mover.below(kStepsOfCommand);
   bool had_crashed = m_disk.has_crashed();
   uint64_t failures = m_disk.failures, doubts = m_disk.doubts;
   // Whoever asks after a crash will not be there for the answer.
@@ -450,6 +474,7 @@ void Administrator::execute(std::vector<std::string> words, std::vector<io::Admi
   m_asked->is_executed = true;
   m_asked->failures = m_disk.failures - failures;
   m_asked->doubts = m_disk.doubts - doubts;
+  m_asked->has_moved = m_has_moved;
 }
 
 void Administrator::wait()
@@ -500,18 +525,24 @@ void Administrator::take_answer()
   m_trace.note("a: {}: {}", change.line, answer.win32_code);
   m_disk.crash_in(0);
   if (answer.exit_code == cm::kExitDone && change.refusal == 0) {
-    note_done(change, asked.failures != 0);
+    check_done(asked);
+    note_done(asked);
   } else {
-    check_refusal(change, answer, asked.failures);
+    check_refusal(asked);
     if (change.refusal == 0)
       note_failed(change, asked.doubts != 0);
   }
+  // With a CA or list those are written that a change had failed of before, and nothing is said of them.
+  const Kind kind = change.effects[0].first->kind;
+  for (Item &item : m_items)
+    if (m_moves_folders && item.kind == kind && (kind == Kind::Authorities || kind == Kind::Revocations))
+      item.is_meddled = false;
+  // Whoever is told that nothing was changed tries again. Before the log: a look may have found by now that there is nothing to delete.
+  bool can_repeat = change.refusal == 0 && answer.exit_code != cm::kExitDone &&
+                    std::ranges::none_of(change.effects, [](auto &effect) { return is_left_alone(*effect.first); });
   take_log();
   check_running();
   check_set_aside(m_disk.files());
-  // Whoever is told that nothing was changed tries again.
-  bool can_repeat = change.refusal == 0 && answer.exit_code != cm::kExitDone &&
-                    std::ranges::none_of(change.effects, [](auto &effect) { return is_left_alone(*effect.first); });
   if (can_repeat && m_random.chance(1, 2))
     m_again = change;
   if (asked.is_to_crash)
@@ -530,8 +561,20 @@ void Administrator::break_off()
   restart(m_random.chance(2, 3));
 }
 
-void Administrator::check_refusal(const Change &change, const cm::AdminAnswer &answer, uint64_t failures)
+// What is answered as done is where a start looks, whatever has become of the folders.
+void Administrator::check_done(const Asked &asked) const
 {
+  const auto files = m_disk.files();
+  const bool is_certain = !asked.has_moved || asked.change.goes.empty();
+  for (const auto &[item, value] : asked.change.effects)
+    if (is_certain && files.contains(item->path) != (value != ""))
+      lost(fmt::format("{} is answered as done, and {} is {}there", asked.change.line, item->path, value != "" ? "not " : ""));
+}
+
+void Administrator::check_refusal(const Asked &asked)
+{
+  const Change &change = asked.change;
+  const cm::AdminAnswer &answer = asked.answer;
   if (change.refusal != 0) {
     if (answer.win32_code != change.refusal)
       lost(fmt::format("{} has code {}, expected is {}: {}", change.line, answer.win32_code, change.refusal, answer.text));
@@ -542,14 +585,17 @@ void Administrator::check_refusal(const Change &change, const cm::AdminAnswer &a
   bool lacks_key = std::ranges::any_of(m_items, [](const Item &item) {
     return item.kind == Kind::Certificates && item.running != "" && !is_usable(item);
   });
-  if (lacks_key && answer.win32_code == cm::win32::kInvalidParameter && says("would not work: "))
+  bool is_for_key = answer.win32_code == cm::win32::kInvalidParameter ||
+                    (answer.win32_code == cm::win32::kWriteFault && asked.has_moved); // the file was bad, and then its folder went
+  if (lacks_key && is_for_key && says("would not work: "))
     return;
-  if (failures == 0)
+  if (asked.failures == 0 && !asked.has_moved)
     lost(fmt::format("{} is refused with code {} though the disk has done all: {}", change.line, answer.win32_code, answer.text));
   m_figures.failures++;
   bool has_read = answer.win32_code == cm::win32::kInvalidParameter && says("would not work: cannot read ");
   bool has_written = answer.win32_code == cm::win32::kWriteFault && says("nothing was changed");
-  bool has_words = says("No space left on device") || says("Input/output error") || says("File exists");
+  bool has_words = says("No space left on device") || says("Input/output error") || says("File exists") ||
+                   (asked.has_moved && (says(" at this moment; nothing was") || says(": No such file or directory; nothing was")));
   if (!(has_read || has_written) || !has_words)
     lost(fmt::format("{} fails with code {} for the disk's sake: {}", change.line, answer.win32_code, answer.text));
 }
@@ -611,6 +657,47 @@ void Administrator::meddle()
   item.is_meddled = true;
   m_looks_wanted = kLooks + 1;
   check_running();
+}
+
+// Somebody removes, moves away or replaces a folder, or that in which all are; also between two steps of what the daemon does there.
+void Administrator::move_folder()
+{
+  const uint64_t which = m_mover.below(std::size(kKinds) + 1);
+  const bool is_all = which == std::size(kKinds), is_removed = m_mover.chance(1, 2), is_replaced = m_mover.chance(1, 3);
+  auto is_inside = [&](const Item &item) { return is_all || item.kind == static_cast<Kind>(which); };
+  const std::string path = is_all ? kFolder : fmt::format("{}/{}", kFolder, kKinds[which]);
+  std::string ignored;
+  if (m_disk.stamp(path, ignored).is_error() ||
+      std::ranges::any_of(m_items, [&](const Item &item) { return item.is_permanent && is_inside(item); }))
+    return;
+  take_log(); // of the time before
+  if (is_removed)
+    m_disk.remove_folder(path);
+  else
+    m_disk.move_folder_away(path);
+  if (is_replaced)
+    m_disk.put_folder(path);
+  m_trace.note("a: {} is {} meanwhile{}", path, is_removed ? "removed" : "moved away", is_replaced ? ", and there is another" : "");
+  for (Item &item : m_items)
+    if (is_inside(item))
+      lose_file(item);
+  m_has_moved = true;
+  m_figures.meddled++;
+  m_looks_wanted = kLooks + 1;
+}
+
+// It went with its folder, and comes back when it runs. What was damaged is evidence no more, but the store knows of it yet.
+void Administrator::lose_file(Item &item)
+{
+  item.on_disk = {""};
+  if (item.running == "" && is_left_alone(item))
+    item.on_disk.insert(kDamaged);
+  if (item.running != "" && item.kind != Kind::Certificates)
+    item.on_disk.insert(item.running);
+  item.is_meddled = item.running != "";
+  item.is_evidence = false;
+  item.damaged.clear();
+  item.set_aside.clear();
 }
 
 // Another good record, which a restart will take.
@@ -730,6 +817,7 @@ void Administrator::serve()
 void Administrator::end_store()
 {
   m_number++;
+  m_until_move = 0;
   m_asked.reset();
   m_again.reset();
   if (m_client) {

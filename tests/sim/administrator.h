@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Administrator: gives the simulated daemon commands as httpsysctl does, over its control socket, for its store on a simulated disk that
-// fails, fills up, loses its power and is meddled with while the daemon runs and looks at its files. What was answered as done must be
-// there after any crash, what was refused must have changed nothing that runs, a change that a crash broke off may have happened or not,
-// a damaged file is kept for somebody to look at, and what runs is written again where it got lost. A crash here ends the part of the
-// daemon that has the store, and its control session; other sessions go on. What is wrong is thrown as a Finding. One at a time.
+// fails, fills up, loses its power and is meddled with while the daemon runs and looks at its files: with files and, of half of the seeds,
+// with folders, also amid a change. What was answered as done must be there after any crash, what was refused must have changed
+// nothing that runs, a change that a crash broke off may have happened or not, a damaged file is kept for somebody to look at, what runs
+// is written again where it got lost. A crash here ends the part of the daemon that has the store, and its control session; other sessions
+// go on. What is wrong is thrown as a Finding. One at a time.
 #pragma once
 #include "kernel/base/random.h"
 #include "kernel/main/administration.h"
@@ -53,9 +54,9 @@ private:
     std::string name, path;
     std::string running;              // what the store must show
     std::set<std::string> on_disk{""}; // what a start may find, whatever happens before
-  bool is_known_damage = false;     // the store has found the file damaged, and has not replaced it
+    bool is_known_damage = false;     // the store has found the file damaged, and has not replaced it
     bool is_evidence = false;         // and that is certain, so that the file must be kept
-    std::string damaged;              // these are its contents, when kDamaged is one of on_disk
+    std::string damaged; // these are its contents, when kDamaged is one of on_disk; "": they went with their folder
     // Of a revocation list: its file is good, but its CA was not there at the start; or another had superseded it, so that it is to go.
     bool is_orphan = false, is_stale = false;
     std::vector<std::string> set_aside = {}; // contents of damaged files that must be there under other names
@@ -77,6 +78,7 @@ private:
     bool is_to_crash = false, is_abandoned = false; // abandoned: whoever has asked is no more
     bool is_executed = false, is_answered = false;
     uint64_t failures = 0, doubts = 0; // of the disk, by it
+    bool has_moved = false;            // a folder has, meanwhile
     cm::AdminAnswer answer{};          // what the daemon has sent
   };
   using Shown = std::map<const Item *, std::string>;
@@ -110,7 +112,8 @@ private:
   void wait_to_the_end();
   void take_answer();
   void check_published();
-  void check_refusal(const Change &change, const cm::AdminAnswer &answer, uint64_t failures);
+  void check_done(const Asked &asked) const;
+  void check_refusal(const Asked &asked);
   bool is_ready();
   void break_off();
   void end_store();
@@ -119,7 +122,7 @@ private:
   void take_line(Item &item, const std::string &line);
   void put_in_doubt(Item &item, const std::string &value);
   void settle(Item &item, const std::string &value);
-  void note_done(const Change &change, bool has_failures);
+  void note_done(const Asked &asked);
   void note_failed(const Change &change, bool has_doubts);
 
   void restart(bool power_is_lost);
@@ -130,6 +133,8 @@ private:
   void take_stock_of_lists(const std::map<std::string, std::string> &files);
   void meddle();
   bool edit(Item &record);
+  void move_folder();
+  static void lose_file(Item &item);
   void check_meddled();
   std::string damage_of(const std::string &contents);
   Shown shown();
@@ -146,7 +151,11 @@ private:
   bool m_is_faulty;
   platform::SimDisk m_disk;
   platform::SimFileFaults m_faults; // when it is faulty
-  std::string m_log;                // since the last start or look at it
+  Random m_mover; // of folders; its own, so that it takes no draws from the rest
+  const bool m_moves_folders;
+  uint64_t m_until_move = 0; // steps of the disk; 0: none is due
+  bool m_has_moved = false;  // since the last command began
+  std::string m_log;         // since the last start or look at it
   std::vector<Item> m_items;
   Item *m_failed = nullptr; // of the last change that failed: what comes next is often about it
   unsigned m_looks_wanted = 0; // of the daemon, at what was meddled with
