@@ -33,6 +33,13 @@ enum class Canary {
   FolderNotSynced,     // a change is answered as done before the file's name is safe
   DamagedOverwritten,  // a damaged state file is replaced without being set aside
   LossNotMended,       // a state file that got lost while the daemon runs is not written again
+  RemovalNotSynced,    // a removal that finds the file gone is done before that is safe
+  FoundNotSynced,      // a folder, or what a start has found in it, is used before its name is safe
+  PresentNotExamined,  // what is imported and there already is good, whatever somebody has done to it
+  FailureNotSettled,   // what a change that failed has left behind stays
+  LostFolderUsed,      // a folder of the state that was removed, moved away or replaced is used on
+  PlaceNotChecked,     // a change is answered as done though its folder went meanwhile
+  CutShortWithFin,     // what the system breaks off ends as if it were whole
   AnsweredEarly,       // a change of the configuration is answered before every core has it
   ShareNotGivenBack,   // a request that has ended counts on for the user whose queue had it
 };

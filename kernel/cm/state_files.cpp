@@ -116,7 +116,7 @@ void StateFiles::find_folder(Kind kind)
 
 void StateFiles::find_folders()
 {
-  if (!find_root())
+  if (is_broken(Canary::LostFolderUsed) || !find_root())
     return;
   for (size_t kind = 0; kind < kKinds; kind++)
     find_folder(static_cast<Kind>(kind));
@@ -124,6 +124,8 @@ void StateFiles::find_folders()
 
 Result<void> StateFiles::is_in_place(Kind kind, std::string &reason) const
 {
+  if (is_broken(Canary::LostFolderUsed))
+    return {};
   const StateFolder &folder = m_folders[index(kind)];
   for (const Loss *loss : {&m_root_loss, &m_losses[index(kind)]}) {
     if (!loss->empty()) {
@@ -140,6 +142,8 @@ Result<void> StateFiles::is_in_place(Kind kind, std::string &reason) const
 Result<void> StateFiles::make_safe(Kind kind, std::string &reason)
 {
   TRY(is_in_place(kind, reason));
+  if (is_broken(Canary::FoundNotSynced))
+    return {};
   if (!m_is_root_safe)
     TRY(m_root.make_safe(reason));
   m_is_root_safe = true;
@@ -210,6 +214,8 @@ Result<void> StateFiles::examine(Kind kind, const std::string &name, State &stat
 
 bool StateFiles::is_good(Kind kind, const std::string &name, const State &state)
 {
+  if (is_broken(Canary::PresentNotExamined))
+    return true;
   State found;
   if (kind == Kind::Revocations)
     found.authorities = state.authorities;
@@ -309,7 +315,7 @@ Result<void> StateFiles::save(Kind kind, const std::string &name, std::string_vi
 
 Result<void> StateFiles::note(Kind kind, const std::string &name, Result<void> changed, std::string &reason)
 {
-  if (!changed.is_error())
+  if (!changed.is_error() && !is_broken(Canary::PlaceNotChecked))
     changed = is_in_place(kind, reason);
   if (!changed.is_error()) {
     m_unsettled[index(kind)].erase(name);

@@ -148,6 +148,8 @@ bool StateWatch::deal_with(const Found &found, StateFiles &files, const State &s
 
 bool StateWatch::settle(const Place &place, Entry &entry, const FileStamp &stamp, bool is_known)
 {
+  if (is_broken(Canary::FailureNotSettled))
+    return true;
   if (entry.is_told || place.files.unsettled(place.kind).find(place.name)->second != stamp)
     return false;
   const bool is_there = stamp != FileStamp{};

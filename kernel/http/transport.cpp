@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/http/transport.h"
+#include "kernel/base/canary.h"
 #include "kernel/base/log.h"
 #include "kernel/base/text.h"
 #include "kernel/http/buffer_budget.h"
@@ -412,6 +413,8 @@ void Transport::break_off(NtStatus status)
   std::string reason = fmt::format("the system broke the connection off ({})", status_name(status));
   log(LogKind::Connection, "{}: reset, {}", label(), reason);
   m_end_logged = true;
+  if (is_broken(Canary::CutShortWithFin))
+    return finish(NtStatus::ConnectionAborted, reason);
   abort(NtStatus::ConnectionAborted, reason);
 }
 

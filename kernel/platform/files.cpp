@@ -254,6 +254,8 @@ Result<void> StateFolder::remove(const std::string &name, std::string &reason)
   auto unlinked = m_folder->unlink(name, why);
   if (unlinked.is_error() && unlinked.error() != NtStatus::ObjectNameNotFound)
     return failed(reason, "remove", path_of(name), unlinked, why);
+  if (unlinked.is_error() && is_broken(Canary::RemovalNotSynced))
+    return failed(reason, "remove", path_of(name), unlinked, why);
   // Also when there is none: that may be the work of a removal before, which could not be made safe.
   if (auto synced = m_folder->sync(why_not_safe); synced.is_error())
     return failed(reason, "make safe on disk the removal of", path_of(name), synced, why_not_safe);

@@ -31,6 +31,13 @@ static constexpr CanaryRow kCanaries[] = {
     {"FolderNotSynced", Canary::FolderNotSynced, ProfileName::Crash},
     {"DamagedOverwritten", Canary::DamagedOverwritten, ProfileName::Crash},
     {"LossNotMended", Canary::LossNotMended, ProfileName::Crash},
+    {"RemovalNotSynced", Canary::RemovalNotSynced, ProfileName::Crash},
+    {"FoundNotSynced", Canary::FoundNotSynced, ProfileName::Crash},
+    {"PresentNotExamined", Canary::PresentNotExamined, ProfileName::Crash},
+    {"FailureNotSettled", Canary::FailureNotSettled, ProfileName::Crash},
+    {"LostFolderUsed", Canary::LostFolderUsed, ProfileName::Crash},
+    {"PlaceNotChecked", Canary::PlaceNotChecked, ProfileName::Crash},
+    {"CutShortWithFin", Canary::CutShortWithFin, ProfileName::Swarm},
     {"AnsweredEarly", Canary::AnsweredEarly, ProfileName::Swarm},
     {"ShareNotGivenBack", Canary::ShareNotGivenBack, ProfileName::Cores},
 };
