@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 namespace httpsys::http {
 
@@ -218,6 +219,21 @@ void ClientCertificateExchange::note_kept_bytes(size_t kept)
   m_connection.certificate_wait_ended();
 }
 
+// Of applications that the connection does not serve any more, another one's request has come since. Whether there were any.
+bool ClientCertificateExchange::fail_calls_of_others(const std::string &reason)
+{
+  std::vector<io::IrpPtr> of_others;
+  for (io::Irp *irp = m_waits.first(); irp;) {
+    io::Irp *next = m_waits.next(*irp);
+    if (!m_connection.is_receiver(*irp))
+      of_others.push_back(m_waits.take(*irp));
+    irp = next;
+  }
+  for (io::IrpPtr &irp : of_others)
+    io::complete(std::move(irp), NtStatus::ConnectionInvalid, no_certificate(reason));
+  return !of_others.empty();
+}
+
 void ClientCertificateExchange::on_timer()
 {
   RefPtr<Connection> connection(m_connection);
@@ -227,6 +243,12 @@ void ClientCertificateExchange::on_timer()
   std::string reason = fmt::format("the client did not answer the request for a certificate within {} s (SslRenegotiation)",
                                    static_cast<double>(settings().ssl_renegotiation) / 1000);
   log_once(reason);
+  // RFC 8446 4.6.2: the client owes the answer, and may send anything else before it. TLS 1.2 cannot go on.
+  if (!connection->transport().is_write_blocked() && fail_calls_of_others(reason)) {
+    if (is_waiting()) // who is served now has asked later
+      ke::Core::current().timers().set(*this, ke::Core::current().now() + settings().ssl_renegotiation);
+    return connection->certificate_wait_ended();
+  }
   connection->abort(NtStatus::ConnectionInvalid, reason, ke::Tally::CertificateTime);
 }
 

@@ -41,6 +41,7 @@ private:
   void complete_from_known(io::IrpPtr irp);
   void release_kept_bytes();
   void end_exchange();
+  bool fail_calls_of_others(const std::string &reason);
   Connection &m_connection;
   io::IrpQueue m_waits{this};
   bool m_is_open = false; // the client has been asked and has not answered; longer than is_waiting() when calls are cancelled

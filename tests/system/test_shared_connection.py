@@ -11,7 +11,7 @@ from application import MODES, ApiTest
 SUCCESS, NOT_SUPPORTED, CONNECTION_INVALID = 0, 50, 1229
 
 
-class SharedConnection(ApiTest):
+class Shared(ApiTest):
     def setUp(self):
         self.import_authority()
 
@@ -25,6 +25,11 @@ class SharedConnection(ApiTest):
     def request(path, verb='GET'):
         return f'{verb} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n'
 
+    def certificate_of(self, connection):
+        return self.ask(connection, '/a/certificate')['calls'][0]['code']
+
+
+class SharedConnection(Shared):
     def check_other(self, connection, held):
         """The other application's response comes though the first one's is not ended, with the certificate."""
         call = self.ask(connection, '/b/certificate')['calls'][0]
@@ -56,9 +61,6 @@ class SharedConnection(ApiTest):
                         self.assertEqual(connection.response().status, 200)
                         # And then the first one's again.
                         self.assertEqual(self.certificate_of(connection), SUCCESS)
-
-    def certificate_of(self, connection):
-        return self.ask(connection, '/a/certificate')['calls'][0]['code']
 
     def test_pipelined(self):
         """All requests at once; and nobody else's has come when the first one asks for the certificate."""
@@ -92,6 +94,27 @@ class SharedConnection(ApiTest):
             self.release(unended)
             one.expect(f'^ended {SUCCESS}$')
             self.assertTrue(connection.is_closed_by_peer())
+
+
+class Silence(Shared):
+    config = {'timeouts': {'SslRenegotiation': 3}}
+
+    def test_a_question_that_is_not_answered(self):
+        """With TLS 1.3 it is at the cost of who has asked, not of the other one, whose request has come since."""
+        port, one, other = self.pair('event')
+        unended, held = self.mark(), self.mark()
+        with self.connect(port, version='1.3', credential=self.certificates.clients['good'], post_handshake=True) as connection:
+            self.assertEqual(connection.get(f'/a/unended?until={unended}').body, b'ok')
+            one.expect('^unended$')
+            self.release(unended)
+            self.until_calls(8, 0)   # the question, three receives of the one and four of the other
+            connection.send(self.request(f'/b/hold?until={held}'))   # Python answers only when it reads
+            other.expect('^holding$')
+            one.expect(f'^certificate ended {CONNECTION_INVALID}$')
+            self.daemon.expect_log(r'\(SslRenegotiation\)$')
+            self.release(held)
+            self.assertEqual(connection.response().status, 200)
+            self.assertEqual(self.certificate_of(connection), SUCCESS)
 
 
 if __name__ == '__main__':

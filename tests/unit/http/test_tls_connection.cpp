@@ -410,6 +410,64 @@ TEST_CASE("an exchange that fails ends the connection and says so at once")
   }
 }
 
+// What it does to who has asked and is served still, the case above shows.
+TEST_CASE("a question that is not answered in time costs an application nothing whose request has come since")
+{
+  constexpr platform::Milliseconds kTime = limits::kSslRenegotiationSeconds * 1000;
+  for (bool tls13 : {true, false})
+    for (bool asks_too : {false, true}) {
+      CAPTURE(tls13);
+      CAPTURE(asks_too);
+      TlsService service({tls13});
+      Process other(service.world, 0, 1001);
+      uint64_t queue = other.create_queue();
+      other.serve(u"https://+:8443/b/", queue);
+      service.get();
+      service.receive();
+      uint32_t call = service.ask();
+      service.answer("one");
+      service.write("GET /b/ HTTP/1.1\r\nHost: x\r\n\r\n"); // without a look at what has come
+      uint32_t receive = other.receive(queue);
+      service.world.run();
+      if (!tls13) { // its response would come in the middle of the renegotiation, so the request waits behind the first one's
+        service.world.pass(kTime + 20);
+        CHECK(service.worker.take(call).status() == NtStatus::ConnectionInvalid);
+        CHECK(service.client->socket().reset_received);
+        continue;
+      }
+      uint64_t request = other.take(receive).entry.object_id;
+      service.world.pass(kTime - 1000);
+      uint32_t of_other = 0;
+      if (asks_too)
+        of_other = other.submit(Process::entry(HSYS_OP_RECEIVE_CERTIFICATE, queue, service.connection, 0, 8192));
+      service.world.run();
+      CHECK_FALSE(service.worker.has(call));
+      service.world.pass(1020);
+      auto done = service.worker.take(call);
+      CHECK(done.status() == NtStatus::ConnectionInvalid);
+      CHECK(done.reason().ends_with("did not answer the request for a certificate within 120 s (SslRenegotiation)"));
+      if (asks_too) { // in a time of its own
+        service.world.pass(kTime - 2000);
+        CHECK_FALSE(other.has(of_other));
+        service.world.pass(2040);
+        CHECK(other.take(of_other).status() == NtStatus::ConnectionInvalid);
+        CHECK(service.client->socket().reset_received);
+        continue;
+      }
+      uint32_t answer = other.respond(queue, request, "two");
+      service.world.run();
+      CHECK(other.take(answer).status() == NtStatus::Success);
+      // The client answers both it and the question, and what it has answered is known to who asks next.
+      CHECK(service.read().ends_with("two"));
+      service.get();
+      service.receive();
+      CHECK(service.shown_certificate);
+      CHECK(service.ask_now() == NtStatus::Success);
+      service.answer();
+      CHECK(service.still_serves());
+    }
+}
+
 TEST_CASE("a TLS failure is told to a client that goes on sending, and lingers for it")
 {
   TlsService service;
