@@ -13,6 +13,7 @@ from unittest import mock
 
 import document_rules
 import function_rules
+import shared_memory_rules
 import tidy
 from source import Source
 
@@ -120,7 +121,8 @@ class Words(Case):
         self.clean('kernel/base/a.cpp', GPL + '// HACKING.md, mkstemp("aXXXXXX")\n')
         self.clean('kernel/http1/parser.cpp', GPL + '// VERIFY(x)\nauto a = "VERIFY(x)";\n')
         self.clean('kernel/mm/shared_region.cpp', GPL + 'void f() { VERIFY(x); }\n')
-        self.clean('kernel/mm/uaccess.cpp', GPL + "// The daemon's own number.\nvoid f() { VERIFY(x); }\nvoid f() {} // the daemon's own\n")
+        self.clean('kernel/mm/uaccess.cpp',
+        GPL + "// The daemon's own number.\nvoid f() { VERIFY(x); }\nvoid f() {} // the daemon's own\n")
         for path in ['kernel/mm/uaccess.cpp', 'kernel/io/channel.cpp', 'kernel/io/submission_ring.cpp', 'tests/abi/client.cpp']:
             self.clean(path, GPL + 'hsys_upage *page;\n')
         self.clean('lib/client_channel.cpp', MIT + 'hsys_upage *page;\n')
@@ -143,7 +145,8 @@ class Includes(Case):
         return header + ''.join(f'#include {name}\n' for name in names) + ('#endif\n' if path.endswith('.h') else '')
 
     def test_upward_arrows(self):
-        for arrow in ['base platform/platform.h', 'platform ke/core.h', 'ke mm/uaccess.h', 'mm io/irp.h', 'se io/irp.h', 'io net/socket.h',
+        for arrow in ['base platform/platform.h', 'platform ke/core.h', 'ke mm/uaccess.h', 'mm io/irp.h', 'se io/irp.h',
+        'io net/socket.h',
                       'net tls/tls_context.h', 'tls cm/store.h', 'tls url/url_parse.h', 'url http1/parser.h', 'url ke/core.h',
                       'http1 net/socket.h', 'http1 ns/url_tree.h', 'cm ns/url_tree.h', 'ns queue/request_queue.h',
                       'queue http/connection.h', 'http main/boot.h']:
@@ -248,6 +251,80 @@ class Functions(Case):
         ('~A', 3)])
         self.assertEqual(self.lengths('template <typename T>\nrequires(X<T>)\nvoid h(T &&)\n{\n}\n')[0][1], 5)
         self.assertEqual(self.lengths('auto f = [](int a) {\n  return a;\n};\nint g()\n{\n}\n'), [('g', 3)])
+
+
+class SharedMemory(Case):
+    def test_members_of_one_width(self):
+        for bad in ['void *next;', 'const char *name;', 'size_t bytes;', 'long a;', 'unsigned long long a;', 'bool is_set;',
+                    '_Bool is_set;', 'enum hsys_op op;', 'int a;', 'unsigned a;', 'uintptr_t a;', 'uint32_t a : 3;', 'uint64_t *a;',
+                    'double a;', 'char a;', 'void (*call)(void);', 'struct other a;', 'struct hsys_text *a;',
+                    'union { uint32_t a; uint64_t b; };']:
+            for head in ['struct hsys_kpage {', 'struct hsys_new {', 'union hsys_new {']:
+                content = MIT + '/* x */\n#ifndef A\n#define A\n' + head + '\n  uint32_t b;\n  ' + bad + '\n};\n#endif\n'
+                self.assertTrue(any('fixed width' in text for text in texts('uapi/ring.h', content)), bad)
+
+    def test_members_that_are_clean(self):
+        body = ('  uint8_t a; /* void *a; */\n  uint32_t b, c[3], d;\n  int64_t e;\n  char f[32];\n  struct hsys_text g, h[2];\n'
+                '  HSYS_WORD(sq_tail);\n')
+        content = MIT + '/* x */\n#ifndef A\n#define A\nstruct hsys_new {\n' + body + '};\nenum hsys_e {\n  A = 1\n};\n' \
+            'static inline int f(const struct hsys_new *a, int b)\n{\n  return b;\n}\n#endif\n'
+        self.clean('uapi/ring.h', content)
+
+    def test_member_that_the_other_rule_does_not_know(self):
+        head = MIT + '/* x */\n#ifndef A\n#define A\nstruct hsys_sqe {\n  uint32_t op, '
+        self.fires('uapi/ring.h', head + 'new_length;\n};\n#endif\n', 'new_length is not in MEMBERS')
+        self.clean('uapi/ring.h', head + 'reserved7;\n};\n#endif\n')
+
+    def arithmetic(self, statement):
+        return GPL + 'static void f(const hsys_sqe &entry, hsys_url &head, std::vector<hsys_extent> pieces)\n{\n  ' + statement + '\n}\n'
+
+    def test_arithmetic_fires(self):
+        for statement in [
+                'use(entry.in_offset + entry.in_length);', 'use(entry.in_length * 16);', 'use(16 * entry.in_length);',
+                'use(1u << entry.op);', 'use(end - entry.in_offset);', 'use(entry.in_length << 2);', 'total += entry.in_length;',
+                'use(data.data() + entry.in_offset);', 'use(static_cast<uint64_t>(entry.in_length) * 4);',
+                'use(uint64_t{entry.in_length} + 1);', 'use((uint64_t)entry.in_length + 1);', 'use(4 + (entry.in_length));',
+                'use(4 + static_cast<std::size_t>((entry.in_length)));', 'use(bytes / entry.in_length);', 'use(bytes % entry.in_length);',
+                'use(table[entry.op]);', 'use(table[static_cast<size_t>(entry.object_id)]);', 'use(irp->entry().out_length - 8);',
+                'use(irp.entry().op * 2);', 'use(m_block->url_bytes + 2);', 'use(head.size - 2);', 'use(pieces[i].length + 2);',
+                'use(parts.extents[i].offset + 2);', 'use(parts.extents.front().offset + 2);',
+                'for (auto &one : pieces) use(one.length * 2);', 'const auto &one = pieces[0]; use(one.offset + 1);',
+                'auto got = exactly<hsys_control_admin>(packet); use(got->word_count * 4);',
+                'const hsys_header *one = g(); use(one->id + 1);', 'uint64_t all = entry.in_length; use(all + 1);',
+                'uint32_t all{entry.in_length}; use(2 * all);', 'auto all = static_cast<uint64_t>(entry.in_length); g(); table[all] = 1;',
+                'm_all = entry.in_length; use(m_all * 2);', 'use(reinterpret_cast<uint8_t *>(entry.user_data));',
+                'use((Irp *)entry.user_data);', 'use(entry.in_length++);', 'return use(-1 + entry.in_length);',
+                'use(fits(entry.in_offset) ? x + entry.in_offset : 0);']:
+            for folder in ['io', 'queue', 'http', 'ns']:
+                found = texts(f'kernel/{folder}/a.cpp', self.arithmetic(statement))
+                self.assertTrue(found and all('comes from a client' in text for text in found), f'{statement}: {found}')
+
+    def test_arithmetic_is_clean(self):
+        for statement in [
+                'use(range_fits(entry.in_offset, entry.in_length, bytes));',
+                'use(checked_add<uint64_t>(entry.in_offset, entry.in_length));', 'use(entry.in_length > bytes - taken);',
+                'use(entry.in_length / 2, -1);', 'use(entry.in_length % 2 != 0);', 'use(*row, entry.op);', 'use(entry.op_flags & ~mask);',
+                'use(&entry.op, *entry.op);', 'std::vector<uint8_t> bytes(entry.in_length);', 'use(m_bytes.data() + place.offset);',
+                'use(image.length - image.size);', 'use(entry.size() + 1, pieces.size() * 2);',
+                'use(geometry.tx_offset + geometry.tx_bytes);', 'use("a" /* entry.in_length + 1 */);',
+                'use([id = entry.irp_id] { g(); });', 'uint64_t all = entry.in_length; use(all > 1, b->all + 1, c.all * 2);',
+                'uint64_t all = min(entry.in_length, 4u); use(all + 1);', 'return entry.op == 3 ? -1 : 0;']:
+            self.clean('kernel/io/a.cpp', self.arithmetic(statement))
+        self.clean('kernel/net/a.cpp', self.arithmetic('use(entry.in_length + 1);'))
+        self.clean('tools/fuzz/a.cpp', self.arithmetic('use(entry.in_length + 1);'))
+
+    def test_a_copy_ends_with_its_function(self):
+        self.clean('kernel/io/a.cpp', self.arithmetic('uint64_t all = entry.in_length;') + 'int g(int all)\n{\n  return all + 1;\n}\n')
+
+    def test_exceptions(self):
+        path, allowed = 'kernel/io/channel_submit.cpp', 'copy_in(geometry.tx_offset + entry.in_offset, parameters)'
+        self.assertIn((path, allowed), shared_memory_rules.ALLOWED)
+        self.clean(path, self.arithmetic(f'use({allowed});'))
+        self.fires('kernel/io/a.cpp', self.arithmetic(f'use({allowed});'), 'comes from a client')
+        self.fires(path, self.arithmetic('use(geometry.tx_offset + entry.in_offset);'), 'comes from a client')
+        found = list(shared_memory_rules.unused({path: Source(path, self.arithmetic(f'use({allowed});'))}))
+        self.assertEqual([path], [where for where, _line, _text in found])
+        self.assertIn('operations[entry.op]', found[0][2])
 
 
 class Documents(unittest.TestCase):

@@ -9,6 +9,7 @@ import sys
 import document_rules
 import function_rules
 import include_rules
+import shared_memory_rules
 import text_rules
 from source import Source
 
@@ -36,7 +37,7 @@ def walk(root):
 
 
 def findings(source, exists):
-    rules = [*text_rules.RULES, function_rules.check, lambda file: include_rules.check(file, exists)]
+    rules = [*text_rules.RULES, *shared_memory_rules.RULES, function_rules.check, lambda file: include_rules.check(file, exists)]
     return sorted({found for rule in rules for found in rule(source)})
 
 
@@ -48,6 +49,7 @@ def main():
             sources[path] = Source(path, file.read())
     found = [(path, *finding) for path, source in sources.items() for finding in findings(source, sources.__contains__)]
     found += document_rules.check(sources)
+    found += shared_memory_rules.unused(sources)
     for path, line, text in sorted(found):
         print(f'{path}:{line}: {text}')
     print(f'{len(sources)} files, {len(found)} findings')
