@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Child processes with a bound on every wait: their output is read while they run, and none outlives the test program."""
 
+import atexit
+import functools
 import os
 import re
 import signal
@@ -106,9 +108,44 @@ class Output:
                 self.changed.wait(left)
 
 
+# Reads whom a test program has ("+PID") and has not any more ("-PID"), and kills those left when the test program ends in whatever way.
+GUARD = '''
+import os, signal, sys
+held = set()
+for line in sys.stdin:
+    (held.add if line[0] == '+' else held.discard)(int(line[1:]))
+for pid in held:
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+'''
+
+
+class Guard:
+    """Of what the kernel does not kill with the test program: it forgets that it should when a process becomes another user."""
+
+    def __init__(self):
+        self.popen = subprocess.Popen([sys.executable, '-c', GUARD], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                                      start_new_session=True)
+        atexit.register(self.end)
+
+    def tell(self, sign, pid):
+        self.popen.stdin.write(f'{sign}{pid}\n'.encode())
+        self.popen.stdin.flush()
+
+    def end(self):
+        self.popen.stdin.close()
+        self.popen.wait()
+
+
+guard = functools.cache(Guard)   # one for each test program
+
+
 class Process:
     """A running program. With a time limit (peers) it runs below timeout(1). Without one (the daemon, applications) pid is its own, and
-    the kernel kills it when the thread that started it ends, so that nothing is left behind when meson kills a test program."""
+    the kernel kills it when the thread that started it ends, so that nothing is left behind when meson kills a test program; a guard
+    kills who has become another user."""
 
     def __init__(self, arguments, environment=None, folder=None, limit=None, name=None, pass_fds=()):
         arguments = [str(argument) for argument in arguments]
@@ -120,6 +157,7 @@ class Process:
         self.popen = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder,
                                       env={**os.environ, **(environment or {})}, start_new_session=True, pass_fds=pass_fds)
         self.pid = self.popen.pid
+        guard().tell('+', self.pid)
         self.stdout, self.stderr = Output(self.popen.stdout), Output(self.popen.stderr)
 
     def describe(self):
@@ -157,6 +195,7 @@ class Process:
 
     def close(self):
         """After its end: reads what is left and closes the pipes."""
+        guard().tell('-', self.pid)
         self.close_stdin()
         for output in (self.stdout, self.stderr):
             output.thread.join(5)   # a child that lives on may hold the pipe open

@@ -8,6 +8,8 @@ import os
 import signal
 import socket
 import ssl
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -221,6 +223,15 @@ class PeerTest(unittest.TestCase):
                 peers.read_response(io.BytesIO(data).read)
 
 
+def is_running(pid):
+    """Not a process that has ended and that nobody has waited for."""
+    try:
+        with open(f'/proc/{pid}/stat', encoding='ascii', errors='replace') as stat:
+            return stat.read().rsplit(')', 1)[1].split()[0] not in 'ZX'
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 class ProcessTest(unittest.TestCase):
     def process(self, script, **options):
         process = processes.Process(['sh', '-c', script], **options)
@@ -293,6 +304,19 @@ class ProcessTest(unittest.TestCase):
     def test_pid_is_the_program(self):
         process = self.process('echo $$')
         self.assertEqual(int(process.expect(r'^(\d+)$').group(1)), process.pid)
+
+    def test_nobody_outlives_a_killed_test_program(self):
+        """Not even who has become another user, with which the kernel forgets that it should kill it."""
+        for words in ([], ['setpriv', '--reuid=65534', '--clear-groups'])[:2 if os.getuid() == 0 else 1]:
+            script = f'import os, processes; print(processes.Process({[*words, "sleep", "60"]}).pid, flush=True); os.kill(os.getpid(), 9)'
+            ended = subprocess.run([sys.executable, '-c', script], cwd=os.path.dirname(processes.__file__), stdout=subprocess.PIPE,
+                                   check=False)
+            self.assertEqual(ended.returncode, -signal.SIGKILL)
+            try:
+                processes.eventually(lambda pid=int(ended.stdout): not is_running(pid), 10, f'the end of {words}')
+            finally:
+                if is_running(int(ended.stdout)):
+                    os.kill(int(ended.stdout), signal.SIGKILL)
 
     def test_sanitizer_reports(self):
         for line, found in [('==1==ERROR: AddressSanitizer: heap-use-after-free', True), ('a.cpp:1:2: runtime error: shift', True),
