@@ -29,6 +29,7 @@ enum class Canary {
   ClaimedElsewhere,    // CANCEL takes an operation out of a queue on whatever core it runs
   CompletionLost,      // now and then one is not published
   BlockNotCleared,     // what was in a block before is left behind its new bytes
+  OthersInBlock,       // behind a block's bytes, where no client looks, lie those that the channel before was lent
   FileNotSynced,       // a state file gets its name before its bytes are safe
   FolderNotSynced,     // a change is answered as done before the file's name is safe
   DamagedOverwritten,  // a damaged state file is replaced without being set aside

@@ -24,6 +24,14 @@ void Channel::Impl::take_back(IrpPtr irp, IrpCompletion completion)
   finish_if_empty();
 }
 
+// Only for OthersInBlock.
+static void leave_last(std::span<uint8_t> place, std::span<const uint8_t> bytes)
+{
+  static std::vector<uint8_t> last;
+  std::memcpy(place.data(), last.data(), std::min(place.size(), last.size()));
+  last.assign(bytes.begin(), bytes.end());
+}
+
 // The client may read a block from the moment that it is lent: nothing of an earlier use may be left behind its bytes.
 std::optional<mm::BlockArena::Block> Channel::Impl::lend(std::span<const uint8_t> bytes)
 {
@@ -38,6 +46,8 @@ std::optional<mm::BlockArena::Block> Channel::Impl::lend(std::span<const uint8_t
   uint32_t granule_end = (length + HSYS_BLOCK_MIN - 1) / HSYS_BLOCK_MIN * HSYS_BLOCK_MIN;
   if (!is_broken(Canary::BlockNotCleared))
     std::memset(place + length, 0, granule_end - length);
+  if (is_broken(Canary::OthersInBlock))
+    leave_last({place + granule_end, block->size - granule_end}, bytes);
   return *block;
 }
 

@@ -5,7 +5,6 @@
 namespace httpsys::sim {
 
 static constexpr const char *kNames[] = {"GET", "HEAD", "POST", "chunked POST", "HTTP/1.0 GET"};
-static constexpr uint64_t kUnit = 16; // bytes: what repeats in a body, with its place
 
 bool Visit::has_reason_to_end() const
 {
@@ -23,10 +22,10 @@ std::string Exchange::describe() const
 std::string body_bytes(uint32_t exchange, char direction, uint64_t offset, uint64_t length)
 {
   std::string text;
-  uint64_t first = offset / kUnit;
-  for (uint64_t unit = first; text.size() < length + offset % kUnit; unit++)
+  uint64_t first = offset / kBodyUnit;
+  for (uint64_t unit = first; text.size() < length + offset % kBodyUnit; unit++)
     text += fmt::format("{}{:07}{:07}\n", direction, exchange % 10'000'000, unit % 10'000'000);
-  return text.substr(offset % kUnit, length);
+  return text.substr(offset % kBodyUnit, length);
 }
 
 bool is_body(std::string_view bytes, uint32_t exchange, char direction, uint64_t offset)

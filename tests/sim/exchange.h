@@ -88,7 +88,10 @@ struct Exchange {
   std::string describe() const;
 };
 
-// Bytes `offset` to `offset + length` of a body: each place in it says whose it is. direction: 'q' request, 'a' answer.
+// What repeats in a body, with its place: its direction, the exchange's number and the unit's, a line's end.
+inline constexpr size_t kBodyUnit = 16, kBodyUnitDigits = 7;
+inline constexpr char kRequestBody = 'q', kAnswerBody = 'a', kPoison = 'p'; // directions; poison has a worker's number
+// Bytes `offset` to `offset + length` of a body: each place in it says whose it is.
 std::string body_bytes(uint32_t exchange, char direction, uint64_t offset, uint64_t length);
 bool is_body(std::string_view bytes, uint32_t exchange, char direction, uint64_t offset);
 

@@ -27,6 +27,7 @@ static constexpr CanaryRow kCanaries[] = {
     {"ClaimedElsewhere", Canary::ClaimedElsewhere, ProfileName::Cores},
     {"CompletionLost", Canary::CompletionLost, ProfileName::Swarm},
     {"BlockNotCleared", Canary::BlockNotCleared, ProfileName::Swarm},
+    {"OthersInBlock", Canary::OthersInBlock, ProfileName::Swarm},
     {"FileNotSynced", Canary::FileNotSynced, ProfileName::Crash},
     {"FolderNotSynced", Canary::FolderNotSynced, ProfileName::Crash},
     {"DamagedOverwritten", Canary::DamagedOverwritten, ProfileName::Crash},

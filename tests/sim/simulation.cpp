@@ -163,10 +163,12 @@ void Simulation::act()
     if (m_workers.empty())
       return;
     size_t chosen = random.below(m_workers.size());
-    if (random.chance(profile.weights.crash, 2000))
+    if (random.chance(profile.weights.crash, 2000)) {
+      m_workers[chosen]->look_for_others();
       m_workers.erase(m_workers.begin() + static_cast<ptrdiff_t>(chosen));
-    else
+    } else {
       m_workers[chosen]->act();
+    }
     return;
   }
   what -= profile.worker_acts;
@@ -251,6 +253,8 @@ void Simulation::leave()
 {
   m_visitors.clear();
   m_target->run();
+  for (auto &worker : m_workers)
+    worker->look_for_others();
   m_workers.clear();
   m_target->run();
   m_target->end();

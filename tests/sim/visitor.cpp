@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "tests/sim/visitor.h"
+#include "tests/sim/belonging.h"
 #include "tests/sim/simulation.h"
 #include <algorithm>
 #include <fmt/format.h>
@@ -155,6 +156,7 @@ void Visitor::look()
   std::string come = m_wire->receive();
   if (!come.empty())
     m_since = m_simulation.now();
+  look_whose(come);
   m_reader.append(come);
   if (!m_wire->complaint().empty() && !m_visit.reason())
     throw Finding{"mixed", fmt::format("v{}: {}", m_visit.number, m_wire->complaint())};
@@ -186,6 +188,17 @@ void Visitor::look()
   if (!m_visit.reason())
     throw Finding{"refused others", fmt::format("the connection v{} was ended without a reason", m_visit.number)};
   m_waiting.clear();
+}
+
+// Also where no reader of HTTP looks.
+void Visitor::look_whose(const std::string &come) const
+{
+  auto found = find_belonging({reinterpret_cast<const uint8_t *>(come.data()), come.size()}, [this](Belonging what) {
+    const Exchange *exchange = m_simulation.model.find_exchange(what.number);
+    return what.kind != Belonging::Kind::AnswerBody || !exchange || exchange->visit != &m_visit;
+  });
+  if (found)
+    throw Finding{"mixed", fmt::format("v{} was sent something of {}, which is not for it", m_visit.number, found->number)};
 }
 
 void Visitor::judge(Exchange &exchange, const HttpAnswer &answer)

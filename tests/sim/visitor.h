@@ -33,6 +33,7 @@ private:
   std::string request_text(const Exchange &exchange) const;
   void send(uint64_t most);
   void look();
+  void look_whose(const std::string &come) const;
   void judge(Exchange &exchange, const HttpAnswer &answer);
   void judge_own(Exchange &exchange, const HttpAnswer &answer);
   void leave(bool politely);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "tests/sim/worker.h"
+#include "tests/sim/belonging.h"
 #include "tests/sim/simulation.h"
 #include "tools/fuzz/step.h"
 #include "uapi/response.h"
@@ -24,7 +25,8 @@ static constexpr size_t kReceivesAtOnce = 4;
 static constexpr uint16_t kContentLength = 11; // HttpHeaderContentLength
 
 Worker::Worker(Simulation &simulation, uint32_t number, std::unique_ptr<fuzz::Link> link)
-    : m_simulation(simulation), m_number(number), m_client(std::move(link))
+    : m_simulation(simulation), m_number(number),
+      m_client(std::move(link), [this](std::span<const uint8_t> bytes) { return has_others(bytes); })
 {
   for (uint32_t slot = kSlots; slot > 0; slot--)
     m_free_slots.push_back(slot - 1);
@@ -96,6 +98,7 @@ bool Worker::attach(bool is_tls)
       throw Finding{"refused others", fmt::format("w{} gets no channel: {:#x}", m_number, m_client.answer())};
     return false;
   }
+  poison();
   m_site = &m_simulation.model.add_site(is_tls, m_simulation.step);
   auto &handle = *m_handles.emplace_back(std::make_unique<Handle>(Handle{0, m_site}));
   m_site->open_handles++;
@@ -109,6 +112,41 @@ bool Worker::attach(bool is_tls)
   m_site->disturbed_step = m_simulation.step;
   m_simulation.trace.note("w{} serves {}", m_number, m_site->url());
   return is_good;
+}
+
+// What nobody wrote on purpose, and nobody may ever be sent.
+void Worker::poison()
+{
+  const fuzz::Mapping &mapping = *m_client.link().mapping();
+  const hsys_geometry &geometry = m_client.geometry();
+  std::string unit = body_bytes(m_number, kPoison, 0, kBodyUnit);
+  for (uint64_t at = 0; at + kBodyUnit <= geometry.tx_bytes; at += kBodyUnit)
+    std::memcpy(mapping.utok + geometry.tx_offset + at, unit.data(), kBodyUnit);
+}
+
+bool Worker::may_know(const Site *site) const
+{
+  return std::ranges::any_of(m_handles, [&](const auto &handle) { return handle->site == site; });
+}
+
+// No more than the smallest block at once: of memory that was used more than once the rests of two may lie side by side and look like one
+// thing.
+bool Worker::has_others(std::span<const uint8_t> bytes) const
+{
+  auto is_wrong = [this](Belonging what) {
+    const Exchange *exchange = m_simulation.model.find_exchange(what.number);
+    switch (what.kind) {
+    case Belonging::Kind::RequestBody:
+    case Belonging::Kind::RequestPath: return !exchange || !may_know(exchange->site);
+    case Belonging::Kind::Site:
+      return std::ranges::none_of(m_handles, [&](const auto &handle) { return handle->site->number == what.number; });
+    default: return true; // answers and poison are never given to a worker
+    }
+  };
+  for (size_t at = 0; at < bytes.size(); at += HSYS_BLOCK_MIN)
+    if (find_belonging(bytes.subspan(at, std::min<size_t>(HSYS_BLOCK_MIN, bytes.size() - at)), is_wrong))
+      return true;
+  return false;
 }
 
 // One operation and its completion.

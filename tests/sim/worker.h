@@ -35,6 +35,8 @@ public:
   // Nothing is owed by it, or to it but what waits for visitors.
   bool is_calm() const;
   std::string describe() const;
+  // In all that the daemon has ever written into its half of the channel. Throws "mixed".
+  void look_for_others() const { m_client.look_for_others(); }
 
 private:
   // A handle to a queue.
@@ -94,6 +96,9 @@ private:
   void change_queues();
   void close(Handle &handle);
   void shut(Handle &handle);
+  void poison();
+  bool may_know(const Site *site) const;
+  bool has_others(std::span<const uint8_t> bytes) const;
   Handle *pick_handle();
   Held *pick_held();
   void act_on(Held &held, uint64_t what);
@@ -106,6 +111,7 @@ private:
   void judge(const Operation &operation, const fuzz::Completion &completion);
   void ended_early(const Operation &operation, hsys_status status);
   void request_came(const Operation &operation, const fuzz::Completion &completion);
+  void look_whose(const Exchange &exchange, const Operation &operation, const fuzz::Completion &completion) const;
   void body_came(const Operation &operation, const fuzz::Completion &completion);
   const Exchange *request_of_others(const Held &held) const;
   bool is_others(const Operation &operation) const;

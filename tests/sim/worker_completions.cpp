@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "tests/sim/worker.h"
+#include "tests/sim/belonging.h"
 #include "tests/sim/simulation.h"
 #include "tools/fuzz/step.h"
 #include "tests/sim/tls_material.h"
@@ -177,6 +178,7 @@ void Worker::request_came(const Operation &operation, const Completion &completi
   }
   if (exchange->is_with_worker)
     complain("twice", operation, completion, (url + " is with a worker already").c_str());
+  look_whose(*exchange, operation, completion);
   bool is_body_over = !(head.flags & HSYS_REQUEST_MORE_BODY);
   std::string_view body(reinterpret_cast<const char *>(completion.output.data()) + head.body.offset, head.body.length);
   if (uint64_t{head.body.offset} + head.body.length > completion.output.size() || !is_body(body, exchange->number, 'q', 0))
@@ -190,6 +192,21 @@ void Worker::request_came(const Operation &operation, const Completion &completi
   now.is_body_over = is_body_over;
   now.read_bytes = body.size();
   m_reaped_requests.push_back(entry.object_id);
+}
+
+// Nothing in its image is another one's, be it of the same site.
+void Worker::look_whose(const Exchange &exchange, const Operation &operation, const Completion &completion) const
+{
+  auto found = find_belonging(completion.output, [&](Belonging what) {
+    switch (what.kind) {
+    case Belonging::Kind::RequestBody:
+    case Belonging::Kind::RequestPath: return what.number != exchange.number;
+    case Belonging::Kind::Site: return what.number != exchange.site->number;
+    default: return true;
+    }
+  });
+  if (found)
+    complain("mixed", operation, completion, fmt::format("its image has something of {} in it", found->number).c_str());
 }
 
 void Worker::body_came(const Operation &operation, const Completion &completion)
