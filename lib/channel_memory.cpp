@@ -13,8 +13,9 @@ namespace httpsys::lib {
 
 namespace {
 
-constexpr int kSealsUtok = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
-constexpr int kSealsKtou = kSealsUtok | F_SEAL_FUTURE_WRITE;
+constexpr int kSealsUtok = F_SEAL_SHRINK | F_SEAL_GROW;
+constexpr int kSealsOnceMapped = F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
+constexpr int kSealsKtou = kSealsUtok | kSealsOnceMapped;
 constexpr uint32_t kReturnEntriesMax = HSYS_ARENA_BYTES_MAX / HSYS_BLOCK_MIN;
 
 // A forged memfd could shrink under our reads (SIGBUS) or, in ktou's case, be written by somebody else.
@@ -91,6 +92,11 @@ bool ChannelMemory::map(Descriptor (&descriptors)[4], const hsys_control_welcome
   }
   if (!m_ktou || !m_utok) {
     why.format("cannot map the %zu bytes of a channel to httpsysd: %s.", ktou_bytes + utok_bytes, strerror(errno));
+    return false;
+  }
+  // httpsysd reads nothing of a half that could still lose pages.
+  if (fcntl(descriptors[1].get(), F_ADD_SEALS, kSealsOnceMapped) != 0) {
+    why.format("cannot seal the memory of a channel to httpsysd: %s.", strerror(errno));
     return false;
   }
   madvise(ktou, ktou_bytes, MADV_DONTFORK);

@@ -15,7 +15,9 @@ enum hsys_control_type {
   HSYS_CONTROL_HELLO = 1,          /* client to daemon */
   HSYS_CONTROL_WELCOME = 2,        /* daemon to client */
   HSYS_CONTROL_CHANNEL_OPEN = 3,   /* client to daemon */
-  HSYS_CONTROL_CHANNEL_OPENED = 4, /* daemon to client, with the descriptors ktou, utok, kick (eventfd), bell (pipe), in this order */
+  HSYS_CONTROL_CHANNEL_OPENED = 4, /* daemon to client, with the descriptors ktou, utok, kick (eventfd), bell (pollable, becomes
+                                    * readable), in this order. The client maps both halves, then adds F_SEAL_FUTURE_WRITE and
+                                    * F_SEAL_SEAL to utok (fcntl), and only then kicks for the first time */
   HSYS_CONTROL_PING = 5,           /* client to daemon */
   HSYS_CONTROL_PONG = 6,           /* daemon to client */
   HSYS_CONTROL_GOODBYE = 7,        /* daemon to client: it drains and will end */

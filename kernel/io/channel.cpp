@@ -58,7 +58,7 @@ bool Channel::is_cancelling(const Irp &irp) const { return m_impl->is_cancelling
 uint32_t Channel::received_up_to()
 {
   // Nothing counts that comes after the client was told of the end.
-  if (!m_impl->is_ending && !m_impl->completions.refresh_head())
+  if (!m_impl->is_ending && m_impl->is_sealed && !m_impl->completions.refresh_head())
     m_impl->revoke(HSYS_REVOKED_CQ_INDEX, "cq_head moved back or past cq_tail");
   return m_impl->completions.admission().head();
 }
@@ -191,6 +191,17 @@ bool Channel::Impl::poll()
   return work > 0;
 }
 
+// A client that could take pages of its half away would make whoever reads them wait for as long as it takes to do so.
+void Channel::Impl::on_kick()
+{
+  if (!is_sealed && !is_revoked) {
+    if (!utok.is_sealed())
+      return revoke(HSYS_REVOKED_UNSEALED, "it kicked before it had sealed its half of the channel");
+    is_sealed = true;
+  }
+  poll_soon();
+}
+
 bool Channel::Impl::before_sleep()
 {
   return is_revoked || arm();
@@ -244,9 +255,9 @@ void Channel::Impl::disarm()
 
 void Channel::Impl::flush()
 {
-  bool ring = completions.publish();
-  if (ring || std::exchange(bell_wanted, false))
-    doorbell.ring();
+  bool ring = is_sealed && completions.publish();
+  if ((ring || std::exchange(bell_wanted, false)) && !doorbell.ring())
+    revoke(HSYS_REVOKED_BELL, "its bell is watched in so many places that it takes too long to ring it");
 }
 
 void Channel::Impl::on_timer()

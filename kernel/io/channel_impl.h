@@ -59,7 +59,7 @@ struct Channel::Impl final : IrpOwner, ke::Poller, ke::Flushable, ke::Timer, Doo
   bool before_sleep() override;
   void flush() override;
   void on_timer() override;
-  void on_kick() override { poll_soon(); }
+  void on_kick() override;
   void make_hot();
   void poll_soon();
   void go_cold();
@@ -143,6 +143,7 @@ struct Channel::Impl final : IrpOwner, ke::Poller, ke::Flushable, ke::Timer, Doo
   bool bell_wanted = false;
   bool lacks_credit = false;  // the oldest entry stays in the ring
   bool has_cancelled = false; // a slice, in this turn
+  bool is_sealed = false;     // utok, by the client: before that nothing of it is read
   bool is_revoked = false;    // nothing is read from the rings any more
   bool is_draining = false;
   bool is_ending = false;

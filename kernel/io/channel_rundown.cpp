@@ -116,6 +116,8 @@ void Channel::Impl::drain()
     __atomic_store_n(&kpage.state, static_cast<uint32_t>(HSYS_CHANNEL_DRAINING), __ATOMIC_RELEASE);
   bell_wanted = true;
   ke::Core::current().request_flush(*this);
+  if (!is_sealed)
+    return; // there are no operations
   cancel_in_slices({0, [](hsys_op operation) { return operation == HSYS_OP_RECEIVE_REQUEST; }, last_number + 1, nullptr, 0, {}});
 }
 
@@ -127,7 +129,8 @@ void Channel::Impl::end()
   // A client that lives on looks at the state when it has stored cq_head: it shows nobody what it receives from here on.
   if (!is_revoked)
     __atomic_store_n(&kpage.state, static_cast<uint32_t>(HSYS_CHANNEL_ENDED), __ATOMIC_SEQ_CST);
-  completions.refresh_head(); // what is not possible is not believed: the last valid one stays
+  if (is_sealed)
+    completions.refresh_head(); // what is not possible is not believed: the last valid one stays
   is_ending = true;
   auto &core = ke::Core::current();
   if (Poller::is_linked())

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Doorbell: the two descriptors by which daemon and client wake each other. The kick (an eventfd, never read) is
 // watched by a multishot poll; a client that kicks more often than it was asked to loses that poll for a while and is
-// visited by a timer. The bell is the write end of a pipe. Owned by the channel, on its core.
+// visited by a timer. The bell is an end of a socket pair. Owned by the channel, on its core.
 #pragma once
 #include "kernel/ke/core.h"
 #include "kernel/limits.h"
@@ -54,7 +54,8 @@ public:
 
   void start();
   void note_armed() { m_budget.note_armed(); }
-  void ring() { platform::system().ring_bell(m_bell); }
+  // False when the client has made that too slow, which is not said again.
+  bool ring();
   void stop();
   bool is_idle() const { return m_is_stopped && !is_in_flight(); }
 
@@ -65,6 +66,7 @@ private:
   Listener &m_listener;
   int m_kick, m_bell;
   KickBudget m_budget;
+  uint32_t m_slow_rings = 0; // in a row
   platform::Milliseconds m_penalty_until = 0;
   bool m_is_stopped = false;
 };

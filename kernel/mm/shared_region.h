@@ -13,8 +13,8 @@ namespace httpsys::mm {
 
 class SharedRegion : public AtomicRefCounted<SharedRegion> {
 public:
-  // Daemon: ktou, sealed with F_SEAL_FUTURE_WRITE, clients can only ever map it read-only. Client: utok, size sealed only; the daemon
-  // maps it read-only.
+  // Daemon: ktou, sealed with F_SEAL_FUTURE_WRITE, clients can only ever map it read-only. Client: utok, of which the size is sealed; the
+  // client seals the rest when it has mapped it. The daemon maps it read-only.
   using Writer = platform::SharedWriter;
   // bytes: multiple of the page size. contents: what it begins with, the rest is zero. NoMemory, TooManyOpenedFiles.
   static Result<RefPtr<SharedRegion>> create(const char *name, uint64_t bytes, Writer writer, std::span<const uint8_t> contents = {});
@@ -28,6 +28,7 @@ public:
   int descriptor() const { return m_memory.descriptor; }
   uint64_t size() const { return m_memory.bytes; }
   Writer writer() const { return m_writer; }
+  bool is_sealed_by_client() const { return platform::is_sealed_by_client(m_memory); }
   // Only for a region that the daemon writes; client-written memory is reached through uaccess alone (trust rule T1).
   std::span<uint8_t> daemon_bytes();
 

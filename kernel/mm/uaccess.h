@@ -13,6 +13,8 @@ public:
   UserMemory() = default;
   explicit UserMemory(RefPtr<SharedRegion> region); // a region with Writer::Client
 
+  // Whether the client has sealed it, so that no page of it can go away and no touch has to wait. Nothing is loaded before that.
+  bool is_sealed() const { return m_region->is_sealed_by_client(); }
   // Acquire load of a shared word; offset is the daemon's own number, 4-aligned and inside the region.
   uint32_t load_index(uint64_t offset) const;
   // Sequentially consistent load, for tails and wake words in the sleep protocol (ring_inline.h).

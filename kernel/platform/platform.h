@@ -114,8 +114,8 @@ public:
   virtual Result<ControlPacket> receive_control(int socket, size_t maximum) = 0;
   // Ends the connection for the peer: it gets what we have sent, then the end.
   virtual void shut_control(int socket) = 0;
-  // Takes a control socket over, the listening one too, with no operation on it: shuts it, drops what its peer has sent and closes it, on a
-  // thread of the system's own. Descriptors may be among that, and whoever closes these may be made to wait.
+  // Takes a control socket over, the listening one too, or a bell, with no operation on it: shuts it, drops what its peer has sent and
+  // closes it, on a thread of the system's own. Descriptors may be among that, and whoever closes these may be made to wait.
   virtual void close_control(int socket) = 0;
   // Sockets that close_control has and that are still open.
   virtual size_t closing_controls() = 0;
@@ -123,9 +123,11 @@ public:
   virtual NtStatus send_control(int socket, std::span<const uint8_t> bytes, std::span<const int> descriptors) = 0;
 
   virtual Result<int> create_event() = 0;                      // eventfd, non-blocking
-  // pipe of one page {read end, write end}; both CLOEXEC and non-blocking
+  // A socket pair that goes one way, {read end, write end}; both CLOEXEC and non-blocking. The write end is closed with close_control.
   virtual Result<std::pair<int, int>> create_bell() = 0;
-  virtual void ring_bell(int write_end) = 0;                   // never blocks; full counts as rung
+  // Never blocks; full counts as rung. What it wakes is the reader's choice: false when that took more than kRingNanoseconds, of the time
+  // that has passed or, counts_own_time, of this thread's own.
+  virtual bool ring_bell(int write_end, bool counts_own_time) = 0;
 };
 
 // The process's system; set once at start, before any core runs.

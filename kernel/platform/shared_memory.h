@@ -18,8 +18,11 @@ struct SharedMemory {
 
 // A whole number of pages that begin with `contents` and are otherwise zero, populated; its size can never change.
 // Daemon: mapped writable here, nobody can ever map it writable again (or write, or remove pages). Client: mapped
-// read-only here. Not in core files, not in children. NoMemory, TooManyOpenedFiles.
+// read-only here, and the client is to seal it likewise when it has mapped it. Not in core files, not in children.
+// NoMemory, TooManyOpenedFiles.
 Result<SharedMemory> create_shared_memory(const char *name, uint64_t bytes, SharedWriter writer, std::span<const uint8_t> contents);
+// Of the client's: whether nobody can remove pages any more, for good. While that goes on whoever touches the memory waits. Never waits.
+bool is_sealed_by_client(const SharedMemory &memory);
 void release_shared_memory(const SharedMemory &memory);
 uint64_t shared_page_bytes();
 

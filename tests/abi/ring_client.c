@@ -141,12 +141,15 @@ int ring_hello(struct ring_client *client, const char *program)
   return result;
 }
 
+/* Of memory that is mapped: no new writable mapping, no hole; the daemon reads nothing of our half before. */
+#define SEALS_ONCE_MAPPED (F_SEAL_FUTURE_WRITE | F_SEAL_SEAL)
+
 /* Nobody, not even we, may be able to change what the daemon says; and the sizes stay. */
 static int seals_are_right(const struct ring_client *client)
 {
-  int size_seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+  int size_seals = F_SEAL_SHRINK | F_SEAL_GROW;
   int ktou = fcntl(client->ktou_fd, F_GET_SEALS), utok = fcntl(client->utok_fd, F_GET_SEALS);
-  return ktou >= 0 && utok >= 0 && (ktou & (size_seals | F_SEAL_FUTURE_WRITE)) == (size_seals | F_SEAL_FUTURE_WRITE) &&
+  return ktou >= 0 && utok >= 0 && (ktou & (size_seals | SEALS_ONCE_MAPPED)) == (size_seals | SEALS_ONCE_MAPPED) &&
          (utok & size_seals) == size_seals;
 }
 
@@ -183,6 +186,8 @@ static int map_channel(struct ring_client *client, const struct hsys_control_cha
   if (utok == MAP_FAILED)
     return RING_SYSTEM;
   client->utok = utok;
+  if (!client->leaves_unsealed && fcntl(client->utok_fd, F_ADD_SEALS, SEALS_ONCE_MAPPED) != 0)
+    return RING_SYSTEM;
   if (!geometry_is_right(client, opened))
     return RING_PROTOCOL;
   client->sq_tail = client->sq_published = hsys_load_acquire(&ring_kpage(client)->sq_head);

@@ -32,6 +32,7 @@ struct ring_client {
   uint32_t status;      /* NTSTATUS of the last refused control request */
   uint32_t revoked;     /* hsys_revocation, when REVOKED came */
   int goodbye;          /* GOODBYE came */
+  int leaves_unsealed;  /* to be set before ring_open_channel: what no client may do */
   struct hsys_control_welcome welcome;
   struct hsys_geometry geometry; /* the private copy */
   const uint8_t *ktou;

@@ -62,14 +62,35 @@ TEST_CASE("a client can't change what the daemon writes, nor the size of anythin
   CHECK(client.call(operation(HSYS_OP_NOP)).status == HSYS_STATUS_SUCCESS);
 }
 
-// Pages of utok may vanish (only its size is sealed): they read as zeros, and the daemon must not stumble.
-TEST_CASE("a client that punches holes into its own half hurts itself alone")
+// Whoever touches a page waits while it is taken away, for as long as the client's thread takes.
+TEST_CASE("no client can take pages of its own half away any more when it is looked at")
 {
   DaemonProcess daemon;
-  Client client(daemon), other(daemon);
+  Client client(daemon);
   CHECK(client.call(operation(HSYS_OP_NOP)).status == HSYS_STATUS_SUCCESS);
-  fallocate(client.utok_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(client.geometry.utok_bytes));
-  ring_kick(&client);
+  const auto bytes = static_cast<off_t>(client.geometry.utok_bytes);
+  CHECK(fallocate(client.utok_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, bytes) != 0);
+  CHECK(fallocate(client.utok_fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, 0, bytes) != 0);
+  CHECK(madvise(client.utok, HSYS_PAGE, MADV_REMOVE) != 0);
+  CHECK(mmap(nullptr, HSYS_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, client.utok_fd, 0) == MAP_FAILED);
+  CHECK(client.call(operation(HSYS_OP_NOP)).status == HSYS_STATUS_SUCCESS);
+}
+
+TEST_CASE("a client that kicks before it has sealed its half is cut off, and nothing of that half is looked at")
+{
+  DaemonProcess daemon;
+  Client other(daemon);
+  ControlClient client(daemon);
+  client.leaves_unsealed = 1;
+  REQUIRE(ring_open_channel(&client, 0, 0, 0, 0) == 0);
+  hsys_sqe entry = operation(HSYS_OP_NOP);
+  entry.irp_id = ring_next_irp(&client);
+  REQUIRE(ring_push(&client, &entry));
+  ring_submit(&client);
+  hsys_cqe completion{};
+  CHECK(ring_next(&client, &completion, kAnswerMilliseconds) == RING_CLOSED);
+  CHECK(ring_kpage(&client)->reason == HSYS_REVOKED_UNSEALED);
+  CHECK(hsys_load_acquire(&ring_kpage(&client)->sq_head) == DaemonProcess::first_index());
   CHECK(other.call(operation(HSYS_OP_NOP)).status == HSYS_STATUS_SUCCESS);
 }
 

@@ -26,6 +26,8 @@ ChannelMemory::ChannelMemory(int ktou, int utok) : m_descriptors{dup(ktou), dup(
 {
   m_mapping.ktou = map(m_descriptors[0], PROT_READ, m_mapping.ktou_bytes);
   m_mapping.utok = map(m_descriptors[1], PROT_READ | PROT_WRITE, m_mapping.utok_bytes);
+  if (fcntl(m_descriptors[1], F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) != 0)
+    throw Finding{"sealed", "a client could not seal its half of a channel"};
 }
 
 ChannelMemory::~ChannelMemory()
@@ -56,8 +58,8 @@ const char *ChannelMemory::try_seals(unsigned region, unsigned how, uint64_t val
   }
   case 4: return fcntl(descriptor, F_ADD_SEALS, F_SEAL_WRITE) == 0 ? "add a seal" : nullptr;
   default: {
-    bool could = fallocate(m_descriptors[0], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, HSYS_PAGE) == 0;
-    return could ? "take pages of the daemon's half away" : nullptr;
+    bool could = fallocate(descriptor, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, HSYS_PAGE) == 0;
+    return could ? "take pages of a channel's memory away" : nullptr;
   }
   }
 }

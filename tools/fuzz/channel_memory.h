@@ -13,7 +13,7 @@ public:
   ChannelMemory(const ChannelMemory &) = delete;
 
   const Mapping &mapping() const { return m_mapping; }
-  // As Link::try_seals. how: 0 shrink, 1 grow, 2 map ktou writable, 3 write into ktou, 4 more seals, 5 punch a hole into ktou.
+  // As Link::try_seals. how: 0 shrink, 1 grow, 2 map ktou writable, 3 write into ktou, 4 more seals, 5 punch a hole.
   const char *try_seals(unsigned region, unsigned how, uint64_t value);
 
 private:

@@ -394,17 +394,34 @@ Result<int> LinuxSystem::create_event()
 Result<std::pair<int, int>> LinuxSystem::create_bell()
 {
   int ends[2];
-  // Each end has a file description of its own: what the client does to its flags does not reach ours (design-anchors A.16).
-  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
+  // Each end has a file description of its own: what the client does to its flags does not reach ours (design-anchors A.16). Not a pipe:
+  // its reader holds the lock that a writer needs, O_NONBLOCK or not, for as long as the page that it reads into is not there.
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0)
     return last_status();
-  fcntl(ends[1], F_SETPIPE_SZ, 4096); // a bell needs no more; where it is refused, the default only costs memory
+  const int least = 1; // what the kernel makes of it is enough for a bell, and unread rings take no memory then
+  if (shutdown(ends[1], SHUT_RD) != 0 || setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &least, sizeof least) != 0) {
+    NtStatus status = last_status();
+    ::close(ends[0]);
+    ::close(ends[1]);
+    return status;
+  }
   return std::pair{ends[0], ends[1]};
 }
 
-void LinuxSystem::ring_bell(int write_end)
+static uint64_t nanoseconds_of(clockid_t clock)
 {
+  timespec now;
+  clock_gettime(clock, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
+}
+
+bool LinuxSystem::ring_bell(int write_end, bool counts_own_time)
+{
+  const clockid_t clock = counts_own_time ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC;
+  const uint64_t began = nanoseconds_of(clock);
   // Full is rung; a reader that has gone will be noticed on the control socket.
-  [[maybe_unused]] ssize_t written = write(write_end, "", 1);
+  [[maybe_unused]] ssize_t sent = send(write_end, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+  return nanoseconds_of(clock) - began <= limits::kRingNanoseconds;
 }
 
 }

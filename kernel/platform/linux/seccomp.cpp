@@ -37,7 +37,7 @@ constexpr int kAlways[] = {
   SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(rename), SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(stat), SCMP_SYS(statx),
   SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(write), SCMP_SYS(writev),
   // Channels.
-  SCMP_SYS(eventfd2), SCMP_SYS(fallocate), SCMP_SYS(ftruncate), SCMP_SYS(memfd_create), SCMP_SYS(pidfd_open), SCMP_SYS(pipe2),
+  SCMP_SYS(eventfd2), SCMP_SYS(fallocate), SCMP_SYS(ftruncate), SCMP_SYS(memfd_create), SCMP_SYS(pidfd_open),
   SCMP_SYS(poll), SCMP_SYS(ppoll),
   // Sockets.
   SCMP_SYS(bind), SCMP_SYS(getpeername), SCMP_SYS(getsockname), SCMP_SYS(getsockopt), SCMP_SYS(listen), SCMP_SYS(recvmsg),
@@ -82,10 +82,11 @@ std::vector<Rule> limited()
     {SCMP_SYS(tgkill), {equal(0, static_cast<uint64_t>(getpid()))}}, // abort()
     // Addresses name nobody: the service manager's socket is connected.
     {SCMP_SYS(sendto), {masked(3, MSG_FASTOPEN, 0), equal(4, 0)}},
-    {SCMP_SYS(sendmsg), {masked(2, MSG_FASTOPEN, 0)}}};
+    {SCMP_SYS(sendmsg), {masked(2, MSG_FASTOPEN, 0)}},
+    {SCMP_SYS(socketpair), {equal(0, AF_UNIX), masked(1, kTypeMask, SOCK_STREAM), equal(2, 0)}}}; // bells
   for (uint64_t family : std::initializer_list<uint64_t>{AF_INET, AF_INET6})
     rules.push_back({SCMP_SYS(socket), {equal(0, family), masked(1, kTypeMask, SOCK_STREAM), equal(2, 0)}});
-  for (uint64_t command : std::initializer_list<uint64_t>{F_ADD_SEALS, F_GETFD, F_GETFL, F_SETFD, F_SETPIPE_SZ})
+  for (uint64_t command : std::initializer_list<uint64_t>{F_ADD_SEALS, F_GET_SEALS, F_GETFD, F_GETFL, F_SETFD})
     rules.push_back({SCMP_SYS(fcntl), {equal(1, command)}});
   constexpr uint64_t kCancelAll = 24; // IORING_REGISTER_SYNC_CANCEL, Linux 6.0
   for (uint64_t operation : {uint64_t{IORING_UNREGISTER_PBUF_RING}, kCancelAll})

@@ -31,6 +31,9 @@ static int create_memfd(const char *name)
   return descriptor;
 }
 
+// No new writable mapping, no write() and no hole; and no more seals.
+constexpr int kNoWritersFromNow = F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
+
 // For each piece the kernel holds the lock of the whole address space, which a core needs to lock a control message's memory. The
 // pause lets it have that: a lock that is taken again at once goes to who waits after 4 ms only.
 template <typename F>
@@ -76,7 +79,7 @@ Result<SharedMemory> create_shared_memory(const char *name, uint64_t bytes, Shar
     return status;
   }
   void *base = map_region(descriptor, bytes, writer);
-  int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL | (writer == SharedWriter::Daemon ? F_SEAL_FUTURE_WRITE : 0);
+  int seals = F_SEAL_SHRINK | F_SEAL_GROW | (writer == SharedWriter::Daemon ? kNoWritersFromNow : 0);
   // The seal comes after the mapping: writable mappings that exist stay, no new one can be made.
   if (!base || fcntl(descriptor, F_ADD_SEALS, seals) != 0) {
     NtStatus status = base ? status_of(errno) : NtStatus::NoMemory;
@@ -86,6 +89,13 @@ Result<SharedMemory> create_shared_memory(const char *name, uint64_t bytes, Shar
     return status;
   }
   return SharedMemory{descriptor, static_cast<uint8_t *>(base), bytes};
+}
+
+// The client seals, not we: that waits for the lock of the file, which a client can hold.
+bool is_sealed_by_client(const SharedMemory &memory)
+{
+  const int seals = fcntl(memory.descriptor, F_GET_SEALS);
+  return seals >= 0 && (seals & kNoWritersFromNow) == kNoWritersFromNow;
 }
 
 void release_shared_memory(const SharedMemory &memory)

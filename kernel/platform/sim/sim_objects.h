@@ -29,7 +29,7 @@ struct SimSocket {
   std::string take() { return std::exchange(from_daemon, {}); }
 };
 
-// An eventfd, a pipe used as a bell, a pidfd: it counts.
+// An eventfd, a bell, a pidfd: it counts.
 struct SimEvent {
   uint64_t signals = 0; // since a poll has seen them
 };

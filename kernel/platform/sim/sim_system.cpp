@@ -147,9 +147,10 @@ Result<std::pair<int, int>> SimSystem::create_bell()
   return std::pair(add(std::move(read_end)), write_end);
 }
 
-void SimSystem::ring_bell(int write_end)
+bool SimSystem::ring_bell(int write_end, bool)
 {
   m_descriptors.at(write_end).event->signals++;
+  return true;
 }
 
 void SimSystem::signal(int event)

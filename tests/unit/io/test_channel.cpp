@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstring>
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <map>
 #include <optional>
 #include <random>
@@ -93,6 +94,18 @@ void read_extent(Channel &, IrpPtr irp)
 class System final : public platform::LinuxSystem {
 public:
   std::optional<platform::Milliseconds> time;
+  std::deque<bool> is_slow; // the next rings
+  uint32_t own_times = 0;   // asked for
+  bool ring_bell(int write_end, bool counts_own_time) override
+  {
+    platform::LinuxSystem::ring_bell(write_end, counts_own_time);
+    own_times += counts_own_time;
+    if (is_slow.empty())
+      return true;
+    bool slow = is_slow.front();
+    is_slow.pop_front();
+    return !slow;
+  }
   platform::Milliseconds now() override { return time ? *time : platform::LinuxSystem::now(); }
 };
 
@@ -107,6 +120,7 @@ void register_once()
 {
   static const bool done = [] {
     platform::set_system(the_system());
+    MUST(the_system().start_closer());
     set_log_sink([](LogCause, std::string) {}); // a line for each violation
     register_operation(HSYS_OP_CREATE_REQUEST_QUEUE, open_handle);
     register_operation(HSYS_OP_WAIT_DISCONNECT, park);
@@ -127,7 +141,7 @@ void register_once()
 // Two stepped cores and one channel on the second, with a client's view of its memory.
 class Rig {
 public:
-  explicit Rig(uint32_t cq_entries = 256, uint32_t sq_entries = 16, uint32_t arena_bytes = HSYS_ARENA_BYTES_MIN)
+  explicit Rig(uint32_t cq_entries = 256, uint32_t sq_entries = 16, uint32_t arena_bytes = HSYS_ARENA_BYTES_MIN, bool seals = true)
   {
     register_once();
     s_seen = {};
@@ -148,6 +162,8 @@ public:
     birth.utok = MUST(mm::SharedRegion::create("utok", geometry.utok_bytes, Writer::Client, initial_upage(birth.first_index)));
     ktou = static_cast<uint8_t *>(mmap(nullptr, geometry.ktou_bytes, PROT_READ, MAP_SHARED, birth.ktou->descriptor(), 0));
     utok = static_cast<uint8_t *>(mmap(nullptr, geometry.utok_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, birth.utok->descriptor(), 0));
+    if (seals)
+      REQUIRE(fcntl(birth.utok->descriptor(), F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) == 0);
     birth.kick = MUST(platform::system().create_event());
     auto bell = MUST(platform::system().create_bell());
     ::close(bell.first);
@@ -688,3 +704,64 @@ TEST_CASE("a client that rewrites its memory while the daemon reads it")
   }
 }
 #endif
+
+TEST_CASE("a channel whose client has not sealed its half is not looked at, whatever comes first")
+{
+  enum class First { Kick, Drain, End };
+  for (First first : {First::Kick, First::Drain, First::End}) {
+    CAPTURE(static_cast<int>(first));
+    Rig rig(256, 16, HSYS_ARENA_BYTES_MIN, false);
+    // A read is told by what it would find: a head that cannot be, and an entry.
+    rig.upage().cq_head = Rig::kFirst + 1;
+    rig.step(1);
+    CHECK_FALSE(s_seen.is_revoked);
+    if (first == First::Kick) {
+      rig.submit(HSYS_OP_NOP);
+      rig.step(1);
+      rig.step(0);
+      CHECK(rig.kpage().reason == HSYS_REVOKED_UNSEALED);
+      CHECK(s_seen.is_revoked);
+    } else if (first == First::Drain) {
+      ke::Core::Scope scope(rig.cores.core(1));
+      ChannelRegistry::drain(1);
+    }
+    for (int turn = 0; turn < 100; turn++)
+      rig.step(1);
+    CHECK(rig.taken() == 0);
+    CHECK(s_seen.is_revoked == (first == First::Kick));
+    rig.end();
+    rig.check_nothing_left();
+  }
+}
+
+TEST_CASE("a client whose bell takes long to ring, again and again, is cut off; one that others delay is not")
+{
+  Rig rig;
+  System &system = the_system();
+  auto ring = [&] {
+    rig.upage().cq_wake = rig.kpage().cq_tail;
+    rig.submit(HSYS_OP_NOP);
+    rig.step(1);
+    rig.step(0);
+  };
+  const uint32_t own_times = system.own_times;
+  // Slow by the clock, but not by what the thread itself took.
+  for (int times = 0; times < 5; times++) {
+    system.is_slow = {true, false};
+    ring();
+    ring();
+    REQUIRE(system.is_slow.empty());
+  }
+  CHECK(system.own_times == own_times + 5);
+  CHECK_FALSE(s_seen.is_revoked);
+  system.is_slow = std::deque<bool>(limits::kSlowRings, true);
+  for (uint32_t count = 1; count <= limits::kSlowRings; count++) {
+    CHECK_FALSE(s_seen.is_revoked);
+    ring();
+  }
+  CHECK(system.is_slow.empty());
+  CHECK(s_seen.is_revoked);
+  CHECK(rig.kpage().reason == HSYS_REVOKED_BELL);
+  rig.end();
+  rig.check_nothing_left();
+}

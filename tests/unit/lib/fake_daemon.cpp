@@ -398,7 +398,7 @@ FakeDaemon::Region FakeDaemon::make_region(uint64_t bytes, bool is_daemons)
     throw std::runtime_error("mmap");
   region.base = static_cast<uint8_t *>(base);
   if (m_options.seals)
-    fcntl(region.descriptor, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL | (is_daemons ? F_SEAL_FUTURE_WRITE : 0));
+    fcntl(region.descriptor, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | (is_daemons ? F_SEAL_FUTURE_WRITE | F_SEAL_SEAL : 0));
   return region;
 }
 

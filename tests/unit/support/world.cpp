@@ -19,6 +19,7 @@
 #include "uapi/ring_inline.h"
 #include <cstring>
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <numeric>
 #include <sys/mman.h>
 
@@ -185,6 +186,7 @@ Process::Process(World &world, ke::CoreId core, uint32_t uid, uint32_t pid) : m_
   };
   m_ktou = map(*birth.ktou, PROT_READ);
   m_utok = map(*birth.utok, PROT_READ | PROT_WRITE);
+  VERIFY(fcntl(birth.utok->descriptor(), F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) == 0);
   m_kick = birth.kick = world.system.create_event().release_value();
   auto bell = world.system.create_bell().release_value();
   m_bell = bell.first;

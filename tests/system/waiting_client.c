@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A client of the ring that tries to make the daemon wait, until its standard input ends: waiting_client SOCKET KIND
+// hangs: a thread reads the bell into a page that does not come (userfaultfd), and the bell is rung. Prints "hangs".
+// takes-away: it kicks and takes its half of the channel away, without having sealed it. Prints "cut off REASON".
+// watched COUNT: its bell is watched in so many places and rung until it is cut off. Prints "cut off REASON" (hsys_revocation).
+// Prints "not tried: WHY" where it cannot.
+#include "tests/abi/ring_client.h"
+#include "uapi/ring_inline.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define ANSWER_MS 20000
+
+static struct ring_client client;
+static void *absent_page;
+
+static void check(const char *what, int is_good)
+{
+  if (is_good)
+    return;
+  fprintf(stderr, "%s failed: %s\n", what, strerror(errno));
+  exit(1);
+}
+
+static void say(const char *text, long number)
+{
+  printf("%s %ld\n", text, number);
+  fflush(stdout);
+}
+
+static int input_has_ended(void)
+{
+  struct pollfd input = {.fd = 0, .events = POLLIN};
+  return poll(&input, 1, 0) != 0;
+}
+
+static void wait_for_input(void)
+{
+  struct pollfd input = {.fd = 0, .events = POLLIN};
+  poll(&input, 1, -1);
+}
+
+// A NOP whose completion rings the bell.
+static void submit_ringing(void)
+{
+  struct hsys_sqe entry;
+  memset(&entry, 0, sizeof entry);
+  entry.op = HSYS_OP_NOP;
+  entry.irp_id = ring_next_irp(&client);
+  hsys_store_release(&ring_upage(&client)->cq_wake, client.cq_head);
+  if (ring_push(&client, &entry))
+    ring_submit(&client);
+  ring_kick(&client);
+}
+
+static void *read_bell(void *unused)
+{
+  (void)unused;
+  fcntl(client.bell, F_SETFL, 0); // it waits for the ring
+  if (read(client.bell, absent_page, 1) < 0)
+    perror("read");
+  return NULL;
+}
+
+static void hang(void)
+{
+  struct uffdio_api api = {.api = UFFD_API};
+  struct uffdio_register range = {.mode = UFFDIO_REGISTER_MODE_MISSING};
+  int faults = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+  struct pollfd fault = {.fd = faults, .events = POLLIN};
+  pthread_t reader;
+  if (faults < 0) {
+    say("not tried: userfaultfd is not permitted", errno);
+    return;
+  }
+  check("UFFDIO_API", ioctl(faults, UFFDIO_API, &api) == 0);
+  absent_page = mmap(NULL, HSYS_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  check("mmap", absent_page != MAP_FAILED);
+  range.range.start = (uint64_t)(uintptr_t)absent_page;
+  range.range.len = HSYS_PAGE;
+  check("UFFDIO_REGISTER", ioctl(faults, UFFDIO_REGISTER, &range) == 0);
+  check("pthread_create", pthread_create(&reader, NULL, read_bell, NULL) == 0);
+  submit_ringing();
+  check("the fault", poll(&fault, 1, ANSWER_MS) == 1);
+  for (int count = 0; count < 100; count++) {
+    submit_ringing();
+    usleep(1000);
+  }
+  say("hangs", 0);
+  wait_for_input();
+}
+
+static void tell_end(void)
+{
+  struct hsys_cqe completion;
+  int result = 1;
+  while (result == 1)
+    result = ring_next(&client, &completion, ANSWER_MS);
+  say(result == RING_CLOSED ? "cut off" : "not cut off", (long)ring_kpage(&client)->reason);
+}
+
+static void take_away(void)
+{
+  check("fallocate", fallocate(client.utok_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)client.geometry.utok_bytes) == 0);
+  for (int count = 0; count < 20 && !input_has_ended(); count++) {
+    ring_kick(&client);
+    check("fallocate", fallocate(client.utok_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)client.geometry.utok_bytes) == 0);
+  }
+  tell_end();
+}
+
+static long watch(long wanted)
+{
+  struct rlimit limit;
+  long dups = 0, watches = 0;
+  int *doors;
+  getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+  doors = calloc(4000, sizeof *doors);
+  check("calloc", doors != NULL);
+  while (dups < 4000 && (doors[dups] = dup(client.bell)) >= 0)
+    dups++;
+  for (int watcher; watches < wanted && (watcher = epoll_create1(0)) >= 0;) {
+    for (long i = 0; i < dups; i++) {
+      struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+      if (epoll_ctl(watcher, EPOLL_CTL_ADD, doors[i], &event) != 0)
+        return watches;
+      watches++;
+    }
+  }
+  return watches;
+}
+
+static void be_watched(long wanted)
+{
+  long watches = watch(wanted);
+  if (watches < wanted) {
+    say("not tried: a user may not have so many watches, but", watches);
+    return;
+  }
+  for (int count = 0; count < 200 && !input_has_ended(); count++) {
+    struct hsys_cqe completion;
+    submit_ringing();
+    if (ring_next(&client, &completion, ANSWER_MS) != 1)
+      return tell_end();
+  }
+  say("not cut off", 0);
+}
+
+int main(int argc, char **argv)
+{
+  if (argc < 3)
+    return 2;
+  check("ring_connect", ring_connect(&client, argv[1], ANSWER_MS) == 0);
+  check("ring_hello", ring_hello(&client, "waiting_client") == 0);
+  client.leaves_unsealed = strcmp(argv[2], "takes-away") == 0;
+  check("ring_open_channel", ring_open_channel(&client, 64, 4096, 0, client.leaves_unsealed ? HSYS_ARENA_BYTES_MAX / 16 : 0) == 0);
+  if (strcmp(argv[2], "hangs") == 0)
+    hang();
+  else if (strcmp(argv[2], "takes-away") == 0)
+    take_away();
+  else
+    be_watched(atol(argv[3]));
+  return 0;
+}
