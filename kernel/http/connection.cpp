@@ -374,7 +374,9 @@ void Connection::response_finished()
 void Connection::end_request(NtStatus status, const std::string &reason)
 {
   m_request->end(status, reason);
-  m_share = m_request->take_share();
+  // One that had none, since it was answered here, leaves what an earlier one's unsent response counts for.
+  if (auto share = m_request->take_share())
+    m_share = std::move(share);
   m_request.reset();
   give_share_back();
   m_buffered.set(m_input.capacity()); // the connection may take a while to close

@@ -44,7 +44,12 @@ static Users &users()
 std::shared_ptr<UserRequests> requests_of_user(uint32_t uid)
 {
   // Who has no queue gets no more requests; the last of those that it had are still under way perhaps.
-  std::erase_if(users(), [](const auto &entry) { return entry.second.use_count() == 1 && entry.second->count() == 0; });
+  std::erase_if(users(), [](const auto &entry) {
+    if (entry.second.use_count() != 1)
+      return false;
+    std::atomic_thread_fence(std::memory_order_acquire); // what a queue took before it ended
+    return entry.second->count() == 0;
+  });
   auto &user = users()[uid];
   if (!user)
     user = std::make_shared<UserRequests>(uid);

@@ -237,6 +237,24 @@ TEST_CASE("a response counts until its client has taken it, and not for the next
   CHECK(queue::requests_of_users() == 0);
 }
 
+TEST_CASE("a response that its client does not take counts on when what comes behind it is answered without an application")
+{
+  Few service;
+  service.worker.serve(u"http://+:8081/mine/", service.queue);
+  auto client = service.world.connect(8081);
+  client->room = 100;
+  service.send(*client, "GET /mine/ HTTP/1.1\r\nHost: x\r\n\r\n");
+  service.answer(service.receive_id(), std::string(5000, 'x'));
+  CHECK(queue::requests_of_users() == 1);
+  service.send(*client, "GET /nobodys HTTP/1.1\r\nHost: x\r\n\r\n");
+  CHECK(queue::requests_of_users() == 1);
+  client->room = 1 << 20;
+  service.world.run();
+  CHECK(client->take().find("HTTP/1.1 404") != std::string::npos);
+  service.world.pass(limits::kLingerMilliseconds + 100); // the connection's end
+  CHECK(queue::requests_of_users() == 0);
+}
+
 // The queue hears from the request's core that the request has ended, and from the worker's core that it comes back: in any order.
 TEST_CASE("a request whose client leaves while it comes back from a worker is not in the queue, whichever message is the first")
 {
