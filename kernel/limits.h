@@ -102,7 +102,7 @@ inline constexpr uint32_t kNamespaceChangesPerTurn = 64; // of those that waited
 inline constexpr uint32_t kNearestUrlsLogged = 4;     // registrations named in the log line of a request that found none
 
 // What the processes of one uid together and one process may have, unless [clients] says otherwise (kernel/se/quota.h).
-inline constexpr uint32_t kSessionsPerUser = 256;             // of kSessions
+inline constexpr uint32_t kSessionsPerUser = 256;             // of kSessions; each has one channel at most, so of channels too
 inline constexpr uint32_t kSessionsPerProcess = 64;           // libhttpapi needs one
 inline constexpr uint64_t kChannelBytesPerUser = 1ull << 30;  // shared memory of channels: it is charged to the daemon
 inline constexpr uint64_t kChannelBytesPerProcess = 1ull << 30; // the largest channel has 516 MiB

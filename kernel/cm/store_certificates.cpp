@@ -199,6 +199,7 @@ AdminAnswer Store::import_revocations(const Command &command, const AdminCommand
     if (!put_revocations(next, std::move(list), reason))
       return refused(reason);
   }
+  // There is one list of each CA, so that as many CAs are refused before.
   if (next.revocations.size() > limits::kMaxStoredEntries)
     return too_many("revocation lists");
   auto contexts = build_contexts(next, {touches_all}, reason);

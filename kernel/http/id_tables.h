@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The ids of the current core's connections and requests.
 #pragma once
+#include "kernel/limits.h"
 #include "kernel/ob/id_table.h"
 
 namespace httpsys::http {
@@ -12,6 +13,9 @@ struct IdTables {
   ob::IdTable<Connection> connections;
   ob::IdTable<Request> requests;
 };
+
+// Connection::start() relies on an id for each connection that accept() has let in.
+static_assert(limits::kConnectionsPerCore < ob::IdTable<Connection>::kMaximumSlots);
 
 IdTables &id_tables();
 

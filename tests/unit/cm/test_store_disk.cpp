@@ -3,6 +3,7 @@
 #include "kernel/platform/sim/sim_files.h"
 #include "tests/unit/cm/store_fixture.h"
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 using namespace httpsys;
 using namespace httpsys::cm;
@@ -46,6 +47,15 @@ public:
   {
     AdminCommand command{std::move(words), {{"certfile", pki(file)}, {"crlfile", pki(file)}, {"keyfile", pki("server.key")}}};
     return m_store->execute(command).win32_code;
+  }
+  AdminAnswer execute(const std::string &line, const std::map<std::string, std::string> &files = {})
+  {
+    std::istringstream stream(line);
+    AdminCommand command;
+    command.files = files;
+    for (std::string word; stream >> word;)
+      command.words.push_back(word);
+    return m_store->execute(command);
   }
   uint32_t import_authority() { return run({"import", "ca", "certfile=a"}); }
   uint32_t delete_authority() { return run({"delete", "ca", "certhash=" + authority()}); }
@@ -187,4 +197,90 @@ TEST_CASE("a list that was superseded does not come back when the newer one is d
     CHECK(machine.show("crl").text.find(" : ") == std::string::npos);
   }
   CHECK(had_both);
+}
+
+namespace {
+
+// A PEM text of certificates that differ in the last bytes of their signatures alone: they have a thumbprint each, and one key.
+std::string variants(const std::string &name, uint32_t first, uint32_t count)
+{
+  static constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string pem = pki(name), text;
+  pem = pem.substr(0, pem.find("-----END") + pem.substr(pem.find("-----END")).find('\n') + 1);
+  size_t last = pem.find("-----END") - 1;
+  while (pem[last] == '=' || pem[last] == '\n')
+    last--;
+  for (uint32_t number = first; number < first + count; number++) {
+    // The last digit may stand for less than six bits.
+    for (size_t digit = 0; digit < 3; digit++)
+      pem[last - 4 - digit] = kDigits[number >> 6 * digit & 63];
+    text += pem;
+  }
+  return text;
+}
+
+}
+
+// Revocation lists need as many CAs: there is one list of each, so that their own check of the limit is never what refuses.
+// On this disk, as it is not slow.
+TEST_CASE("of certificates, CAs and records there are as many as may be, and another one when one has gone")
+{
+  Machine machine(1);
+  machine.start();
+  auto refused = [&](const AdminAnswer &answer, const std::string &what) {
+    CHECK(answer.win32_code == win32::kNoSystemResources);
+    std::string reason = fmt::format("1024 {} are stored, as many as may be (kMaxStoredEntries): delete some", what);
+    CHECK(answer.text.find(reason) != answer.text.npos);
+  };
+  SUBCASE("certificates")
+  {
+    auto import = [&](uint32_t number) {
+      return machine.execute("import cert certfile=a keyfile=b",
+                             {{"certfile", variants("server.pem", number, 1)}, {"keyfile", pki("server.key")}});
+    };
+    std::string one;
+    for (uint32_t number = 0; number < limits::kMaxStoredEntries; number++) {
+      AdminAnswer answer = import(number);
+      REQUIRE(answer.exit_code == kExitDone);
+      one = answer.text.substr(0, 40);
+    }
+    refused(import(limits::kMaxStoredEntries), "certificates");
+    CHECK(import(0).exit_code == kExitDone); // it is there
+    CHECK(machine.execute("delete cert certhash=" + one).exit_code == kExitDone);
+    CHECK(import(limits::kMaxStoredEntries).exit_code == kExitDone);
+    refused(import(limits::kMaxStoredEntries + 1), "certificates");
+  }
+  SUBCASE("CAs")
+  {
+    auto import = [&](uint32_t first, uint32_t count) {
+      return machine.execute("import ca certfile=a", {{"certfile", variants("root.crt", first, count)}});
+    };
+    std::string one;
+    for (uint32_t first = 0; first < limits::kMaxStoredEntries; first += limits::kMaxPemCertificates) {
+      AdminAnswer answer = import(first, limits::kMaxPemCertificates);
+      INFO(answer.text);
+      REQUIRE(answer.exit_code == kExitDone);
+      one = answer.text.substr(0, 40);
+    }
+    refused(import(limits::kMaxStoredEntries, 1), "CAs");
+    CHECK(import(0, 1).exit_code == kExitDone);
+    CHECK(machine.execute("delete ca certhash=" + one).exit_code == kExitDone);
+    refused(import(limits::kMaxStoredEntries, 2), "CAs");
+    CHECK(import(limits::kMaxStoredEntries, 1).exit_code == kExitDone);
+    refused(import(limits::kMaxStoredEntries + 1, 1), "CAs");
+  }
+  SUBCASE("records")
+  {
+    std::string thumbprint = machine.execute("import cert certfile=a keyfile=b", {{"certfile", pki("server.pem")},
+                                                                                    {"keyfile", pki("server.key")}}).text.substr(0, 40);
+    auto add = [&](uint32_t port) {
+      return machine.execute(fmt::format("add sslcert ipport=0.0.0.0:{} certhash={} appid={}", port, thumbprint, kGuid));
+    };
+    for (uint32_t port = 1; port <= limits::kMaxStoredEntries; port++)
+      REQUIRE(add(port).exit_code == kExitDone);
+    refused(add(limits::kMaxStoredEntries + 1), "records");
+    CHECK(machine.execute("delete sslcert ipport=0.0.0.0:7").exit_code == kExitDone);
+    CHECK(add(limits::kMaxStoredEntries + 1).exit_code == kExitDone);
+    refused(add(7), "records");
+  }
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Connections over a fake platform: from the client's bytes to the worker's ring and back (http-wire-and-netsh.md B.7 to B.15).
 #include "kernel/http/connection.h"
+#include "kernel/http/id_tables.h"
+#include "kernel/limits.h"
 #include "tests/unit/support/service.h"
 
 using namespace httpsys;
@@ -745,4 +747,42 @@ TEST_CASE("draining closes what is idle at once, and the others after their answ
   service.send(*halfway, "TP/1.1\r\nHost: x\r\n\r\n");
   service.answer(service.receive_id());
   CHECK(halfway->fin_received);
+}
+
+TEST_CASE("a core has as many connections as it may have, the next one is refused, and when one has gone another gets in")
+{
+  // Ids alone, as so many connections would take gigabytes.
+  static http::Connection *s_first;
+  static std::vector<uint64_t> s_ids;
+  Service service;
+  auto first = service.connect();
+  service.world.run();
+  service.world.on(0, [] {
+    auto &table = http::id_tables().connections;
+    table.for_each([](http::Connection &connection) { s_first = &connection; });
+    while (table.count() < limits::kConnectionsPerCore - 1)
+      s_ids.push_back(table.add(*s_first));
+  });
+  service.world.run();
+  auto last = service.connect();
+  service.world.run();
+  CHECK_FALSE(last->is_closed);
+  for (int times = 0; times < 2; times++) {
+    auto refused = service.connect();
+    service.world.run();
+    CHECK(refused->is_closed);
+    CHECK(service.world.has_logged(
+        "10.0.0.9:8080: refused, core 0 has 262144 connections, as many as it may have (kConnectionsPerCore)"));
+    service.world.log.clear();
+  }
+  CHECK(service.still_serves(*first));
+  last->reset_sent = true;
+  service.world.run();
+  auto next = service.connect();
+  service.world.run();
+  CHECK(service.still_serves(*next));
+  service.world.on(0, [] {
+    for (uint64_t id : std::exchange(s_ids, {}))
+      http::id_tables().connections.remove(id);
+  });
 }

@@ -280,3 +280,139 @@ TEST_CASE("core 0 has a bounded number of a client's operations, and the others 
   for (uint32_t call : calls)
     CHECK(greedy.take(call).status() != NtStatus::Success); // there is no such server session
 }
+
+namespace {
+
+std::vector<uint8_t> parameters_of_url(const std::string &text)
+{
+  std::u16string url(text.begin(), text.end());
+  hsys_url head{0, static_cast<uint32_t>(url.size() * 2), 0};
+  std::vector<uint8_t> block(sizeof head + url.size() * 2);
+  std::memcpy(block.data(), &head, sizeof head);
+  std::memcpy(block.data() + sizeof head, url.data(), url.size() * 2);
+  return block;
+}
+
+// Of all users together: as many as a constant of limits.h says.
+struct Total {
+  const char *plural, *name;
+  uint32_t all;
+  Config::Share Config::Clients::*share;
+  hsys_op make, end;
+  bool is_in_session, is_in_group; // which object they are made in
+  bool is_named_by_handle;         // for its end
+};
+const Total kTotals[] = {
+    {"server sessions", "kServerSessions", limits::kServerSessions, &Config::Clients::server_sessions, HSYS_OP_CREATE_SERVER_SESSION,
+     HSYS_OP_CLOSE_SERVER_SESSION, false, false, false},
+    {"URL groups", "kUrlGroups", limits::kUrlGroups, &Config::Clients::url_groups, HSYS_OP_CREATE_URL_GROUP, HSYS_OP_CLOSE_URL_GROUP,
+     true, false, false},
+    {"registered URLs", "kUrls", limits::kUrls, &Config::Clients::urls, HSYS_OP_ADD_URL, HSYS_OP_REMOVE_URL, false, true, false},
+    {"request queues", "kRequestQueues", limits::kRequestQueues, &Config::Clients::request_queues, HSYS_OP_CREATE_REQUEST_QUEUE,
+     HSYS_OP_CLOSE_HANDLE, false, false, true},
+};
+
+// One process that makes objects of a kind and ends them.
+class Maker {
+public:
+  Maker(World &world, const Total &total, uint32_t uid) : m_total(total), m_world(world), m_process(world, 0, uid)
+  {
+    if (total.is_in_session)
+      m_parent = m_process.call(Process::entry(HSYS_OP_CREATE_SERVER_SESSION, 0)).entry.object_id;
+    if (total.is_in_group)
+      m_parent = m_process.create_group();
+  }
+  // How many of them there are now.
+  uint32_t make_many(uint32_t count)
+  {
+    uint32_t made = 0;
+    while (count > 0) {
+      std::vector<uint32_t> calls;
+      for (uint32_t batch = std::min(count, 60u); batch > 0; batch--, count--)
+        calls.push_back(submit());
+      m_world.run();
+      for (uint32_t irp : calls)
+        made += keep(m_process.take(irp)) == NtStatus::Success ? 1 : 0;
+    }
+    return made;
+  }
+  Outcome make() { return keep_one(submit()); }
+  NtStatus end_last()
+  {
+    bool is_handle = m_total.is_named_by_handle;
+    uint64_t object = m_total.is_in_group ? m_parent : is_handle ? 0 : m_ids.back();
+    auto done = m_process.call(Process::entry(m_total.end, is_handle ? m_ids.back() : 0, object), m_total.is_in_group ? m_made : none());
+    m_ids.pop_back();
+    return done.status();
+  }
+
+private:
+  static std::vector<uint8_t> none() { return {}; }
+  uint32_t submit()
+  {
+    static uint32_t s_number;
+    if (m_total.is_in_group)
+      m_last = parameters_of_url(fmt::format("http://+:8080/{}/", ++s_number));
+    std::vector<uint8_t> nameless(sizeof(hsys_queue_name));
+    return m_process.submit(Process::entry(m_total.make, 0, m_parent),
+                            m_total.is_in_group ? m_last : m_total.is_named_by_handle ? nameless : none());
+  }
+  NtStatus keep(const Process::Completion &done)
+  {
+    if (done.status() == NtStatus::Success)
+      m_ids.push_back(done.entry.object_id);
+    return done.status();
+  }
+  Outcome keep_one(uint32_t irp)
+  {
+    m_world.run();
+    auto done = m_process.take(irp);
+    if (done.status() == NtStatus::Success)
+      m_made = m_last;
+    return {keep(done), done.reason()};
+  }
+
+  const Total &m_total;
+  World &m_world;
+  Process m_process;
+  uint64_t m_parent = 0;
+  std::vector<uint64_t> m_ids;
+  std::vector<uint8_t> m_last, m_made; // parameters of the URL that was tried last, and of that which make() made
+};
+
+}
+
+TEST_CASE("all users together have as much as the constant says, administrators some more")
+{
+  for (const Total &total : kTotals) {
+    CAPTURE(total.name);
+    World world;
+    Config::Clients shares;
+    for (auto share : {&Config::Clients::server_sessions, &Config::Clients::url_groups, &Config::Clients::urls,
+                       &Config::Clients::request_queues, &Config::Clients::handles})
+      shares.*share = {UINT32_MAX, UINT32_MAX};
+    se::set_shares(shares);
+    Maker crowd(world, total, 1000), other(world, total, 1001), root(world, total, 0);
+    auto refusal = [&](uint32_t count, uint32_t most) {
+      return fmt::format("the daemon has {} {}, and may have {} ({})", count, total.plural, most, total.name);
+    };
+    CHECK(crowd.make_many(total.all - 1) == total.all - 1);
+    CHECK(other.make() == NtStatus::Success);
+    for (Maker *maker : {&crowd, &other}) {
+      Outcome more = maker->make();
+      CHECK(more == NtStatus::InsufficientResources);
+      CHECK(more.reason == refusal(total.all, total.all));
+    }
+    CHECK(other.end_last() == NtStatus::Success);
+    CHECK(crowd.make() == NtStatus::Success);
+    CHECK(other.make() == NtStatus::InsufficientResources);
+    const uint32_t reserve = total.all / se::kReservePart;
+    CHECK(root.make_many(reserve - 1) == reserve - 1);
+    CHECK(root.make() == NtStatus::Success);
+    Outcome more = root.make();
+    CHECK(more == NtStatus::InsufficientResources);
+    CHECK(more.reason == refusal(total.all + reserve, total.all + reserve));
+    CHECK(root.end_last() == NtStatus::Success);
+    CHECK(root.make() == NtStatus::Success);
+  }
+}
