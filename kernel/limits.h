@@ -63,6 +63,15 @@ inline constexpr uint64_t kDescriptorsForConnections = 128; // and for ports: wi
 inline constexpr uint64_t kConnectionsLeast = 64;           // that memory allows, however small it is
 inline constexpr uint64_t kPortsPart = 4; // ports leave connections one in so many of their descriptors, or nobody could connect
 inline constexpr uint32_t kPorts = 65535; // that listen; RLIMIT_NOFILE decides how many of them
+// Room for who waits while connections have all that they may: idle ones are closed, one at first, twice as many whenever room is wanted
+// again within a time, at most so many and one in so many of all; the longest idle first, across cores to this accuracy, and none that has
+// been idle for less than a client's first bytes may take.
+inline constexpr uint32_t kIdleClosedPerTurn = 32;
+inline constexpr uint64_t kIdleClosedPart = 8;
+inline constexpr uint64_t kRoomAgainMilliseconds = 100;
+inline constexpr uint64_t kIdleOrderMilliseconds = 1000;
+inline constexpr uint64_t kIdleLeastMilliseconds = 10;
+inline constexpr uint64_t kIdleLongMilliseconds = 30'000; // so long idle, one is closed when accept finds no descriptor, too
 
 // io
 inline constexpr uint64_t kHelloMilliseconds = 5000;         // a connection of the control socket that says no HELLO by then is closed
@@ -140,6 +149,7 @@ inline constexpr size_t kShortPipelinedBytes = 4096;
 inline constexpr size_t kShortOutputBytes = 16384;
 inline constexpr size_t kWritePieceBytes = 16384;            // of a response body at a time: one TLS record
 inline constexpr uint64_t kLingerMilliseconds = 2000;        // read-and-drop time of a closing connection
+inline constexpr uint64_t kRoomMilliseconds = 20;            // for close_notify where one makes room for another: its place is wanted
 inline constexpr size_t kLingerBytes = 65536;                // read-and-drop bytes of a closing connection
 inline constexpr size_t kSendSliceBytes = 65536;             // given to the socket at a time
 inline constexpr uint64_t kSendMilliseconds = 120'000;       // for one slice to be taken: 546 bytes/s, of HTTP.sys' MinSendRate's order

@@ -406,6 +406,7 @@ void Connection::begin_closing()
   m_phase = Phase::Closing;
   m_awaited = Awaited::Nothing;
   ke::Core::current().timers().cancel(*this);
+  update_idleness();
 }
 
 void Connection::close()
@@ -578,6 +579,7 @@ void Connection::update_timer(bool has_come)
     core.timers().cancel(*this);
   else if (!goes_on)
     core.timers().set(*this, core.now() + time_for(now_awaited));
+  update_idleness();
 }
 
 void Connection::on_timer()

@@ -7,6 +7,7 @@
 #include "kernel/http/client_certificate.h"
 #include "kernel/http/request.h"
 #include "kernel/http/transport.h"
+#include "kernel/net/idle_relief.h"
 #include <memory>
 #include <optional>
 #include <vector>
@@ -18,6 +19,7 @@ struct RoutedUrl;
 class Connection final : public RefCounted<Connection>,
                          public ListLink<Connection>,
                          public TransportOwner,
+                         net::IdlePlace,
                          ke::Timer {
 public:
   // Takes over a connected socket on the current core.
@@ -91,7 +93,11 @@ private:
   void on_peer_end() override;
   void on_closed(NtStatus status, const std::string &reason) override;
   void on_writable() override;
-  void on_all_sent() override { give_share_back(); }
+  void on_all_sent() override;
+  void on_ciphertext() override { update_idleness(); }
+  bool begin_leaving() override;
+  void on_stays() override { update_idleness(); }
+  bool make_room() override;
   void on_timer() override;
 
   // What the client has to do next, in a time of its own.
@@ -112,6 +118,8 @@ private:
   void update_reading();
   void update_timer(bool has_come);
   Awaited awaited() const;
+  bool is_idle() const;
+  void update_idleness();
   static platform::Milliseconds time_for(Awaited what);
   ke::Tally end_by_client() const;
   ke::Tally end_by_time() const;

@@ -92,6 +92,8 @@ void Transport::on_received(const platform::IoResult &result)
     return on_end_of_stream();
   bool may_go_on =
       is_success(result.status) || result.status == NtStatus::Cancelled || result.status == NtStatus::InsufficientResources;
+  if (may_go_on && m_makes_room && m_state == State::Open)
+    return leave();
   if (may_go_on)
     return start_receive();
   break_off(result.status);
@@ -109,10 +111,15 @@ void Transport::on_data(std::span<const uint8_t> bytes)
   }
   if (m_state == State::Draining)
     return;
+  if (m_makes_room)
+    stay();
   if (!m_tls)
     return m_owner.on_bytes({reinterpret_cast<const char *>(bytes.data()), bytes.size()});
+  m_has_received = true;
   m_tls->receive(bytes);
   pump_tls();
+  if (m_state == State::Open)
+    m_owner.on_ciphertext();
   if (m_receive.is_in_flight() && m_state == State::Open && !m_tls->wants_input())
     ke::Core::current().io().cancel(m_receive);
 }
@@ -295,7 +302,9 @@ void Transport::flush()
     if (buffer->capacity() > limits::kIdleBufferBytes)
       keep_spare(*buffer);
   count_buffers();
-  if (m_state == State::Draining)
+  if (m_state == State::Draining && m_makes_room)
+    finish(NtStatus::Success, {});
+  else if (m_state == State::Draining)
     begin_lingering();
   else
     m_owner.on_all_sent();
@@ -306,7 +315,8 @@ void Transport::send_slice()
 {
   m_slice = std::min(m_sending.size() - m_sent, limits::kSendSliceBytes);
   auto &core = ke::Core::current();
-  core.timers().set(*this, core.now() + limits::kSendMilliseconds);
+  bool is_wanted = m_makes_room && m_state == State::Draining;
+  core.timers().set(*this, core.now() + (is_wanted ? limits::kRoomMilliseconds : limits::kSendMilliseconds));
   send_rest_of_slice();
 }
 
@@ -360,6 +370,35 @@ void Transport::close()
   drain_output();
 }
 
+void Transport::make_room()
+{
+  m_makes_room = true;
+  // What the kernel has taken off the socket for this receive, and not told yet, comes with its end.
+  if (m_receive.is_in_flight())
+    ke::Core::current().io().cancel(m_receive);
+  else
+    leave();
+}
+
+void Transport::leave()
+{
+  Guard guard(m_owner);
+  if (platform::system().has_unreceived(m_socket) || !m_owner.begin_leaving()) {
+    stay();
+    return start_receive();
+  }
+  if (!m_handshake_done)
+    return finish(NtStatus::Success, {});
+  close();
+}
+
+void Transport::stay()
+{
+  m_makes_room = false;
+  net::ListenerSet::instance().note_stays();
+  m_owner.on_stays();
+}
+
 void Transport::drain_output()
 {
   m_state = State::Draining;
@@ -381,7 +420,7 @@ void Transport::begin_lingering()
 void Transport::on_timer()
 {
   Guard guard(m_owner);
-  if (m_state == State::Lingering)
+  if (m_state == State::Lingering || (m_state == State::Draining && m_makes_room))
     return finish(NtStatus::Success, {});
   log(LogKind::Connection, "{}: reset, the client took less than {} bytes in {} s (kSendMilliseconds)", label(), m_slice,
       limits::kSendMilliseconds / 1000);
@@ -461,7 +500,7 @@ void Transport::close_socket_when_idle()
   if (!m_socket_open || m_receive.is_in_flight() || m_send.is_in_flight())
     return;
   m_socket_open = false;
-  net::ListenerSet::instance().close_connection(m_socket);
+  net::ListenerSet::instance().close_connection(m_socket, m_makes_room);
   m_owner.unref_owner();
 }
 

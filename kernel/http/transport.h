@@ -33,6 +33,12 @@ public:
   virtual void on_writable() = 0;
   // The socket has taken all that was written.
   virtual void on_all_sent() = 0;
+  // TLS has come from the client, whether or not it was more than a part of a record.
+  virtual void on_ciphertext() = 0;
+  // After make_room(), when nothing more has come. False: there is a reason to stay, now.
+  virtual bool begin_leaving() = 0;
+  // After make_room(): the connection goes on.
+  virtual void on_stays() = 0;
 
 protected:
   ~TransportOwner() = default;
@@ -73,6 +79,12 @@ public:
   void close();
   // Reset.
   void abort(NtStatus status, const std::string &reason);
+  // Another wants the place of this connection, which is idle: closes it without lingering, unless bytes of the client have come that
+  // nobody has seen yet.
+  void make_room();
+  bool makes_room() const { return m_makes_room; }
+  // The client has begun to send a record, or its handshake, and not all of it has come.
+  bool has_part_of_record() const { return m_tls && (m_handshake_done ? m_tls->has_part_of_record() : m_has_received); }
   // Why the connection ends; the first reason counts, and is counted by the owner. Idle is who has not read its response, too: that is
   // seen later.
   void set_end(ke::Tally why) { m_end = m_end == ke::Tally::kCount || m_end == ke::Tally::Idle ? why : m_end; }
@@ -122,6 +134,8 @@ private:
   void send_rest_of_slice();
   void note_sending(bool is_sending);
   void drain_output();
+  void leave();
+  void stay();
   void begin_lingering();
   void break_off(NtStatus status);
   void finish(NtStatus status, const std::string &reason);
@@ -155,6 +169,8 @@ private:
   bool m_owner_told = false;
   bool m_is_pumping = false;
   bool m_is_sending = false; // counted
+  bool m_has_received = false; // with TLS: the client has sent something
+  bool m_makes_room = false;
 };
 
 }

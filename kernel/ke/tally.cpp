@@ -28,6 +28,7 @@ constexpr Row kRows[] = {
   {Tally::Idle, Weight::Usual, "Idle (Timer_ConnectionIdle)", "were idle after a request (Timer_ConnectionIdle)"},
   {Tally::Unused, Weight::Ordinary, "Left without a request", "clients left without a request"},
   {Tally::UnusedIdle, Weight::Ordinary, "Idle without a request", "connections were idle without a request (Timer_ConnectionIdle)"},
+  {Tally::MadeRoom, Weight::Remarkable, "Idle, made room", "were idle and made room for others"},
   {Tally::HandshakeTime, Weight::Remarkable, "Handshake too long", "took too long for the TLS handshake"},
   {Tally::HeadTime, Weight::Remarkable, "Timer_HeaderWait", "took too long for a request head (Timer_HeaderWait)"},
   {Tally::BodyTime, Weight::Remarkable, "Timer_EntityBody", "took too long for a request body (Timer_EntityBody)"},

@@ -14,6 +14,7 @@ enum class Tally : uint8_t {
   Idle,              // IdleConnection, after a request
   Unused,            // the client left and had sent no request
   UnusedIdle,        // IdleConnection, without a request
+  MadeRoom,          // idle, while all places were taken and another waited for one
   HandshakeTime,     // Handshake
   HeadTime,          // HeaderWait
   BodyTime,          // EntityBody

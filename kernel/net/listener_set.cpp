@@ -30,7 +30,12 @@ public:
   }
   void resume()
   {
-    if (m_is_waiting)
+    if (!std::exchange(m_is_waiting, false))
+      return;
+    ke::Core::current().timers().cancel(*this);
+    if (is_in_flight())
+      ke::Core::current().io().cancel(*this);
+    else
       start();
   }
 
@@ -54,8 +59,9 @@ private:
   void start()
   {
     m_is_waiting = m_set.must_wait();
-    if (m_is_waiting)
-      return;
+    m_polls = m_is_waiting;
+    if (m_polls)
+      return ke::Core::current().io().poll_one(m_socket, *this);
     m_takes_many = !m_set.is_nearly_full();
     if (m_takes_many)
       ke::Core::current().io().accept_multishot(m_socket, *this);
@@ -65,6 +71,8 @@ private:
 
   void on_complete(const platform::IoResult &result) override
   {
+    if (std::exchange(m_polls, false))
+      return on_polled(result.status);
     if (is_success(result.status)) {
       if (m_closing)
         platform::system().close(static_cast<int>(result.value));
@@ -84,11 +92,30 @@ private:
     } else if (is_success(result.status) || result.status == NtStatus::Cancelled) {
       start();
     } else {
+      if (result.status == NtStatus::TooManyOpenedFiles)
+        m_set.m_relief.accept_failed();
       if (m_outage.fails())
         log("accept on {} fails ({}); it is tried again every {} ms", address_text(), status_name(result.status),
             limits::kAcceptRetryMilliseconds);
-      ke::Core::current().timers().set(*this, ke::Core::current().now() + limits::kAcceptRetryMilliseconds);
+      retry_later();
     }
+  }
+
+  void on_polled(NtStatus status)
+  {
+    if (m_closing)
+      finish();
+    else if (!m_is_waiting)
+      start();
+    else if (is_success(status))
+      m_set.m_relief.somebody_waits();
+    else
+      retry_later();
+  }
+
+  void retry_later()
+  {
+    ke::Core::current().timers().set(*this, ke::Core::current().now() + limits::kAcceptRetryMilliseconds);
   }
 
   void on_timer() override
@@ -123,13 +150,15 @@ private:
   bool m_has_begun = false;
   bool m_closing = false;
   bool m_takes_many = false; // the accept in flight, and it has not been taken back
-  bool m_is_waiting = false; // nothing is in flight until there are descriptors again
+  bool m_is_waiting = false; // nothing is accepted until there are descriptors again
+  bool m_polls = false;      // meanwhile, for somebody who wants to be
   std::function<void()> m_closed;
   ke::Outage m_outage;
 };
 
 ListenerSet::ListenerSet()
-    : m_full([](auto time) { log("connections are accepted again after {:.1f} s", static_cast<double>(time) / 1000); })
+    : m_full([](auto time) { log("connections are accepted again after {:.1f} s", static_cast<double>(time) / 1000); }),
+      m_relief([] { return instance().connections_allowed(); })
 {
 }
 
@@ -147,6 +176,7 @@ void ListenerSet::start(void (*accepted)(int socket), uint64_t descriptors, uint
   m_wants_resume = false;
   m_is_closed = false;
   m_next_core = 0;
+  m_relief.start();
 }
 
 // Sockets of other addresses that are bound already stay where they are.
@@ -239,6 +269,7 @@ void ListenerSet::close_all(std::function<void()> done)
 {
   m_is_closed = true;
   m_full.stop();
+  m_relief.stop();
   m_new_ports.clear();
   Listeners closing;
   for (auto &[number, port] : std::exchange(m_ports, {}))
@@ -281,17 +312,19 @@ bool ListenerSet::must_wait()
   if (!is_full())
     return false;
   if (m_full.fails())
-    log("{} connections are open, as many as {}: who comes now waits until one ends", connection_count(),
+    log("{} connections are open, as many as {}: who comes now waits until an idle one makes room, or one ends", connection_count(),
         m_most <= descriptors_allow() ? "MaxConnections in httpsys.toml or the memory allows"
                                       : "the limit of descriptors (RLIMIT_NOFILE) allows beside those kept for sessions");
   return true;
 }
 
-void ListenerSet::close_connection(int socket)
+void ListenerSet::close_connection(int socket, bool makes_room)
 {
   platform::system().close(socket);
   VERIFY(m_connections.fetch_sub(1) > 0);
   note_descriptor_free();
+  if (makes_room)
+    m_relief.note_answer();
 }
 
 void ListenerSet::note_descriptor_free()
@@ -310,6 +343,7 @@ void ListenerSet::resume()
       return;
   }
   m_full.works_again();
+  m_relief.nobody_waits(); // as far as is known: who does is accepted, or seen by the next poll
   for (auto &[number, port] : m_ports)
     for (const auto &listener : port.all())
       listener->resume();

@@ -2,10 +2,12 @@
 // ListenerSet: the listening sockets of all ports. A port listens on 127.0.0.1 and ::1, and beside these on all addresses while it has a
 // URL that names other hosts: whoever adds or removes such a URL takes no connection from the others. Core 0 accepts and hands
 // connections to the cores in turn; a connection never migrates afterwards. While there are as many connections as descriptors or memory
-// allow, nobody is accepted: who comes waits in the kernel's backlog until one has gone. Lives on core 0, as long as the daemon.
+// allow, nobody is accepted: who comes waits in the kernel's backlog until one has gone, and idle ones go for that (idle_relief.h).
+// Lives on core 0, as long as the daemon.
 #pragma once
 #include "kernel/base/refptr.h"
 #include "kernel/ke/outage.h"
+#include "kernel/net/idle_relief.h"
 #include <atomic>
 #include <functional>
 #include <map>
@@ -21,8 +23,10 @@ public:
   // accepted(socket) runs on the core that shall own the connection. descriptors: for connections and listening sockets together; the
   // latter go first, but for a part (limits::kPortsPart). most: connections, if descriptors allow more.
   void start(void (*accepted)(int socket), uint64_t descriptors = UINT64_MAX, uint64_t most = UINT64_MAX);
-  // Closes a socket that came through accepted(). Any core.
-  void close_connection(int socket);
+  // Closes a socket that came through accepted(). Any core. makes_room: its connection was asked to, and this is the answer.
+  void close_connection(int socket, bool makes_room = false);
+  // A connection that was asked to make room does not. Any core.
+  void note_stays() { m_relief.note_answer(); }
   // Sockets of connections that are open. Any core.
   uint64_t connection_count() const { return m_connections.load(); }
 
@@ -69,6 +73,7 @@ private:
   std::atomic<uint64_t> m_connections{0};
   std::atomic<bool> m_wants_resume{false}; // when a descriptor is free
   ke::Outage m_full;
+  IdleRelief m_relief;
 };
 
 }

@@ -58,6 +58,8 @@ public:
   virtual void send(int socket, std::span<const uint8_t> bytes, IoOperation &operation) = 0;
   // Readable, hung up or in error; edge-triggered.
   virtual void poll_multishot(int descriptor, IoOperation &operation) = 0;
+  // The same once: also when it is so already.
+  virtual void poll_one(int descriptor, IoOperation &operation) = 0;
   // Ends the operation early: its on_complete still comes, with Cancelled or with its own result.
   virtual void cancel(IoOperation &operation) = 0;
 
@@ -100,6 +102,8 @@ public:
   virtual Result<Endpoint> remote_endpoint(int socket) = 0;
   virtual void close(int descriptor) = 0;
   virtual void shutdown_send(int socket) = 0;
+  // Whether the peer has sent bytes that nobody has received yet. Not to be relied on while a receive is in flight.
+  virtual bool has_unreceived(int socket) = 0;
   // The following close() sends a reset.
   virtual void set_reset_on_close(int socket) = 0;
 

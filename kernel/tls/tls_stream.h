@@ -90,6 +90,8 @@ public:
   // Ciphertext from the socket, any size. Takes all of it; false: do not read the socket again before wants_input() is true.
   bool receive(std::span<const uint8_t> ciphertext);
   bool wants_input() const;
+  // Some of a record has come and the rest has not, or nobody has read it yet.
+  bool has_part_of_record() const { return m_check.size() > 0; }
   // The socket has ended (FIN or reset). What came before is still processed.
   void receive_eof();
   // Goes on with the handshake as far as the input allows.

@@ -104,6 +104,7 @@ public:
   Exchange *find_exchange(uint32_t number);
   std::deque<Site> &sites() { return m_sites; }
   bool has_few_requests = false; // may be under way for a user
+  bool has_few_places = false;   // for connections: who is idle may be ended
 
 private:
   std::deque<Site> m_sites; // references stay

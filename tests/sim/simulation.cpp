@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "tests/sim/simulation.h"
 #include "kernel/base/log.h"
+#include "kernel/http/connection.h"
 #include "kernel/http/settings.h"
+#include "kernel/net/listener_set.h"
 #include "kernel/se/quota.h"
 #include "kernel/tls/wolfssl_library.h"
 #include "tests/sim/tls_material.h"
@@ -26,6 +28,8 @@ static constexpr unsigned kStepsOfAdministrator = 15;
 static constexpr uint64_t kScarceBufferBytes = 20'000; // of all connections
 
 static constexpr uint64_t kFewRequests = 3; // under way, of the one user
+
+static constexpr uint64_t kFewPlaces = 3; // of connections
 
 static Trace *s_trace; // the log's
 
@@ -57,6 +61,8 @@ Simulation::Simulation(uint64_t seed, ProfileName name, uint32_t cores, Trace &w
   // The fuzz harness's hostile clients are of the honest one's user, to whom they would leave none.
   if (name != ProfileName::Hostile && (seed % 16 == 9 || seed % 16 == 13))
     make_requests_few();
+  if (name != ProfileName::Hostile && (seed % 16 == 7 || seed % 16 == 8))
+    make_places_few();
   system.faults = profile.faults;
   if (has_administrator)
     m_administrator = std::make_unique<Administrator>(
@@ -71,8 +77,8 @@ Simulation::~Simulation()
 
 void Simulation::trace_completion(char kind, int descriptor, const platform::IoResult &result)
 {
-  static constexpr std::string_view kKinds = "AORSPQ";
-  static constexpr const char *kNames[] = {"accept", "accept", "receive", "send", "event", "receive"};
+  static constexpr std::string_view kKinds = "AORSPQL";
+  static constexpr const char *kNames[] = {"accept", "accept", "receive", "send", "event", "receive", "event"};
   trace.note("  {} on {}: {:#x}, {}", kNames[kKinds.find(kind)], descriptor, static_cast<uint32_t>(result.status), result.value);
 }
 
@@ -89,6 +95,13 @@ void Simulation::make_requests_few()
   shares.requests_per_user = kFewRequests;
   se::set_shares(shares);
   model.has_few_requests = true;
+}
+
+// Visitors that do nothing make room for others.
+void Simulation::make_places_few()
+{
+  net::ListenerSet::instance().start(http::Connection::accept, UINT64_MAX, kFewPlaces);
+  model.has_few_places = true;
 }
 
 void Simulation::serve_tls()

@@ -54,6 +54,7 @@ private:
   void pass(uint64_t milliseconds);
   void make_buffers_scarce();
   void make_requests_few();
+  void make_places_few();
   void serve_tls();
   void trace_completion(char kind, int descriptor, const platform::IoResult &result);
   uint64_t m_seed;

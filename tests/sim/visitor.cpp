@@ -61,8 +61,8 @@ void Visitor::add_request()
     exchange.request_bytes = body_length(random);
   std::string text = request_text(exchange);
   m_outgoing += text;
+  m_waiting.push_back({&exchange, m_queued, m_queued + text.size()});
   m_queued += text.size();
-  m_waiting.push_back({&exchange, m_queued});
   m_simulation.trace.note("{}: {} body bytes", exchange.describe(), exchange.request_bytes);
 }
 
@@ -181,6 +181,8 @@ void Visitor::look()
   m_visit.has_ended = true;
   if (!m_visit.socket->is_accepted)
     m_visit.may_end("its port was closed before it was accepted");
+  if (has_made_room())
+    m_visit.may_end("it was idle and made room");
   m_simulation.trace.note("v{} has ended{}", m_visit.number, m_wire->has_ended_well() ? "" : " early");
   for (const Waiting &waiting : m_waiting)
     if (!waiting.exchange->reason())
@@ -199,6 +201,18 @@ void Visitor::look_whose(const std::string &come) const
   });
   if (found)
     throw Finding{"mixed", fmt::format("v{} was sent something of {}, which is not for it", m_visit.number, found->number)};
+}
+
+// It has ended: the daemon had taken nothing of a request that is not answered, and left nothing untaken. With TLS its requests may have
+// crossed the end, which takes a moment.
+bool Visitor::has_made_room() const
+{
+  const platform::SimSocket &socket = *m_visit.socket;
+  if (!m_simulation.model.has_few_places || m_reader.has_bytes())
+    return false;
+  if (m_visit.is_tls)
+    return true;
+  return !socket.reset_received && (m_waiting.empty() || m_sent - socket.to_daemon.size() <= m_waiting.front().begin);
 }
 
 void Visitor::judge(Exchange &exchange, const HttpAnswer &answer)

@@ -37,16 +37,17 @@ private:
   void judge(Exchange &exchange, const HttpAnswer &answer);
   void judge_own(Exchange &exchange, const HttpAnswer &answer);
   void leave(bool politely);
+  bool has_made_room() const;
 
   Simulation &m_simulation;
   Visit &m_visit;
   std::unique_ptr<Wire> m_wire;
   HttpReader m_reader;
   std::string m_outgoing;
-  // Of each exchange without its answer: how much of m_outgoing, counted from the beginning, there is until its end.
+  // Of each exchange without its answer: how much of m_outgoing, counted from the beginning, there is until it begins and ends.
   struct Waiting {
     Exchange *exchange;
-    uint64_t end;
+    uint64_t begin, end;
   };
   std::deque<Waiting> m_waiting;
   uint64_t m_queued = 0, m_sent = 0;

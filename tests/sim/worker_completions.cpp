@@ -80,6 +80,7 @@ void Worker::judge(const Operation &operation, const Completion &completion)
   // What ends an operation of a request or connection early has to be accounted for.
   bool has_reason = operation.is_cancelled || (operation.handle && (operation.handle->is_closing || operation.handle->is_shut)) ||
                     (operation.exchange && operation.exchange->visit->has_reason_to_end()) ||
+                    (operation.exchange && is_of_connection(operation.op) && m_simulation.model.has_few_places) ||
                     (operation.exchange && !is_of_connection(operation.op) &&
                      (operation.exchange->reason() || operation.exchange->is_final)) ||
                     (operation.op == HSYS_OP_RECEIVE_BODY && operation.exchange->is_complete()) ||

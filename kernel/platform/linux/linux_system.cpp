@@ -202,6 +202,16 @@ void LinuxSystem::shutdown_send(int socket)
   ::shutdown(socket, SHUT_WR);
 }
 
+bool LinuxSystem::has_unreceived(int socket)
+{
+  uint8_t byte = 0;
+  iovec vector{&byte, 1};
+  msghdr message{};
+  message.msg_iov = &vector;
+  message.msg_iovlen = 1;
+  return recvmsg(socket, &message, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 void LinuxSystem::set_reset_on_close(int socket)
 {
   const linger none{1, 0};

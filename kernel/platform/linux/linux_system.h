@@ -20,6 +20,7 @@ public:
   Result<Endpoint> remote_endpoint(int socket) override;
   void close(int descriptor) override;
   void shutdown_send(int socket) override;
+  bool has_unreceived(int socket) override;
   void set_reset_on_close(int socket) override;
   Result<int> listen_control(const std::string &path, std::string &reason) override;
   Result<PeerCredentials> peer_credentials(int socket) override;

@@ -93,6 +93,13 @@ public:
     entry.user_data = user_data(operation, Kind::Poll);
   }
 
+  void poll_one(int descriptor, IoOperation &operation) override
+  {
+    io_uring_sqe &entry = start(operation, Kind::Poll);
+    io_uring_prep_poll_add(&entry, descriptor, POLLIN | POLLRDHUP);
+    entry.user_data = user_data(operation, Kind::Poll);
+  }
+
   // Can't hit a later operation at the same address: that one is behind us in the submission queue.
   void cancel(IoOperation &operation) override
   {

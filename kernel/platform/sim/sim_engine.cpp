@@ -65,7 +65,7 @@ bool SimEngine::complete(Flight &flight, IoResult result)
 {
   IoOperation &operation = *flight.operation;
   if (m_system.on_completion)
-    m_system.on_completion("AORSPQ"[static_cast<size_t>(flight.kind)], flight.descriptor, result);
+    m_system.on_completion("AORSPQL"[static_cast<size_t>(flight.kind)], flight.descriptor, result);
   if (!result.more) {
     set_in_flight(operation, false);
     m_system.m_descriptors.at(flight.descriptor).operations--;
@@ -97,6 +97,7 @@ bool SimEngine::complete_one(uint64_t number)
   case Kind::AcceptOne:
     return fails ? complete(*flight, {m_system.accept_failure}) : complete_accept(*flight, descriptor.backlog, false);
   case Kind::Poll: return complete_poll(*flight, descriptor.control ? *descriptor.control->arrivals : *descriptor.event);
+  case Kind::PollOne: return complete_poll_one(*flight, descriptor);
   case Kind::Receive:
   case Kind::ReceiveOne: return complete_receive(*flight, *descriptor.socket);
   case Kind::Send: return complete_send(*flight, *descriptor.socket);
@@ -121,6 +122,13 @@ bool SimEngine::complete_poll(Flight &flight, SimEvent &event)
     return false;
   event.signals = 0;
   return complete(flight, {NtStatus::Success, 1, true});
+}
+
+// Level-triggered, as it begins in the kernel: nothing is taken.
+bool SimEngine::complete_poll_one(Flight &flight, const SimSystem::Descriptor &descriptor)
+{
+  bool is_ready = descriptor.listens ? !descriptor.backlog.empty() : descriptor.event && descriptor.event->signals > 0;
+  return is_ready && complete(flight, {NtStatus::Success, 1});
 }
 
 bool SimEngine::complete_receive(Flight &flight, SimSocket &socket)

@@ -18,12 +18,13 @@ public:
   void receive_one(int socket, IoOperation &operation) override { start(Kind::ReceiveOne, socket, operation); }
   void send(int socket, std::span<const uint8_t> bytes, IoOperation &operation) override;
   void poll_multishot(int descriptor, IoOperation &operation) override { start(Kind::Poll, descriptor, operation); }
+  void poll_one(int descriptor, IoOperation &operation) override { start(Kind::PollOne, descriptor, operation); }
   void cancel(IoOperation &operation) override;
   uint32_t run_once(Milliseconds deadline) override;
   void wake() override {}
 
 private:
-  enum class Kind { Accept, AcceptOne, Receive, Send, Poll, ReceiveOne };
+  enum class Kind { Accept, AcceptOne, Receive, Send, Poll, ReceiveOne, PollOne };
   struct Flight {
     uint64_t number;
     Kind kind;
@@ -40,6 +41,7 @@ private:
   bool complete(Flight &flight, IoResult result);
   bool complete_accept(Flight &flight, std::list<int> &waiting, bool more);
   bool complete_poll(Flight &flight, SimEvent &event);
+  bool complete_poll_one(Flight &flight, const SimSystem::Descriptor &descriptor);
   bool complete_receive(Flight &flight, SimSocket &socket);
   bool complete_send(Flight &flight, SimSocket &socket);
   SimSystem &m_system;

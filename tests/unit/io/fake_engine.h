@@ -21,6 +21,7 @@ public:
   void receive_multishot(int, IoOperation &operation) override { arm(operation); }
   void send(int, std::span<const uint8_t>, IoOperation &) override { VERIFY(false); }
   void poll_multishot(int, IoOperation &operation) override { arm(operation); }
+  void poll_one(int, IoOperation &operation) override { arm(operation); }
   void cancel(IoOperation &operation) override { m_ready.push_back({&operation, {NtStatus::Cancelled, 0, false, {}}}); }
   uint32_t run_once(Milliseconds) override
   {

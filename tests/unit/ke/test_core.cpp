@@ -35,6 +35,7 @@ struct FakeEngine final : platform::IoEngine {
   void receive_multishot(int, platform::IoOperation &) override {}
   void send(int, std::span<const uint8_t>, platform::IoOperation &) override {}
   void poll_multishot(int, platform::IoOperation &) override {}
+  void poll_one(int, platform::IoOperation &) override {}
   void cancel(platform::IoOperation &) override {}
   uint32_t run_once(Milliseconds deadline) override
   {

@@ -22,10 +22,13 @@ struct Crowded {
     worker.serve(u"http://+:8080/", worker.create_queue());
     world.log.clear();
   }
+  // Whoever has sent a byte keeps its place.
   void connect(uint32_t count)
   {
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
       clients.push_back(world.connect(8080));
+      clients.back()->send("G");
+    }
     world.run();
   }
   void leave(size_t client)

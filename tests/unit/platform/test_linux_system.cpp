@@ -386,6 +386,23 @@ TEST_CASE_FIXTURE(Control, "descriptors reach the client, and a client that does
     ::close(each);
 }
 
+TEST_CASE("bytes that wait in a socket are seen and stay there; its peer's end is none")
+{
+  LinuxSystem os;
+  int ends[2];
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+  CHECK_FALSE(os.has_unreceived(ends[0]));
+  REQUIRE(::send(ends[1], "xy", 2, 0) == 2);
+  CHECK(os.has_unreceived(ends[0]));
+  CHECK(os.has_unreceived(ends[0]));
+  char bytes[4];
+  CHECK(::recv(ends[0], bytes, sizeof bytes, 0) == 2);
+  CHECK_FALSE(os.has_unreceived(ends[0]));
+  ::close(ends[1]);
+  CHECK_FALSE(os.has_unreceived(ends[0]));
+  ::close(ends[0]);
+}
+
 TEST_CASE("ringing never blocks: full, with flags changed by the client, or without a reader")
 {
   LinuxSystem os;

@@ -341,6 +341,26 @@ TEST_CASE_FIXTURE(Fixture, "a poll reports every edge and the hang-up")
   }
 }
 
+TEST_CASE_FIXTURE(Fixture, "a poll that is for once ends with what it waits for, also when that is there already")
+{
+  int ends[2];
+  REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
+  keep(ends[0]);
+  Recorder poll;
+  engine->poll_one(ends[0], poll);
+  engine->run_once(os.now() + 20);
+  CHECK(poll.results.empty());
+  REQUIRE(::write(ends[1], "x", 1) == 1);
+  for (size_t i = 1; i <= 2; i++) {
+    REQUIRE(run_until([&] { return poll.results.size() == i; }));
+    CHECK((poll.results.back().value & POLLIN));
+    CHECK_FALSE(poll.is_in_flight());
+    engine->poll_one(ends[0], poll);
+  }
+  REQUIRE(run_until([&] { return !poll.is_in_flight(); }));
+  ::close(ends[1]);
+}
+
 TEST_CASE_FIXTURE(Fixture, "an operation may be cancelled before it was ever submitted, and twice")
 {
   auto [ours, peer] = connect_pair();

@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Clients that hold all connections there may be, and do nothing with them, keep nobody out: whoever has been idle longest makes room for
+who waits. A request that has begun, or is being answered, is not idle."""
+
+import re
+import select
+import socket
+import time
+
+import harness
+from application import ApiTest
+from processes import WAIT, Within, eventually
+
+PLACES = 24
+VISITS = 20
+MADE_ROOM = 'Idle, made room'
+
+
+class Idle(ApiTest):
+    config = {'limits': {'MaxConnections': PLACES}}
+
+    def setUp(self):
+        self.http, self.application_http = self.start_http('event', threads=16)
+        self.https, self.application_https = self.start_https('event')
+        self.made_room = self.counted()
+
+    def counted(self):
+        return int(re.search(rf'^    {MADE_ROOM} +: (\d+)$', self.ctl('show', 'statistics'), re.M).group(1))
+
+    def is_full(self):
+        return self.daemon.statistics()['connections'] >= PLACES
+
+    def fill(self, crowd, attack):
+        """Takes all places: as many as were free, or are made free for these."""
+        def take():
+            crowd.append(attack())
+            return self.is_full()
+        eventually(take, 10, 'as many connections as there may be')
+
+    def silent(self, port):
+        client = socket.create_connection(('127.0.0.1', port), 10 * WAIT)
+        self.addCleanup(client.close)
+        return client
+
+    def asking(self, port, plain):
+        connection = self.connect(port, plain=plain)
+        self.ask(connection, '/plain')
+        return connection
+
+    def attackers(self):
+        return {'silence': lambda: self.silent(self.http),
+                'silence where TLS is served': lambda: self.silent(self.https),
+                'silence behind a handshake': lambda: self.connect(self.https),
+                'silence behind a request': lambda: self.asking(self.http, True),
+                'silence behind a request over TLS': lambda: self.asking(self.https, False)}
+
+    def test_attacks(self):
+        for name, attack in self.attackers().items():
+            for kind, port in (('http', self.http), ('https', self.https)):
+                with self.subTest(attack=name, honest=kind):
+                    before, logged = self.counted(), len(self.daemon.log())
+                    crowd = []
+                    slowest = 0
+                    for _ in range(VISITS):
+                        self.fill(crowd, attack)
+                        begin = time.monotonic()
+                        with Within(0.5, 'an answer to a new client'):
+                            with self.connect(port, plain=kind == 'http') as honest:
+                                self.ask(honest, '/plain')
+                            slowest = max(slowest, time.monotonic() - begin)
+                    print(f'{name}, {kind}: {slowest * 1000:.1f} ms at most', flush=True)
+                    self.assertGreaterEqual(self.counted() - before, VISITS)
+                    self.assertIn('closed to make room, it was idle for', self.daemon.log()[logged:])
+                    for client in crowd:
+                        client.close()
+                    eventually(lambda: self.daemon.statistics()['connections'] == 0, 10, 'all to have gone')
+        self.assertIn(f'{PLACES} connections are open, as many as MaxConnections', self.daemon.log())
+
+    def test_used_ones_stay(self):
+        """Of two kept-alive connections that are used now and then, neither goes while others have been idle for longer."""
+        kept = [self.asking(self.http, True), self.asking(self.https, False)]
+        crowd = []
+        for _ in range(3 * PLACES):
+            self.fill(crowd, lambda: self.silent(self.http))
+            for connection in kept:
+                self.ask(connection, '/plain')
+            crowd.append(self.asking(self.http, True))
+            time.sleep(0.12)   # one at a time
+        self.assertGreaterEqual(self.counted() - self.made_room, 2 * PLACES)
+        for connection in kept:
+            self.ask(connection, '/plain')
+
+    def test_busy_ones_stay(self):
+        """All places are taken by requests: at the application, or a byte of them, or a byte of a handshake. Who comes then waits."""
+        mark = self.mark()
+        held = [self.connect(self.http, plain=True) for _ in range(8)]
+        for connection in held:
+            connection.send(f'GET /hold?until={mark} HTTP/1.1\r\nHost: localhost\r\n\r\n')
+        begun = [self.connect(self.http, plain=True) for _ in range(PLACES)]
+        for connection in begun:
+            connection.send('G')
+        hello = self.silent(self.https)
+        hello.send(b'\x16')
+        eventually(self.is_full, 10, 'as many connections as there may be')
+        honest = self.connect(self.http, plain=True)
+        honest.send('GET /plain HTTP/1.1\r\nHost: localhost\r\n\r\n')
+        time.sleep(1)
+        busy = [connection.socket for connection in (*held, *begun, honest)] + [hello]
+        self.assertEqual(select.select(busy, [], [], 0)[0], [])
+        self.assertEqual(self.counted(), self.made_room)
+        self.release(mark)
+        for connection in held:
+            self.assertEqual(connection.response().status, 200)
+        # One after the other is idle now, and those behind them in the backlog get in: the rest of the begun ones, then the honest client.
+        for connection in begun:
+            connection.send('ET /plain HTTP/1.1\r\nHost: localhost\r\n\r\n')
+        for connection in (*begun, honest):
+            self.assertEqual(connection.response().status, 200)
+        self.assertEqual(select.select([hello], [], [], 0)[0], [])
+
+    def test_in_use(self):
+        """Whoever asks again and again is not cut off, whatever comes and goes beside it."""
+        crowd, connection = [], self.asking(self.http, True)
+        for _ in range(8 * PLACES):
+            self.fill(crowd, lambda: self.silent(self.http))   # no more than are accepted: a burst would end all that pause for 10 ms
+            self.ask(connection, '/plain')
+        self.assertGreater(self.counted() - self.made_room, 4 * PLACES)
+
+
+if __name__ == '__main__':
+    harness.main()
