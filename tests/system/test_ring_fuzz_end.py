@@ -117,7 +117,7 @@ class FewSessions(RingFuzzTest):
 
     def test_attached(self):
         self.check_hindered(self.fuzz('--seconds', '2', '--attach', self.daemon.socket),
-                            'the daemon gives this program 6 sessions with a channel, an attack takes 15')
+                            'the daemon gives this program 6 sessions with a channel, an attack takes 18')
 
 
 class FewUrls(RingFuzzTest):

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -74,6 +75,7 @@ public:
   bool send(std::span<const uint8_t> bytes, unsigned descriptors) override;
   std::optional<std::vector<uint8_t>> receive() override;
   bool has_ended() override;
+  void leave(Leave how) override;
   const Mapping *mapping() const override { return m_memory ? &m_memory->mapping() : nullptr; }
   void kick(uint64_t times) override
   {
@@ -158,6 +160,19 @@ std::optional<std::vector<uint8_t>> RealLink::receive()
 bool RealLink::has_ended()
 {
   return m_has_ended;
+}
+
+void RealLink::leave(Leave how)
+{
+  if (how != Leave::Duplicate) {
+    shutdown(m_socket, how == Leave::Writes ? SHUT_WR : SHUT_RD);
+    return;
+  }
+  int copy = fcntl(m_socket, F_DUPFD_CLOEXEC, 0);
+  if (copy < 0)
+    throw Hindered{"this program's descriptors have run out"};
+  close(m_socket);
+  m_socket = copy;
 }
 
 // From outside, loads cannot be seen: for a moment it rewrites as fast as it can.

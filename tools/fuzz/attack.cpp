@@ -19,7 +19,7 @@ namespace httpsys::fuzz {
 using Clock = std::chrono::steady_clock;
 
 static constexpr size_t kLanes = 3;
-static constexpr size_t kSessions = kLanes * (kClients + 1); // with the client of each that keeps to the rules
+static constexpr size_t kSessions = kLanes * (kClients + 2); // with the one of each that leaves, and the one that keeps to the rules
 static constexpr rlim_t kDescriptors = 512;                  // of this program
 
 // What the daemon gives a program by its limits, and the system this one, is found out before anything can be taken for a bug.

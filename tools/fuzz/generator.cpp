@@ -257,7 +257,7 @@ Step Generator::make(Verb verb, uint8_t client)
   case Verb::Kick: arguments = {1 + m_random.below(64)}; break;
   case Verb::Seal: arguments = {m_random.below(2), m_random.below(6), pick_length()}; break;
   case Verb::Web: arguments = {m_random.below(8), pick_length() & 0xfffff, m_random.next(), m_random.chance(3, 4)}; break;
-  case Verb::Disconnect: arguments = {m_random.below(3)}; m_stage[client] = 0; break;
+  case Verb::Disconnect: arguments = {m_random.below(4)}; m_stage[client] = 0; break;
   case Verb::Pass: arguments = {m_random.chance(1, 8) ? m_random.below(130'000) : m_random.below(100)}; break;
   }
   return step;

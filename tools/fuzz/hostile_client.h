@@ -20,6 +20,13 @@ public:
 
   const Identity &identity() const { return m_identity; }
   bool has_ended();
+  // It does no more steps. Kicks go on until its connection ends, too.
+  void leave(Leave how) { m_client.link().leave(how); }
+  void kick()
+  {
+    if (m_client.is_open())
+      m_client.link().kick(1);
+  }
   // In all that it can read of its channel.
   void look_for_others() { m_client.look_for_others(); }
   void run(const Step &step);

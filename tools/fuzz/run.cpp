@@ -12,8 +12,9 @@ static constexpr uint64_t kStepsBetweenChecks = 100;
 static constexpr uint64_t kStepsBetweenLooks = 32; // into all the memory that clients are given
 static constexpr size_t kVisitors = 16;
 // So that all clients of a process, several runs' at a time, have no more than OperationsPerProcess of them.
-static constexpr uint32_t kOperationsOfReal = 8192;
+static constexpr uint32_t kOperationsOfReal = 4096;
 static constexpr unsigned kTurnsOfGrace = 60; // until a session that has broken a rule must have ended
+static constexpr unsigned kStepsOfLeaver = 16; // until a connection that is half closed, or has another descriptor, ends
 static constexpr unsigned kTurnsToSettle = 5000;
 static constexpr std::chrono::seconds kTimeToSettle{5};
 
@@ -51,6 +52,36 @@ void Run::disconnect(std::unique_ptr<HostileClient> &client)
   client.reset();
 }
 
+void Run::leave(std::unique_ptr<HostileClient> client, uint64_t how)
+{
+  if (!client || how == 0 || how > static_cast<uint64_t>(Leave::Duplicate))
+    return disconnect(client);
+  disconnect(m_leaver.client);
+  m_leaver = {std::move(client), static_cast<Leave>(how)};
+  m_leaver.client->leave(m_leaver.how);
+}
+
+// Whoever says nothing more has left: its session must end, though it still has its memory, and its kick.
+void Run::look_at_leaver()
+{
+  Leaver &leaver = m_leaver;
+  if (!leaver.client)
+    return;
+  leaver.client->kick();
+  bool must_end = leaver.how == Leave::Writes;
+  if (leaver.client->has_ended() || (!must_end && ++leaver.steps > kStepsOfLeaver))
+    return disconnect(leaver.client);
+  if (must_end && is_over(leaver.grace))
+    throw Finding{"accepted", leaver.client->identity().name + " has closed its half of the control socket, and its session goes on"};
+}
+
+bool Run::is_over(Grace &grace) const
+{
+  if (grace.turns++ == 0)
+    grace.since = std::chrono::steady_clock::now();
+  return m_target.is_real() ? std::chrono::steady_clock::now() - grace.since > kTimeToSettle : grace.turns > kTurnsOfGrace;
+}
+
 void Run::step(const Step &step)
 {
   m_counts.steps++;
@@ -58,7 +89,7 @@ void Run::step(const Step &step)
   if (step.verb == Verb::Pass) {
     m_target.pass(step.arguments[0]);
   } else if (step.verb == Verb::Disconnect) {
-    disconnect(client);
+    leave(std::move(client), step.arguments[0]);
   } else if (step.verb == Verb::Connect) {
     disconnect(client);
     connect(step.client);
@@ -72,6 +103,7 @@ void Run::step(const Step &step)
   m_target.yield();
   look_at_visitors();
   demand_ends();
+  look_at_leaver();
   if (++m_steps % kStepsBetweenChecks == 0)
     m_witness->check();
   if (m_steps % kStepsBetweenLooks == 0)
@@ -126,10 +158,7 @@ bool Run::demand_ends()
     // A client whose kicks are not listened to is looked at now and then.
     if (!std::exchange(is_any_due, true) && !m_target.is_real())
       m_target.pass(1);
-    if (grace.turns++ == 0)
-      grace.since = std::chrono::steady_clock::now();
-    bool is_over = m_target.is_real() ? std::chrono::steady_clock::now() - grace.since > kTimeToSettle : grace.turns > kTurnsOfGrace;
-    if (is_over)
+    if (is_over(grace))
       throw Finding{"accepted", client->identity().name + " has broken a rule of the ring, and its session goes on"};
   }
   return is_any_due;
@@ -154,6 +183,8 @@ void Run::finish()
   m_witness->check();
   while (demand_ends())
     m_target.yield();
+  for (; m_leaver.client; m_target.yield())
+    look_at_leaver();
   for (auto &client : m_clients)
     if (client && !client->has_ended() && client->is_honest())
       settle(*client);

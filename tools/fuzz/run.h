@@ -26,12 +26,20 @@ private:
     std::string mark;        // of whom it has asked
     std::string end_of_last; // of what has come, in which a mark may have begun
   };
+  // Of a client that has to be cut off.
+  struct Grace {
+    unsigned turns = 0;
+    std::chrono::steady_clock::time_point since{};
+  };
   Identity new_identity(const std::string &who);
   void connect(uint8_t client);
   void disconnect(std::unique_ptr<HostileClient> &client);
+  void leave(std::unique_ptr<HostileClient> client, uint64_t how);
+  void look_at_leaver();
   void web(const Step &step);
   void look_at_visitors();
   bool demand_ends();
+  bool is_over(Grace &grace) const;
   void settle(HostileClient &client);
 
   Target &m_target;
@@ -43,12 +51,15 @@ private:
   std::array<std::unique_ptr<HostileClient>, kClients> m_clients;
   std::vector<Visitor> m_visitors;
   std::vector<uint64_t> m_known_to_all;
-  // Of a client that has to be cut off.
-  struct Grace {
-    unsigned turns = 0;
-    std::chrono::steady_clock::time_point since{};
-  };
   std::array<Grace, kClients> m_grace{};
+  // Whose connection is half closed, or another descriptor of it open. One at a time.
+  struct Leaver {
+    std::unique_ptr<HostileClient> client;
+    Leave how = Leave::Close;
+    unsigned steps = 0;
+    Grace grace{};
+  };
+  Leaver m_leaver;
   uint64_t m_steps = 0;
 };
 

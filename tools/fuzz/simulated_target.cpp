@@ -79,6 +79,14 @@ public:
     return packet;
   }
   bool has_ended() override { return m_control->is_shut && m_control->from_daemon.empty(); }
+  void leave(Leave how) override
+  {
+    if (how == Leave::Writes)
+      m_control->end();
+    if (how == Leave::Reads)
+      m_control->room = 0;
+    // There are no descriptors: that of a duplicate is this one.
+  }
   const Mapping *mapping() const override { return m_memory ? &m_memory->mapping() : nullptr; }
   void kick(uint64_t times) override { m_kick->signals += times; }
   const char *try_seals(unsigned region, unsigned how, uint64_t value) override { return m_memory->try_seals(region, how, value); }

@@ -21,6 +21,9 @@ struct Mapping {
   uint64_t ktou_bytes = 0, utok_bytes = 0;
 };
 
+// How a client leaves before its connection ends: it says nothing more, takes nothing more, or another descriptor of it stays open.
+enum class Leave : uint8_t { Close, Writes, Reads, Duplicate };
+
 // A connection to the control socket. Its destructor ends it.
 class Link {
 public:
@@ -30,6 +33,8 @@ public:
   // The next packet, if there is one.
   virtual std::optional<std::vector<uint8_t>> receive() = 0;
   virtual bool has_ended() = 0;
+  // Not Close, which the destructor does.
+  virtual void leave(Leave how) = 0;
   // Null before CHANNEL_OPENED has been received.
   virtual const Mapping *mapping() const = 0;
   virtual void kick(uint64_t times) = 0;

@@ -42,6 +42,7 @@ public:
     return std::exchange(m_has_been_received, true) ? std::nullopt : std::optional(message);
   }
   bool has_ended() override { return false; }
+  void leave(Leave) override {}
   const Mapping *mapping() const override { return &m_mapping; }
   void kick(uint64_t) override {}
   const char *try_seals(unsigned, unsigned, uint64_t) override { return nullptr; }
