@@ -25,7 +25,7 @@ static void disconnect(const queue::AnsweredRequest &request)
 bool ResponseSender::conclude_send(io::IrpPtr irp, const queue::AnsweredRequest &request)
 {
   auto block = parse_send_body_block(irp->parameters());
-  if (block.is_error()) {
+  if (block.is_error() || !extents_are_inside(*irp, block->extents)) {
     io::complete(std::move(irp), NtStatus::InvalidParameter, kGarbledParameters);
     return false;
   }

@@ -18,8 +18,7 @@ static bool is_final(const io::Irp &irp, bool continues)
   return !continues && (irp.entry().op_flags & HSYS_SEND_MORE_DATA) == 0;
 }
 
-// Extents are claims of the client's: each has to lie in its send arena.
-static bool extents_are_inside(const io::Irp &irp, const std::vector<hsys_extent> &extents)
+bool extents_are_inside(const io::Irp &irp, const std::vector<hsys_extent> &extents)
 {
   return std::ranges::all_of(extents,
                              [&](const hsys_extent &extent) { return irp.extent(extent.offset, extent.length).has_value(); });

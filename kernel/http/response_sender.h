@@ -28,6 +28,9 @@ struct RequestFacts {
   bool keep_alive = false; // the client lets the connection persist
 };
 
+// Extents are claims of the client's: each has to lie in its send arena.
+bool extents_are_inside(const io::Irp &irp, const std::vector<hsys_extent> &extents);
+
 class ResponseSender final : io::IrpQueue::CancelHandler {
 public:
   explicit ResponseSender(Request &request) : m_request(request) {}

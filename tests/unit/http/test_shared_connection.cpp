@@ -53,6 +53,24 @@ struct Shared : Service {
   std::shared_ptr<SimSocket> client;
 };
 
+// A SEND_BODY whose byte is behind the send arena.
+NtStatus send_from_outside(Service &service, uint64_t request)
+{
+  struct {
+    hsys_send_body head;
+    hsys_extent extent;
+  } block{};
+  block.head.size = sizeof block;
+  block.head.version = 1;
+  block.head.extent_count = 1;
+  block.head.extent_offset = sizeof block.head;
+  block.extent = {HSYS_ARENA_BYTES_MAX, 1};
+  return service.worker
+      .call(Process::entry(HSYS_OP_SEND_BODY, service.queue, request, HSYS_SEND_MORE_DATA),
+            {reinterpret_cast<const uint8_t *>(&block), sizeof block})
+      .status();
+}
+
 }
 
 TEST_CASE("a response that is complete and not ended holds up nothing behind it, and its worker may still end it")
@@ -89,6 +107,7 @@ TEST_CASE("a response that is complete and not ended holds up nothing behind it,
         shared.answer_body(id, "", HSYS_SEND_MORE_DATA);
         CHECK(shared.send_body(id, "x", HSYS_SEND_MORE_DATA) ==
               (row.drops_body ? NtStatus::Success : NtStatus::ConnectionInvalid));
+        CHECK(send_from_outside(shared, id) == NtStatus::InvalidParameter);
         shared.answer_body(id, "");
         CHECK(shared.send_body(id, "") == NtStatus::ConnectionInvalid);
         CHECK(shared.client->take() == "");
