@@ -26,6 +26,12 @@ inline constexpr uint32_t kSubmissionEntries = 1024;     // of a core's ring; a 
 inline constexpr uint32_t kCompletionEntries = 8192;
 inline constexpr uint32_t kReceiveBuffers = 256;         // of a core; each is in use only until its bytes are handled
 inline constexpr uint32_t kReceiveBufferBytes = 16384;   // of one buffer: a TLS record, a request with all its header fields
+// Of a core, in one turn of its loop, of what the network brings: whatever is left goes on in the next one, when rings, control sockets,
+// messages and timers have had their turn. Some 10 us each, more where much has come at once.
+inline constexpr uint32_t kCompletionsPerTurn = 1024;
+inline constexpr uint32_t kCompletionsPerLook = 4; // between two looks at the clock
+// Then such a part of a turn is over; by a clock that counts milliseconds, so it is one to three.
+inline constexpr uint64_t kSliceMilliseconds = 2;
 inline constexpr int kListenBacklog = 2048;              // connections that wait for accept, of one address; net.core.somaxconn caps it
 inline constexpr uint64_t kMappedPieceBytes = 2 << 20;   // of shared memory, populated or unmapped in one call; under a millisecond
 inline constexpr uint32_t kMappedPieceMicroseconds = 20;  // pause between two of these calls
@@ -43,11 +49,14 @@ inline constexpr size_t kKeyMemoryPiece = 65536;
 inline constexpr uint64_t kTallyMilliseconds = 60'000;  // between lines of the log with what was counted
 inline constexpr uint64_t kOrdinaryTallies = 1000;      // in that time, of what every public server sees: more are worth a line
 inline constexpr uint32_t kCores = 256;       // core threads: an id has 8 bits for its core
+inline constexpr uint32_t kTimersPerTurn = 1024; // that fire in one turn, some 10 us each; or until kSliceMilliseconds are over
 inline constexpr uint32_t kStopRounds = 1000; // turns of an ending core at most: some tasks send the next
 
 inline constexpr uint64_t kOutageQuietMilliseconds = 1000; // what has not failed for so long works again, for the log
 
 // net
+// Connections that core 0 accepts for itself in one turn at once; others come with its messages, of which a turn takes some. 5 us each.
+inline constexpr uint32_t kAcceptsAtOnce = 256;
 inline constexpr uint64_t kAcceptRetryMilliseconds = 100; // pause after accept failed, for example without descriptors
 // Descriptors (RLIMIT_NOFILE) that connections leave to sessions, new ports and state files: a part of all, at least so many that
 // administrators and some applications always get in, at most so many that all sessions do.
@@ -84,6 +93,7 @@ inline constexpr uint32_t kHandlesCeiling = 4096;            // request queue ha
 inline constexpr uint32_t kEntriesPerTurn = 64;              // submission entries of one channel in one turn of the loop
 inline constexpr uint32_t kOperationsWithCore0 = 64;         // of one channel, for names and ports; each may be parsing of 32 KiB
 inline constexpr uint32_t kReturnsPerTurn = 1024;            // block numbers taken back from one channel in one turn of the loop
+inline constexpr size_t kResultBytesPerTurn = 1 << 20;       // of results that waited for blocks, copied in one turn; 0.2 ms
 inline constexpr uint32_t kEmptyPollsUntilCold = 8;          // polls without work after which a channel waits for its kick
 inline constexpr uint64_t kCreditVisitMilliseconds = 10;     // an entry without completion credit: nothing tells when the client reaps
 inline constexpr uint64_t kRingNanoseconds = 1'000'000;        // of a core, for one ring of a bell; a usual one takes some thousand
@@ -158,9 +168,14 @@ inline constexpr size_t kSpareBufferBytes = 2u << 20;        // of a core, of su
 inline constexpr size_t kCertificateCallsWaiting = 1024;     // on one connection; all are answered at once, each with 32 KiB or more
 inline constexpr uint32_t kConnectionsPerCore = 262144;      // below ob::IdTable's 2^20 slots
 
+// Steps of TLS handshakes and of questions for certificates, of a core in one turn; or until kSliceMilliseconds are over. A signature takes
+// 0.1 ms to 6 ms by the kind and size of the key.
+inline constexpr uint32_t kHandshakeStepsPerTurn = 64;
+
 // queue
 inline constexpr uint32_t kRequestQueues = 4096;      // of all processes together
 inline constexpr uint32_t kRequestQueueLength = 1000; // requests that wait in one queue (HttpServerQueueLengthProperty's default)
+inline constexpr size_t kRequestsReturnedPerTurn = 512; // of a session that ends, looked at in one turn; under a microsecond each
 inline constexpr size_t kRequestsEndedPerTurn = 32;   // of a core, whose worker or queue has gone: each resets a connection or sends a page
 // Of a session: responses that are complete and that it has not ended; the sends that end older ones fail. Some 100 bytes each.
 inline constexpr size_t kAnsweredRequests = 1024;

@@ -171,7 +171,8 @@ bool Core::run_pollers()
 bool Core::run_timers()
 {
   const bool due = m_timers.next_deadline() <= now();
-  m_timers.advance(now());
+  platform::Slice slice(limits::kTimersPerTurn);
+  m_timers.advance(now(), slice);
   return due;
 }
 
@@ -199,7 +200,7 @@ uint32_t Core::run_engine(platform::Milliseconds deadline)
 // Everything but messages is done, and whoever has to wake us knows that.
 bool Core::prepare_sleep()
 {
-  if (m_pollers_worked || !m_flushes.is_empty() || m_stop.load(std::memory_order_relaxed) || !flush_spills(true))
+  if (m_engine->has_left() || m_pollers_worked || !m_flushes.is_empty() || m_stop.load(std::memory_order_relaxed) || !flush_spills(true))
     return false;
   bool armed = true;
   for (Poller *poller = m_pollers.first(); poller && armed; poller = m_next_poller) {

@@ -72,7 +72,7 @@ uint64_t TimerWheel::next_tick() const
   return UINT64_MAX;
 }
 
-void TimerWheel::arrive(uint64_t tick)
+bool TimerWheel::arrive(uint64_t tick, platform::Slice *slice)
 {
   m_tick = tick;
   const auto level = static_cast<unsigned>(std::find_if(m_occupied.begin(), m_occupied.end(), std::identity()) - m_occupied.begin());
@@ -85,19 +85,34 @@ void TimerWheel::arrive(uint64_t tick)
   }
   auto &due = m_wheel[0][tick % kSlots];
   while (Timer *timer = due.first()) {
+    if (slice && !slice->take())
+      return false;
     remove(*timer);
     timer->on_timer(); // may be gone afterwards
   }
+  return true;
 }
 
 void TimerWheel::advance(platform::Milliseconds now)
 {
-  const uint64_t target = now / kTickMilliseconds;
-  if (target <= m_tick)
+  advance_to(now / kTickMilliseconds, nullptr);
+}
+
+void TimerWheel::advance(platform::Milliseconds now, platform::Slice &slice)
+{
+  advance_to(now / kTickMilliseconds, &slice);
+}
+
+// Where some are left the wheel stands at their tick, which is the next one.
+void TimerWheel::advance_to(uint64_t target, platform::Slice *slice)
+{
+  if (target < m_tick)
     return;
   m_earliest = target + 1;
-  for (uint64_t tick = next_tick(); tick <= target; tick = next_tick())
-    arrive(tick);
+  for (uint64_t tick = next_tick(); tick <= target; tick = next_tick()) {
+    if (!arrive(tick, slice))
+      return;
+  }
   m_tick = target;
 }
 

@@ -3,7 +3,7 @@
 // never fires early, and at most kTickMilliseconds late.
 #pragma once
 #include "kernel/base/intrusive_list.h"
-#include "kernel/platform/platform.h"
+#include "kernel/platform/slice.h"
 #include <array>
 
 namespace httpsys::ke {
@@ -34,6 +34,8 @@ public:
   // Fires all that is due, in the order of their ticks. Handlers may set and cancel any timer, and end the life of
   // their own; what they set does not fire in the same call.
   void advance(platform::Milliseconds now);
+  // So much of it: the next call goes on.
+  void advance(platform::Milliseconds now, platform::Slice &slice);
   // When advance should be called next; kNever without timers. For far timers it is earlier than the first of them.
   platform::Milliseconds next_deadline() const;
 
@@ -49,7 +51,8 @@ private:
   void insert(Timer &timer);
   void remove(Timer &timer);
   uint64_t next_tick() const; // at which there is something to do; UINT64_MAX without timers
-  void arrive(uint64_t tick); // at next_tick()
+  bool arrive(uint64_t tick, platform::Slice *slice); // at next_tick(); false: some that are due are left
+  void advance_to(uint64_t target, platform::Slice *slice);
   std::array<std::array<IntrusiveList<Timer>, kSlots>, kLevels> m_wheel;
   std::array<uint64_t, kLevels> m_occupied{}; // bit per slot: it has timers
   uint64_t m_tick;                            // what was due until then has fired

@@ -63,9 +63,12 @@ public:
   // Ends the operation early: its on_complete still comes, with Cancelled or with its own result.
   virtual void cancel(IoOperation &operation) = 0;
 
-  // Submits what is queued, waits for a completion, for wake() or until deadline (0: do not wait), and calls
-  // on_complete for all that is there. Returns the number of completions handled.
+  // Submits what is queued, waits for a completion, for wake() or until deadline (0: do not wait), and calls on_complete for what is there;
+  // of receives and sends, which the network can make many, a turn's part. Returns the number of
+  // completions handled.
   virtual uint32_t run_once(Milliseconds deadline) = 0;
+  // Some were left, and the next run_once will not wait.
+  virtual bool has_left() const { return false; }
   // From any thread: makes a waiting run_once return, or the next one that would wait. Cheap when the engine is known not to wait.
   virtual void wake() = 0;
 

@@ -80,11 +80,16 @@ LinuxSystem::LinuxSystem()
   std::signal(SIGPIPE, SIG_IGN);
 }
 
-Milliseconds LinuxSystem::now()
+Milliseconds monotonic_milliseconds()
 {
   timespec time{};
   clock_gettime(CLOCK_MONOTONIC, &time);
   return static_cast<Milliseconds>(time.tv_sec) * 1000 + static_cast<Milliseconds>(time.tv_nsec) / 1'000'000;
+}
+
+Milliseconds LinuxSystem::now()
+{
+  return monotonic_milliseconds();
 }
 
 int64_t LinuxSystem::wall_clock_seconds()

@@ -7,6 +7,9 @@
 
 namespace httpsys::platform {
 
+// What now() says, for those that serve as an engine without a System.
+Milliseconds monotonic_milliseconds();
+
 class LinuxSystem : public System {
 public:
   LinuxSystem();

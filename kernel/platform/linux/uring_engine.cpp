@@ -2,6 +2,8 @@
 #include "kernel/platform/linux/uring_engine.h"
 #include "kernel/base/log.h"
 #include "kernel/platform/linux/errno_map.h"
+#include "kernel/platform/linux/linux_system.h"
+#include "kernel/platform/slice.h"
 #include <atomic>
 #include <bit>
 #include <cerrno>
@@ -110,9 +112,11 @@ public:
   }
 
   uint32_t run_once(Milliseconds deadline) override;
+  bool has_left() const override { return !m_left.empty(); }
   void wake() override;
 
 private:
+  struct Completion { uint64_t data; int32_t value; uint32_t flags; };
   static uint64_t user_data(IoOperation &operation, Kind kind)
   {
     return reinterpret_cast<uint64_t>(&operation) | static_cast<uint64_t>(kind);
@@ -125,7 +129,7 @@ private:
   void enter(Milliseconds deadline);
   void check_entered(int result) const;
   uint32_t handle_completions();
-  bool handle(uint64_t data, int32_t value, uint32_t flags);
+  bool handle(const Completion &completion);
   IoResult result_of(Kind kind, int32_t value, uint32_t flags) const;
   void return_buffer(uint32_t number);
   size_t buffer_bytes() const { return size_t{m_settings.receive_buffers} * m_settings.receive_buffer_bytes; }
@@ -136,6 +140,7 @@ private:
   io_uring_buf_ring *m_buffer_ring = nullptr;
   uint8_t *m_buffers = nullptr;
   std::deque<io_uring_sqe> m_spilled; // entries that the kernel had no memory for, in order
+  std::deque<Completion> m_left;      // of receives and sends, for the next turns; of each operation in order
   int m_wake_event = -1;
   std::atomic<bool> m_waiting{false};
   std::atomic<bool> m_wake_requested{false};
@@ -217,7 +222,7 @@ void UringEngine::enter(Milliseconds deadline)
 
 uint32_t UringEngine::run_once(Milliseconds deadline)
 {
-  if (deadline != 0) {
+  if (deadline != 0 && m_left.empty()) {
     // With wake(): both sides store, then load, sequentially consistent, so that one of them sees the other.
     m_waiting.store(true, std::memory_order_seq_cst);
     enter(m_wake_requested.load(std::memory_order_seq_cst) ? 0 : deadline);
@@ -238,25 +243,35 @@ void UringEngine::wake()
   VERIFY(write(m_wake_event, &one, sizeof one) == sizeof one);
 }
 
+// The ring is emptied in every turn: what a client kicks for stands in it behind all receives and sends, which the network can make many.
 uint32_t UringEngine::handle_completions()
 {
   uint32_t handled = 0;
+  Slice slice(m_settings.completions_per_turn, limits::kCompletionsPerLook, monotonic_milliseconds);
   // Only those that are there now: handlers may cause more, and the core has other things to look at.
-  for (unsigned left = io_uring_cq_ready(&m_ring); left > 0; left--) {
+  for (unsigned in_ring = io_uring_cq_ready(&m_ring); in_ring > 0; in_ring--) {
     io_uring_cqe *entry = nullptr;
     if (io_uring_peek_cqe(&m_ring, &entry) != 0)
       break;
-    const uint64_t data = entry->user_data;
-    const int32_t value = entry->res;
-    const uint32_t flags = entry->flags;
+    const Completion completion{entry->user_data, entry->res, entry->flags};
     io_uring_cqe_seen(&m_ring, entry);
-    handled += handle(data, value, flags);
+    const auto kind = static_cast<Kind>(completion.data & kKindMask);
+    if ((kind != Kind::Receive && kind != Kind::Send) || (m_left.empty() && slice.take()))
+      handled += handle(completion);
+    else
+      m_left.push_back(completion);
+  }
+  while (!m_left.empty() && slice.take()) {
+    const Completion completion = m_left.front();
+    m_left.pop_front();
+    handled += handle(completion);
   }
   return handled;
 }
 
-bool UringEngine::handle(uint64_t data, int32_t value, uint32_t flags)
+bool UringEngine::handle(const Completion &completion)
 {
+  const auto [data, value, flags] = completion;
   if ((data & kKindMask) == static_cast<uint64_t>(Kind::Own)) {
     if (data == kWake && !(flags & IORING_CQE_F_MORE))
       arm_wake();

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The loop of one core, stepped over an engine that records what it is asked for.
 #include "kernel/ke/core.h"
+#include "kernel/limits.h"
 #include "kernel/platform/linux/linux_system.h"
 #include "tests/unit/spin.h"
 #include <doctest/doctest.h>
+#include <deque>
 #include <functional>
 #include <string>
 #include <thread>
@@ -37,6 +39,8 @@ struct FakeEngine final : platform::IoEngine {
   void poll_multishot(int, platform::IoOperation &) override {}
   void poll_one(int, platform::IoOperation &) override {}
   void cancel(platform::IoOperation &) override {}
+  bool is_left = false;
+  bool has_left() const override { return is_left; }
   uint32_t run_once(Milliseconds deadline) override
   {
     deadlines.push_back(deadline);
@@ -146,6 +150,34 @@ TEST_CASE_FIXTURE(Fixture, "an idle core sleeps until the next timer, or for eve
   core().turn(false);
   CHECK(engine().deadlines.back() == 0);
   core().timers().cancel(timer);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a core whose engine has completions left, or whose timers are not through, does not sleep")
+{
+  settle();
+  TestPoller poller;
+  core().add_poller(poller);
+  settle();
+  CHECK(sleep_turn() == kNever);
+  engine().is_left = true;
+  const int sleeps = poller.sleeps;
+  CHECK(sleep_turn() == 0);
+  CHECK(poller.sleeps == sleeps);
+  engine().is_left = false;
+  CHECK(sleep_turn() == kNever);
+  core().remove_poller(poller);
+  std::deque<TestTimer> timers(limits::kTimersPerTurn + 1);
+  uint32_t fired = 0;
+  for (TestTimer &timer : timers) {
+    timer.fired = [&] { fired++; };
+    core().timers().set(timer, os.time + 8);
+  }
+  os.time += 100;
+  core().turn(true);
+  CHECK(fired == limits::kTimersPerTurn);
+  CHECK(sleep_turn() <= os.time);
+  CHECK(fired == limits::kTimersPerTurn + 1);
+  CHECK(sleep_turn() == kNever);
 }
 
 TEST_CASE_FIXTURE(Fixture, "handlers see the time after the wait, and all of a turn see the same")

@@ -239,3 +239,66 @@ TEST_CASE("random operations against a list that is searched")
       wheel.cancel(timer);
   }
 }
+
+TEST_CASE("so many timers as a slice takes fire, and the next call goes on where it stopped")
+{
+  for (Milliseconds start : {Milliseconds{0}, Milliseconds{64 * kTick - 1}}) {
+    static Milliseconds s_time;
+    s_time = 0;
+    TimerWheel wheel(start);
+    std::deque<Probe> timers(10);
+    std::vector<size_t> order;
+    for (size_t i = 0; i < timers.size(); i++) {
+      timers[i].fired = [&order, i] { order.push_back(i); };
+      wheel.set(timers[i], start + (i < 6 ? 3 : 4) * kTick);
+    }
+    Probe late;
+    timers[2].fired = [&] {
+      order.push_back(2);
+      wheel.cancel(timers[3]);
+      wheel.set(late, 0);
+    };
+    auto advance = [&](Milliseconds now, uint32_t most) {
+      platform::Slice slice(most, 1, [] { return s_time; });
+      wheel.advance(now, slice);
+    };
+    Milliseconds now = start + 5 * kTick;
+    advance(now, 4); // 0, 1, 2 and 4, for 3 is cancelled
+    CHECK(order == std::vector<size_t>{0, 1, 2, 4});
+    CHECK(late.count == 0);
+    CHECK(wheel.next_deadline() <= now);
+    advance(now, 1);
+    CHECK(order.back() == 5);
+    Probe meanwhile;
+    wheel.set(meanwhile, 0);
+    advance(now + kTick, 3);
+    CHECK(order.size() == 8);
+    CHECK(meanwhile.count == 0);
+    CHECK(late.count == 0);
+    advance(now + kTick, UINT32_MAX);
+    CHECK(order == std::vector<size_t>{0, 1, 2, 4, 5, 6, 7, 8, 9});
+    CHECK(late.count == 1);
+    CHECK(meanwhile.count == 1);
+    CHECK(wheel.next_deadline() == kNever);
+  }
+}
+
+TEST_CASE("a slice ends with its steps or its time, and has one step in any case")
+{
+  static Milliseconds s_time;
+  s_time = 1000;
+  platform::Slice by_steps(3, 1, [] { return s_time; });
+  for (bool may : {true, true, true, false, false})
+    CHECK(by_steps.take() == may);
+  s_time = 1000;
+  platform::Slice by_time(100, 4, [] { return s_time; });
+  for (int step = 0; step < 8; step++)
+    CHECK(by_time.take());
+  s_time += limits::kSliceMilliseconds;
+  CHECK_FALSE(by_time.take()); // the clock is read before every fourth
+  s_time = 0;
+  CHECK_FALSE(by_time.take());
+  platform::Slice slow(100, 1, [] { return s_time += limits::kSliceMilliseconds; });
+  CHECK(slow.take());
+  CHECK_FALSE(slow.take());
+}

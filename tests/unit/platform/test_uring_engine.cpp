@@ -489,6 +489,53 @@ TEST_CASE("a completion queue that overflows loses nothing")
   fixture.engine.reset();
 }
 
+TEST_CASE("what the network has brought is handled some in each turn, everything else at once")
+{
+  constexpr size_t kPairs = 10;
+  Fixture fixture({.submission_entries = 4, .completion_entries = 64, .completions_per_turn = 3});
+  std::deque<Recorder> receives(kPairs);
+  std::vector<size_t> order;
+  std::vector<int> peers;
+  for (size_t i = 0; i < kPairs; i++) {
+    auto [ours, peer] = fixture.connect_pair();
+    peers.push_back(peer);
+    receives[i].then = [&order, i](const Recorder::Entry &) { order.push_back(i); };
+    fixture.engine->receive_multishot(ours, receives[i]);
+  }
+  int ends[2];
+  REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
+  fixture.keep(ends[0]);
+  fixture.keep(ends[1]);
+  Recorder poll;
+  fixture.engine->poll_multishot(ends[0], poll);
+  fixture.engine->run_once(0);
+  for (int peer : peers)
+    write_all(peer, "first");
+  REQUIRE(fixture.run_until([&] { return fixture.engine->has_left(); }));
+  const size_t before = order.size();
+  CHECK(before <= 3);
+  CHECK(poll.results.empty());
+  REQUIRE(::write(ends[1], "x", 1) == 1);
+  write_all(peers[0], "second");
+  fixture.engine->run_once(kNever);
+  CHECK(poll.results.size() == 1);
+  CHECK(order.size() == before + 3);
+  while (fixture.engine->has_left()) {
+    const size_t done = order.size();
+    fixture.engine->run_once(kNever); // does not wait
+    CHECK(order.size() > done);
+    CHECK(order.size() <= done + 3);
+  }
+  CHECK(fixture.run_until([&] { return order.size() == kPairs + 1; }));
+  CHECK(receives[0].data() == "firstsecond");
+  for (size_t i = 1; i < kPairs; i++)
+    CHECK(receives[i].data() == "first");
+  for (int peer : peers)
+    write_all(peer, "third");
+  fixture.run_until([&] { return fixture.engine->has_left(); });
+  fixture.engine.reset(); // with some left
+}
+
 TEST_CASE_FIXTURE(Fixture, "run_once returns at its deadline, not before and not much later")
 {
   CHECK(engine->run_once(0) == 0);
