@@ -66,7 +66,7 @@ uint32_t Channel::received_up_to()
 // Where no layer above keeps anything.
 class NoExtension final : public ChannelExtension {
   void on_delivery_published(uint64_t, uint32_t, bool) override {}
-  void on_session_end(uint32_t) override {}
+  bool on_session_end(uint32_t) override { return true; }
 };
 
 static RingPlace submission_place(const hsys_geometry &geometry, uint32_t first_index)
@@ -176,7 +176,7 @@ bool Channel::Impl::poll()
   if (is_revoked)
     return false;
   uint32_t work = take_returned_blocks();
-  serve_waiting();
+  work += !serve_waiting();
   if (!cancellations.empty()) {
     work++;
     if (!has_cancelled)

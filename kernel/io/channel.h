@@ -18,8 +18,8 @@ public:
   // has_output: its block holds the image. Maybe called from inside complete().
   virtual void on_delivery_published(uint64_t request_id, uint32_t cq_index, bool has_output) = 0;
   // The session has ended; received_up_to: the last cq_head. Entries at or beyond it were not received. Called after
-  // its operations were told to cancel, before its handles are closed.
-  virtual void on_session_end(uint32_t received_up_to) = 0;
+  // its operations were told to cancel, before its handles are closed. False: this turn has had its part, and the next one calls again.
+  virtual bool on_session_end(uint32_t received_up_to) = 0;
 };
 
 class Channel {

@@ -141,17 +141,22 @@ uint32_t Channel::Impl::take_returned_blocks()
   return taken;
 }
 
-void Channel::Impl::serve_waiting()
+// False: this turn has had its part, and some may find a block.
+bool Channel::Impl::serve_waiting()
 {
-  while (!waiting.empty()) {
+  for (size_t bytes = 0; !waiting.empty();) {
+    if (bytes >= limits::kResultBytesPerTurn && !is_broken(Canary::WorkNotBounded))
+      return false;
     auto block = lend(waiting.front().completion.output);
     if (!block)
-      return;
+      break;
     Waiting done = std::move(waiting.front());
     waiting.pop_front();
+    bytes += done.completion.output.size();
     waiting_output.give(done.completion.output.size());
     write_entry(done, &*block, static_cast<uint32_t>(done.completion.output.size()), HSYS_CQE_BLOCK);
   }
+  return true;
 }
 
 }

@@ -90,7 +90,7 @@ struct Channel::Impl final : IrpOwner, ke::Poller, ke::Flushable, ke::Timer, Doo
   void write_entry(const Waiting &done, const mm::BlockArena::Block *block, uint32_t length, uint32_t flags);
   std::optional<mm::BlockArena::Block> lend(std::span<const uint8_t> bytes);
   uint32_t take_returned_blocks();
-  void serve_waiting();
+  bool serve_waiting();
 
   // channel_rundown.cpp: cancellation and the end.
   struct Closing;

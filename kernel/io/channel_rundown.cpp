@@ -142,13 +142,14 @@ void Channel::Impl::end()
   run_down();
 }
 
-// Tens of thousands of operations and thousands of handles perhaps: some in each turn. Operations first, so that what the session has not
-// received is not given to a receive of its own.
+// Tens of thousands of operations and requests and thousands of handles perhaps: some in each turn. Operations first, so that what the
+// session has not received is not given to a receive of its own.
 void Channel::Impl::run_down()
 {
   bool is_done = end_operations();
+  if (is_done && !to_close)
+    is_done = extension->on_session_end(completions.admission().head());
   if (is_done && !to_close) {
-    extension->on_session_end(completions.admission().head());
     finish_cancellations();
     to_close.emplace();
     handles.for_each([&](uint64_t handle, ob::HandleTarget &) { to_close->push_back(handle); });

@@ -269,29 +269,43 @@ void DeliveredRequests::queue_closed(uint64_t queue_id)
   abandon_later(std::move(abandoned), m_channel.uid());
 }
 
-void DeliveredRequests::on_session_end(uint32_t received_up_to)
+// Between two calls requests may end, and retrievals that were away come back.
+bool DeliveredRequests::on_session_end(uint32_t received_up_to)
 {
-  m_ended = true;
-  // What happens to requests may come back here, to the members.
-  auto requests = std::exchange(m_requests, {});
-  auto unreceived = std::exchange(m_unreceived, {});
-  m_connections.clear();
-  m_answered.clear();
-  for (auto id = unreceived.rbegin(); id != unreceived.rend(); ++id) {
-    auto found = requests.find(*id);
-    if (found == requests.end() || found->second.is_away || found->second.is_used || is_received(found->second, received_up_to))
+  if (!std::exchange(m_ended, true)) {
+    m_connections.clear();
+    m_answered.clear();
+  }
+  size_t steps = 0;
+  // Newest first, each to the head of its queue: the oldest ends up in front.
+  for (; !m_unreceived.empty(); steps++) {
+    if (steps == limits::kRequestsReturnedPerTurn)
+      return false;
+    auto found = m_requests.find(m_unreceived.back());
+    m_unreceived.pop_back();
+    if (found == m_requests.end() || found->second.is_away || found->second.is_used || is_received(found->second, received_up_to))
       continue;
-    return_request(std::move(found->second.request));
-    requests.erase(found);
+    QueuedRequest request = std::move(found->second.request);
+    m_requests.erase(found);
+    return_request(std::move(request)); // may come back here, to the members
+  }
+  if (!m_to_abandon) {
+    m_to_abandon.emplace();
+    for (auto &[id, delivered] : m_requests)
+      m_to_abandon->push_back(id);
+    std::ranges::reverse(*m_to_abandon);
   }
   std::vector<uint64_t> abandoned;
-  for (auto &[id, delivered] : requests) {
-    if (delivered.is_away)
-      m_requests.emplace(id, std::move(delivered)); // until it comes back
-    else
-      abandoned.push_back(id);
+  for (; !m_to_abandon->empty() && steps < limits::kRequestsReturnedPerTurn; steps++) {
+    auto found = m_requests.find(m_to_abandon->back());
+    m_to_abandon->pop_back();
+    if (found == m_requests.end() || found->second.is_away) // until it comes back
+      continue;
+    abandoned.push_back(found->first);
+    m_requests.erase(found);
   }
   abandon_later(std::move(abandoned), m_channel.uid());
+  return m_to_abandon->empty();
 }
 
 void continue_delivery(std::unique_ptr<Delivery> delivery)

@@ -6,6 +6,7 @@
 #include "kernel/io/dispatch.h"
 #include "kernel/queue/answered_requests.h"
 #include <deque>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -47,7 +48,7 @@ public:
   size_t note_count() const { return m_unreceived.size(); } // of requests that may not be received yet
 
   void on_delivery_published(uint64_t request_id, uint32_t cq_index, bool has_output) override;
-  void on_session_end(uint32_t received_up_to) override;
+  bool on_session_end(uint32_t received_up_to) override;
 
 private:
   void hand_over(std::unique_ptr<Delivery> delivery);
@@ -61,6 +62,7 @@ private:
   AnsweredRequests m_answered;
   std::deque<uint64_t> m_unreceived; // requests with images, in the order of delivery
   bool m_ended = false;
+  std::optional<std::vector<uint64_t>> m_to_abandon; // then, when what was not received is back; from the end
 };
 
 }

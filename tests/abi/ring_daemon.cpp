@@ -56,7 +56,7 @@ public:
 
 private:
   void on_delivery_published(uint64_t request_id, uint32_t cq_index, bool) override { requests[request_id] = cq_index; }
-  void on_session_end(uint32_t received_up_to) override
+  bool on_session_end(uint32_t received_up_to) override
   {
     for (auto &[id, index] : requests) {
       if (!index)
@@ -66,6 +66,7 @@ private:
       else
         s_report.not_received++;
     }
+    return true;
   }
 };
 

@@ -48,7 +48,7 @@ Stubborn s_stubborn; // on core 0
 
 class Extension final : public ChannelExtension {
   void on_delivery_published(uint64_t, uint32_t, bool) override {}
-  void on_session_end(uint32_t) override { s_seen.has_session_ended = true; }
+  bool on_session_end(uint32_t) override { return s_seen.has_session_ended = true; }
 };
 
 void open_handle(Channel &channel, IrpPtr irp)
@@ -555,6 +555,33 @@ TEST_CASE("a turn takes so many blocks back, and the next one the rest")
     rig.end();
     rig.check_nothing_left();
   }
+}
+
+TEST_CASE("results that waited for blocks are copied some in each turn, and the rest in the next ones by itself")
+{
+  constexpr uint32_t kBlocks = (4 << 20) / HSYS_BLOCK_MAX, kEach = limits::kResultBytesPerTurn / HSYS_BLOCK_MAX, kWaiting = 3 * kEach + 1;
+  Rig rig(4096, 256, 4 << 20);
+  const uint64_t handle = rig.open_handle();
+  for (uint32_t count = 0; count < kBlocks + kWaiting; count++) {
+    rig.submit(HSYS_OP_RECEIVE_BODY, 1, handle, HSYS_BLOCK_MAX);
+    for (ke::CoreId core : {1u, 0u, 1u})
+      rig.step(core);
+  }
+  auto published = [&] { return rig.kpage().cq_tail - Rig::kFirst - 1; };
+  REQUIRE(published() == kBlocks);
+  auto *ring = reinterpret_cast<uint32_t *>(rig.utok + rig.geometry.ret_offset);
+  for (uint32_t count = 0; count < kBlocks; count++)
+    ring[(Rig::kFirst + count) % rig.geometry.ret_entries] = rig.completion(1 + count).block;
+  __atomic_store_n(&rig.upage().ret_tail, Rig::kFirst + kBlocks, __ATOMIC_SEQ_CST);
+  rig.engines[1]->trigger_polls();
+  for (uint32_t count = kEach; count < kWaiting; count += kEach) {
+    rig.step(1);
+    CHECK(published() == kBlocks + count);
+  }
+  rig.step(1);
+  CHECK(published() == kBlocks + kWaiting);
+  rig.end();
+  rig.check_nothing_left();
 }
 
 TEST_CASE("operations that walk through all slots have a turn each")

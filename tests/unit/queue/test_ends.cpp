@@ -4,6 +4,7 @@
 #include "kernel/http/counters.h"
 #include "kernel/io/irp_queue.h"
 #include "kernel/queue/queue_registry.h"
+#include "kernel/queue/request_queue.h"
 #include "tests/unit/support/service.h"
 
 using namespace httpsys;
@@ -128,4 +129,47 @@ TEST_CASE("requests that a worker had received, or that waited in its queue, end
     for (auto &client : clients)
       CHECK((one.are_received ? client->is_closed : client->take().starts_with("HTTP/1.1 503")));
   }
+}
+
+TEST_CASE("requests that a session had not received go back some at a time, and one that ends meanwhile does not")
+{
+  constexpr size_t kRequests = limits::kRequestsReturnedPerTurn + 300;
+  World world;
+  Process process(world, 0), other(world, 0);
+  uint64_t queue = other.create_queue(u"shared"), same = process.create_queue(u"shared", HSYS_QUEUE_OPEN_EXISTING);
+  other.serve(u"http://+:8080/", queue);
+  process.holds = true;
+  std::vector<std::shared_ptr<SimSocket>> clients;
+  for (size_t i = 0; i < kRequests; i++) {
+    process.receive(same);
+    clients.push_back(world.connect(8080));
+    clients.back()->send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  }
+  world.run();
+  auto queued = [&] {
+    ke::Core::Scope scope(ke::Cores::instance().core(0));
+    return queue::queued_requests_on_this_core();
+  };
+  REQUIRE(queued() == 0);
+  auto kept = [&]() -> size_t {
+    ke::Core::Scope scope(ke::Cores::instance().core(0));
+    size_t most = 0; // of all channels: the other process has none
+    for (uint32_t number = 0; number < 8; number++)
+      if (io::Channel *channel = io::Channel::find(number))
+        most = std::max(most, static_cast<queue::DeliveredRequests &>(channel->extension()).count());
+    return most;
+  };
+  REQUIRE(kept() == kRequests);
+  process.die();
+  for (uint32_t turns = 0; kept() == kRequests; turns++) {
+    REQUIRE(turns < 100);
+    world.turn(0);
+  }
+  CHECK(kept() == kRequests - limits::kRequestsReturnedPerTurn);
+  clients[0]->reset_sent = true; // the oldest is the last to go back
+  world.turn(0);
+  CHECK(kept() == kRequests - limits::kRequestsReturnedPerTurn - 1); // the next part comes behind what the first one sent
+  world.run();
+  CHECK(kept() == 0);
+  CHECK(queued() == kRequests - 1);
 }
