@@ -354,7 +354,13 @@ void ListenerSet::hand_on(int socket)
   m_connections.fetch_add(1);
   ke::CoreId core = m_next_core;
   m_next_core = (m_next_core + 1) % ke::Cores::instance().count();
-  ke::Cores::instance().run_on(core, [accepted = m_accepted, socket] { accepted(socket); });
+  auto accept = [accepted = m_accepted, socket] { accepted(socket); };
+  ke::Core::current().request_flush(*this);
+  // A backlog that is full is told of at once.
+  if (core == ke::Core::current().id() && m_taken_at_once++ >= limits::kAcceptsAtOnce)
+    ke::Cores::instance().post(core, accept);
+  else
+    ke::Cores::instance().run_on(core, accept);
 }
 
 }

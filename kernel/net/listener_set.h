@@ -17,7 +17,7 @@ namespace httpsys::net {
 
 enum class Scope { Loopback, Everywhere };
 
-class ListenerSet {
+class ListenerSet : ke::Flushable {
 public:
   static ListenerSet &instance();
   // accepted(socket) runs on the core that shall own the connection. descriptors: for connections and listening sockets together; the
@@ -55,6 +55,7 @@ private:
   static NtStatus listen(Listeners &listeners, uint16_t port, Scope scope, std::span<const int> beside);
   void close_listeners(Listeners listeners, std::function<void()> closed);
   void hand_on(int socket);
+  void flush() override { m_taken_at_once = 0; } // the turn is over
   uint64_t descriptors_allow() const;
   uint64_t connections_allowed() const;
   bool is_full() const { return connection_count() >= connections_allowed(); }
@@ -67,6 +68,7 @@ private:
   bool m_is_closed = false;
   void (*m_accepted)(int socket) = nullptr;
   ke::CoreId m_next_core = 0;
+  uint32_t m_taken_at_once = 0; // by core 0 for itself, in this turn
   uint64_t m_descriptors = UINT64_MAX;
   uint64_t m_most = UINT64_MAX;
   uint64_t m_listeners = 0; // sockets, those included that are being closed
