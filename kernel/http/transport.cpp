@@ -117,7 +117,7 @@ void Transport::on_data(std::span<const uint8_t> bytes)
     return m_owner.on_bytes({reinterpret_cast<const char *>(bytes.data()), bytes.size()});
   m_has_received = true;
   m_tls->receive(bytes);
-  pump_tls();
+  go_on_with_tls();
   if (m_state == State::Open)
     m_owner.on_ciphertext();
   if (m_receive.is_in_flight() && m_state == State::Open && !m_tls->wants_input())
@@ -133,7 +133,7 @@ void Transport::on_end_of_stream()
     return;
   if (m_tls) {
     m_tls->receive_eof();
-    return pump_tls();
+    return go_on_with_tls();
   }
   m_owner.on_peer_end();
 }
@@ -161,6 +161,23 @@ void Transport::take_tls_output()
   m_tls->consume_output(bytes.size());
   count_buffers();
   ke::Core::current().request_flush(*this);
+}
+
+// What may take long waits for its turn, and what comes meanwhile for that.
+void Transport::go_on_with_tls()
+{
+  if (HandshakeStep::is_linked())
+    return;
+  if ((m_handshake_done && !m_tls->is_asking()) || HandshakeTurns::here().may_go(*this))
+    pump_tls();
+}
+
+void Transport::take_step()
+{
+  Guard guard(m_owner);
+  pump_tls();
+  if (m_state == State::Open)
+    m_owner.on_ciphertext();
 }
 
 // Everything that TLS has to say after input or a question: plaintext, the end of the handshake or of an exchange, the peer's end,
@@ -402,6 +419,7 @@ void Transport::stay()
 void Transport::drain_output()
 {
   m_state = State::Draining;
+  HandshakeTurns::here().forget(*this);
   m_wants_bytes = true;
   start_receive();
   ke::Core::current().request_flush(*this);
@@ -475,6 +493,7 @@ void Transport::finish(NtStatus status, const std::string &reason)
   Guard guard(m_owner);
   ke::Core::current().timers().cancel(*this);
   ke::Core::current().cancel_flush(*this);
+  HandshakeTurns::here().forget(*this);
   keep_spare(m_output); // m_sending is the kernel's yet
   count_buffers();
   note_sending(false);

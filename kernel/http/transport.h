@@ -4,6 +4,7 @@
 // the kernel still works for it.
 #pragma once
 #include "kernel/http/buffer_budget.h"
+#include "kernel/http/handshake_turns.h"
 #include "kernel/ke/core.h"
 #include "kernel/ke/tally.h"
 #include "kernel/tls/tls_stream.h"
@@ -44,7 +45,7 @@ protected:
   ~TransportOwner() = default;
 };
 
-class Transport final : ke::Flushable, ke::Timer {
+class Transport final : ke::Flushable, ke::Timer, HandshakeStep {
 public:
   Transport(TransportOwner &owner, int socket, const Endpoint &local, const Endpoint &remote);
   ~Transport();
@@ -125,6 +126,8 @@ private:
   void flush() override;
   void on_timer() override;
   void start_receive();
+  void go_on_with_tls();
+  void take_step() override;
   void pump_tls();
   void fail_tls();
   void fail_exchange(const std::string &reason);

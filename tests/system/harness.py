@@ -29,6 +29,7 @@ import socket
 import struct
 import sys
 import tempfile
+import time
 import unittest
 
 import browser
@@ -100,6 +101,48 @@ STATISTICS = ('sessions', 'channels', 'irps_pending', 'irps_total', 'blocks_lent
               'resident_bytes')
 
 
+class Session:
+    """A session on the control socket, of a process without a channel (uapi/control.h)."""
+    HEAD = struct.Struct('=IHHIIII')   # magic, type, 0, size, sequence, status, 0
+
+    def __init__(self, path, seconds=10):
+        self.control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.control.settimeout(seconds * WAIT)
+        self.sequence = 0
+        try:
+            self.control.connect(path)
+            if not self.ask(1, struct.pack('=IIIIQQ32s', 1, 0, 0, 0, 0, 0, b'tests')):
+                raise Failure('HELLO is not answered: the session is turned away')
+        except BaseException:
+            self.control.close()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_reason):
+        self.control.close()
+
+    def ask(self, kind, rest=b''):
+        self.sequence += 1
+        self.control.send(self.HEAD.pack(CONTROL_MAGIC, kind, 0, self.HEAD.size + len(rest), self.sequence, 0, 0) + rest)
+        return self.control.recv(1024)
+
+    def statistics(self):
+        answer = self.ask(11)
+        if len(answer) < self.HEAD.size or self.HEAD.unpack_from(answer)[1] != 12 or self.HEAD.unpack_from(answer)[5] != 0:
+            raise Failure(f'STATS is not answered: {answer.hex()}')
+        return dict(zip(STATISTICS, struct.unpack_from(f'={len(STATISTICS)}Q', answer, self.HEAD.size)))
+
+    def ping(self):
+        """The seconds that PONG takes."""
+        begin = time.monotonic()
+        answer = self.ask(5)
+        if len(answer) < self.HEAD.size or self.HEAD.unpack_from(answer)[1] != 6:
+            raise Failure(f'PING is not answered: {answer.hex()}')
+        return time.monotonic() - begin
+
+
 class Daemon:
     """httpsysd in a folder. A second start() after stop() or kill() finds the same state and socket."""
 
@@ -158,18 +201,8 @@ class Daemon:
 
     def statistics(self, seconds=10):
         """STATS of the control socket (uapi/control.h) by name, for who may administrate; the session is one of those counted."""
-        head = struct.Struct('=IHHIIII')   # magic, type, 0, size, sequence, status, 0
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as control:
-            control.settimeout(seconds * WAIT)
-            control.connect(self.socket)
-            control.send(head.pack(CONTROL_MAGIC, 1, 0, 88, 1, 0, 0) + struct.pack('=IIIIQQ32s', 1, 0, 0, 0, 0, 0, b'tests'))
-            if not control.recv(1024):
-                raise Failure('STATS is not answered: the session is turned away')
-            control.send(head.pack(CONTROL_MAGIC, 11, 0, head.size, 2, 0, 0))
-            answer = control.recv(1024)
-        if len(answer) < head.size or head.unpack_from(answer)[1] != 12 or head.unpack_from(answer)[5] != 0:
-            raise Failure(f'STATS is not answered: {answer.hex()}')
-        return dict(zip(STATISTICS, struct.unpack_from(f'={len(STATISTICS)}Q', answer, head.size)))
+        with Session(self.socket, seconds) as session:
+            return session.statistics()
 
     def ctl(self, *words, seconds=20):
         """Runs httpsysctl; the ended Process with .status."""

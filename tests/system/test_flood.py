@@ -62,6 +62,7 @@ ATTACKS = [
     Attack('half-open', 'closed, the time for the TLS handshake is over', ('Handshake too long',), closed, 300, seconds=1.7,
            is_ended=True, is_timed=True),
     Attack('handshakes', '', ('Handshake failed',), lambda tried: tried['messages']),
+    Attack('handshake-burst', '', ('Handshake failed',), lambda tried: tried['messages'], 200),
     Attack('renegotiation', 'began a renegotiation', ('Renegotiation refused',), closed, is_ended=True),
     Attack('key-update', '', ('New keys',), lambda tried: min(4, tried['messages'])),
     Attack('key-update-unread', '', ('New keys',), lambda tried: min(4, tried['messages'])),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The attacks of tools/bench/flood and tests/system/test_flood.py, and the honest client beside them, on 127.0.0.1.
 //   flood-attacker ATTACK PORT SECONDS [--connections N] [--threads N] [--list FILE ...]
-// The last line is one JSON object. Attacks come from 127.1.x.y, the honest client from 127.0.0.1.
+// The last line is one JSON object. Attacks come from 127.1.x.y, the clients "honest" and "established" from 127.0.0.1.
 // --list: PEM files, key and certificate list, that the attack "certificates" sends in turn.
 #include "tools/bench/flood_attacker.h"
 #include <errno.h>
@@ -279,6 +279,26 @@ static bool visit_honestly(SSL_CTX *context)
   return strncmp(answer, "HTTP/1.1 200", 12) == 0 && strstr(answer, "\r\n\r\n");
 }
 
+// The established client: GETs on one connection without TLS, every 5 ms at most.
+static int be_established(void)
+{
+  static const char request[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  char answer[4096];
+  double worst = 0;
+  int good = 0, descriptor = connect_plain(INADDR_LOOPBACK, 0);
+  while (now() < deadline) {
+    double begin = now();
+    if (send(descriptor, request, sizeof request - 1, MSG_NOSIGNAL) < 0 || recv(descriptor, answer, sizeof answer, 0) <= 0)
+      break;
+    good++;
+    if (now() - begin > worst)
+      worst = now() - begin;
+    usleep(5000);
+  }
+  printf("{\"good\": %d, \"max\": %.6f, \"ended\": %s}\n", good, worst, now() < deadline ? "true" : "false");
+  return 0;
+}
+
 static int be_honest(void)
 {
   enum { MOST = 100000 };
@@ -317,6 +337,7 @@ static const struct attack {
   {"pipeline", run_pipeline, 40},          {"handshakes", run_handshakes, 0},     {"renegotiation", run_renegotiation, 0},
   {"key-update", run_key_update, 0},       {"key-update-unread", run_key_update_unread, 0}, {"certificates", run_certificates, 0},
   {"tickets", run_tickets, 0},             {"headers", run_headers, 0},           {"chunk-extensions", run_chunk_extensions, 0},
+  {"handshake-burst", run_handshake_burst, 3000},
 };
 
 static void *run_attack(void *attack)
@@ -327,7 +348,8 @@ static void *run_attack(void *attack)
 
 static int usage(void)
 {
-  fprintf(stderr, "usage: flood-attacker ATTACK PORT SECONDS [--connections N] [--threads N] [--list FILE ...]\nattacks: honest");
+  fprintf(stderr, "usage: flood-attacker ATTACK PORT SECONDS [--connections N] [--threads N] [--list FILE ...]\n"
+          "attacks: honest established");
   for (size_t i = 0; i < sizeof attacks / sizeof *attacks; i++)
     fprintf(stderr, " %s", attacks[i].name);
   fprintf(stderr, "\n");
@@ -368,6 +390,8 @@ int main(int argc, char **argv)
   deadline = now() + options.seconds;
   if (strcmp(argv[optind], "honest") == 0)
     return be_honest();
+  if (strcmp(argv[optind], "established") == 0)
+    return be_established();
   const struct attack *attack = NULL;
   for (size_t i = 0; i < sizeof attacks / sizeof *attacks; i++)
     if (strcmp(argv[optind], attacks[i].name) == 0)

@@ -48,6 +48,7 @@ long write_some(SSL *ssl, int descriptor, const char *data, size_t size);
 struct message client_hello(SSL_CTX *context);
 
 void run_handshakes(void);
+void run_handshake_burst(void);
 void run_renegotiation(void);
 void run_key_update(void);
 void run_key_update_unread(void);

@@ -82,6 +82,30 @@ void run_handshakes(void)
   SSL_CTX_free(context);
 }
 
+// All connect, then all say hello in one moment.
+void run_handshake_burst(void)
+{
+  int count = options.connections / options.threads, *descriptors = calloc((size_t)count, sizeof *descriptors);
+  SSL_CTX *context = new_context(0);
+  struct message hello = client_hello(context);
+  SSL *ssl;
+  char answer[64];
+  for (int i = 0; i < count; i++)
+    descriptors[i] = arrive(NULL, NULL, &ssl);
+  for (int i = 0; i < count; i++)
+    send(descriptors[i], hello.bytes, hello.length, MSG_NOSIGNAL);
+  for (int i = 0; i < count; i++) {
+    while (now() < deadline && !is_closed(descriptors[i]))
+      if (recv(descriptors[i], answer, sizeof answer, 0) > 5 && answer[0] == 22) {
+        atomic_fetch_add(&tally.messages, 1); // a ServerHello
+        break;
+      }
+    close_with_reset(descriptors[i]);
+  }
+  free(descriptors);
+  SSL_CTX_free(context);
+}
+
 // OpenSSL stops at the first warning, so the records are made by hand, with its keys (RFC 5246 6.3, RFC 5288 3).
 
 struct write_keys {

@@ -597,3 +597,70 @@ TEST_CASE("close_notify is a half-close: what was asked is answered, the disconn
     CHECK(service.client->socket().fin_received);
   }
 }
+
+TEST_CASE("many handshakes at once have some steps in each turn, in their order, and who is secured is served meanwhile")
+{
+  constexpr size_t kEach = limits::kHandshakeStepsPerTurn, kCount = 2 * kEach + 6;
+  for (bool tls13 : {true, false}) {
+    CAPTURE(tls13);
+    TlsService service({tls13});
+    World &world = service.world;
+    std::deque<TlsClient> clients;
+    for (size_t i = 0; i < kCount; i++)
+      clients.emplace_back(world.connect(8443), TlsClientOptions{tls13});
+    world.run();
+    uint32_t receive = service.worker.receive(service.queue);
+    world.run();
+    for (TlsClient &client : clients)
+      client.connect();
+    service.client->write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    auto answered = [&] {
+      size_t count = 0;
+      for (TlsClient &client : clients)
+        count += !client.socket().from_daemon.empty();
+      return count;
+    };
+    world.turn(0);
+    CHECK(service.worker.has(receive));
+    clients[kEach + 1].socket().reset_sent = true;
+    world.turn(0); // what was to be sent is
+    CHECK(answered() == kEach);
+    CHECK_FALSE(clients[kEach - 1].socket().from_daemon.empty());
+    world.turn(0);
+    CHECK(answered() == 2 * kEach);
+    CHECK_FALSE(clients[2 * kEach].socket().from_daemon.empty());
+    world.run();
+    CHECK(answered() == kCount - 1);
+    for (size_t i = 0; i < kCount; i++) {
+      if (i == kEach + 1)
+        continue;
+      bool is_done = false;
+      for (int step = 0; step < 6 && !is_done; step++) {
+        is_done = clients[i].connect();
+        world.run();
+      }
+      CHECK(is_done);
+    }
+  }
+}
+
+TEST_CASE("a handshake that waits for its turn is forgotten when its connection ends, or its time is over")
+{
+  http::Settings settings;
+  settings.handshake = 1000;
+  TlsService service({}, settings);
+  World &world = service.world;
+  std::deque<TlsClient> clients;
+  for (size_t i = 0; i < 4 * limits::kHandshakeStepsPerTurn; i++)
+    clients.emplace_back(world.connect(8443), TlsClientOptions{});
+  world.run();
+  for (TlsClient &client : clients)
+    client.connect();
+  world.turn(0);
+  world.turn(0);
+  world.system.time += settings.handshake + 8;
+  world.turn(0);
+  world.run();
+  for (size_t i = 0; i < clients.size(); i++)
+    CHECK(clients[i].socket().from_daemon.empty() == (i >= 2 * limits::kHandshakeStepsPerTurn));
+}
