@@ -43,6 +43,10 @@ enum class Canary {
   CutShortWithFin,     // what the system breaks off ends as if it were whole
   AnsweredEarly,       // a change of the configuration is answered before every core has it
   ShareNotGivenBack,   // a request that has ended counts on for the user whose queue had it
+  QueueOfOthers,       // a request queue may be opened by whoever knows its name
+  UsersTogether,       // what one user may have is refused when all together have it
+  BlockLost,           // now and then a block that is handed back is neither on loan nor free afterwards
+  HandleNotGivenBack,  // a handle that was closed counts on for its client
 };
 
 #ifdef HTTPSYS_SIMULATOR

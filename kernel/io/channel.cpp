@@ -169,6 +169,12 @@ void ChannelRegistry::add_stats(hsys_control_stats &stats)
   stats.irps_total += Channel::Impl::operations_here();
 }
 
+void ChannelRegistry::for_each(const std::function<void(const Channel::Impl &)> &visit)
+{
+  for (auto &[number, channel] : s_channels.here())
+    visit(*channel->m_impl);
+}
+
 // One turn of the core's loop. Disarmed first, so that a client that sees us awake saves its kick.
 bool Channel::Impl::poll()
 {

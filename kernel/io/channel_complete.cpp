@@ -131,6 +131,8 @@ uint32_t Channel::Impl::take_returned_blocks()
     returns.copy_first({reinterpret_cast<uint8_t *>(&number), sizeof number});
     returns.advance();
     taken++;
+    if (is_broken(Canary::BlockLost) && taken == 3)
+      continue;
     if (arena.give_back(number).is_error() && !is_broken(Canary::BlockNotChecked)) {
       revoke(HSYS_REVOKED_BLOCK, "it handed back block " + std::to_string(number) + ", which it does not have");
       break;

@@ -45,6 +45,8 @@ struct ChannelRegistry {
   static void destroy(uint32_t number);
   // Adds this core's numbers.
   static void add_stats(hsys_control_stats &stats);
+  // For the simulator: this core's.
+  static void for_each(const std::function<void(const Channel::Impl &)> &visit);
 };
 
 struct Channel::Impl final : IrpOwner, ke::Poller, ke::Flushable, ke::Timer, Doorbell::Listener {
@@ -53,6 +55,8 @@ struct Channel::Impl final : IrpOwner, ke::Poller, ke::Flushable, ke::Timer, Doo
   void start(Channel &own_channel);
   // Operations that channels of the current core ever admitted.
   static uint64_t operations_here();
+  // For the simulator, between two turns: what is counted and is not what there is; null: nothing. The arena's takes longer.
+  const char *unsound() const;
 
   // channel.cpp: the loop.
   bool poll() override;

@@ -41,6 +41,7 @@ public:
   SessionId id() const { return m_id; }
   se::Client client() const { return se::client_of(m_peer.uid, m_peer.pid, m_id); }
   bool was_welcomed() const { return m_was_welcomed; }
+  const std::optional<ChannelCost> &channel_cost() const { return m_channel_cost; } // what it has taken
   std::string describe() const;
 
   void start();

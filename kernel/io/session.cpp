@@ -25,6 +25,8 @@ void SessionManager::drain() { m_impl->drain(); }
 void SessionManager::stop(std::function<void()> done) { m_impl->stop(std::move(done)); }
 uint32_t SessionManager::session_count() const { return m_impl ? static_cast<uint32_t>(m_impl->session_count()) : 0; }
 
+const char *SessionManager::unsound() const { return m_impl ? m_impl->unsound() : nullptr; }
+
 std::string SessionManager::describe(SessionId session) const
 {
   ControlSession *found = m_impl ? Impl::find(session) : nullptr;
@@ -216,6 +218,22 @@ void SessionManager::Impl::forget(SessionId id)
     ended(id);
   m_sessions.erase(found);
   finish_if_stopped();
+}
+
+const char *SessionManager::Impl::unsound() const
+{
+  se::Quota sessions(se::kSessions), channel_bytes(se::kChannelBytes), operations(se::kOperations);
+  for (const auto &[id, session] : m_sessions) {
+    sessions.take(session->client());
+    if (const auto &cost = session->channel_cost()) {
+      channel_bytes.take(session->client(), cost->bytes);
+      operations.take(session->client(), cost->operations);
+    }
+  }
+  return sessions != m_session_quota            ? se::kSessions.plural
+         : channel_bytes != m_channel_bytes     ? se::kChannelBytes.plural
+         : operations != m_operations           ? se::kOperations.plural
+                                                : nullptr;
 }
 
 void SessionManager::Impl::drain()

@@ -29,6 +29,8 @@ public:
   // Ends every session; `done` runs on core 0 when the last channel has gone.
   void stop(std::function<void()> done);
   uint32_t session_count() const;
+  // For the simulator: what clients are charged with that they do not have, or have for nothing; null: nothing.
+  const char *unsound() const;
   // "pid 4242 (shopd, uid 1000)" for texts; "an ended session" when it has gone.
   std::string describe(SessionId session) const;
 

@@ -23,6 +23,7 @@ struct SessionManager::Impl final : platform::IoOperation, ke::Timer {
   void drain();
   void stop(std::function<void()> done);
   size_t session_count() const { return m_sessions.size(); }
+  const char *unsound() const;
 
   // Shared memory and operations of a channel; why not, when a quota forbids it.
   std::optional<std::string> take_channel(const se::Client &client, const ChannelCost &cost);

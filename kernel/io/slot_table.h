@@ -47,6 +47,14 @@ public:
     return index;
   }
   size_t slot_count() const { return m_slots.size(); }
+  // Calls visit(const Irp *) for every operation that has no entry yet; null: its Irp has come back, or it never had one.
+  template <typename Visit>
+  void for_each_admitted(Visit visit) const
+  {
+    for (const Slot &slot : m_slots)
+      if (slot.state == State::Admitted)
+        visit(slot.irp);
+  }
 
 private:
   enum class State : uint8_t { Free, Admitted, Written };

@@ -3,6 +3,7 @@
 // are, and for all, on whatever cores. WaitingOutputs makes them, on core 0; a channel counts in its own on its core.
 #pragma once
 #include "kernel/se/quota.h"
+#include <array>
 #include <atomic>
 #include <map>
 #include <memory>
@@ -23,6 +24,8 @@ public:
   // most is refused first. One block a process has in any case.
   const char *take(uint64_t bytes, uint64_t *most = nullptr); // most: how many it allows
   void give(uint64_t bytes);
+  // For the simulator: what is counted, and others may count in: of all, of the user, of the process.
+  std::array<const Total *, 3> totals() const { return {m_all.get(), m_user.get(), m_process.get()}; }
 
 private:
   uint64_t of_others() const;

@@ -78,6 +78,27 @@ bool BlockArena::is_on_loan(uint32_t number) const
   return number < m_state.size() && (m_state[number] & kLent);
 }
 
+bool BlockArena::is_sound() const
+{
+  uint32_t loans = 0, free_blocks = 0, listed = 0;
+  uint64_t free_bytes = 0;
+  for (uint32_t number = 0; number < m_state.size();) {
+    const uint8_t state = m_state[number];
+    const uint32_t order = state & ~(kFree | kLent);
+    if (order >= kOrders || (state != (kFree | order) && state != (kLent | order)) || number % (1u << order) != 0)
+      return false;
+    loans += state & kLent ? 1 : 0;
+    free_blocks += state & kFree ? 1 : 0;
+    free_bytes += state & kFree ? HSYS_BLOCK_MIN << order : 0;
+    number += 1u << order;
+  }
+  for (uint32_t order = 0; order < kOrders; order++)
+    for (uint32_t number = m_first_free[order]; number != kNone && listed <= free_blocks; number = m_links[number].next, listed++)
+      if (m_state[number] != (kFree | order))
+        return false;
+  return loans == m_loans && free_bytes == m_free_bytes && listed == free_blocks;
+}
+
 void BlockArena::push_free(uint32_t number, uint32_t order)
 {
   const uint32_t next = m_first_free[order];

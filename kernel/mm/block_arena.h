@@ -26,6 +26,8 @@ public:
   bool is_on_loan(uint32_t number) const;
   uint32_t loans() const { return m_loans; }
   uint64_t free_bytes() const { return m_free_bytes; }
+  // For the simulator: what is lent and what is free make up the arena, and are as many as is counted.
+  bool is_sound() const;
 
 private:
   static constexpr uint8_t kFree = 0x40, kLent = 0x80; // state of a first granule, with the order in the low bits; 0 inside a block

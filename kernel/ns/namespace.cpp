@@ -17,10 +17,13 @@ static uint32_t random_generation()
   return value;
 }
 
+static const Namespace *s_made = nullptr;
+
 Namespace::Namespace()
     : m_sessions(ob::IdType::ServerSession, 0, random_generation()),
       m_groups(ob::IdType::UrlGroup, 0, random_generation())
 {
+  s_made = this;
 }
 
 Namespace &Namespace::instance()
@@ -472,6 +475,30 @@ void Namespace::queue_gone(uint64_t queue_id)
   exclusively([this, queue_id] {
     change_in_slices([this, queue_id](Steps &steps) { return unbind_all(queue_id, steps); });
   });
+}
+
+const char *Namespace::unsound()
+{
+  return s_made ? s_made->find_unsound() : nullptr;
+}
+
+const char *Namespace::find_unsound() const
+{
+  se::Quota sessions(se::kServerSessions), groups(se::kUrlGroups), urls(se::kUrls), ports(se::kPorts);
+  for (const auto &[id, session] : m_session_objects)
+    sessions.take(session->client);
+  for (const auto &[id, group] : m_group_objects)
+    groups.take(group->client);
+  for (const auto &[key, url] : m_urls)
+    urls.take(url.group->client);
+  for (const auto &[number, port] : m_ports)
+    if (port.payer)
+      ports.take(*port.payer);
+  return sessions != m_session_quota ? se::kServerSessions.plural
+         : groups != m_group_quota   ? se::kUrlGroups.plural
+         : urls != m_url_quota       ? se::kUrls.plural
+         : ports != m_port_quota     ? se::kPorts.plural
+                                     : nullptr;
 }
 
 void Namespace::session_ended(io::SessionId session)

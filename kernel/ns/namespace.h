@@ -40,6 +40,8 @@ public:
   void session_ended(io::SessionId session);
   size_t url_count() const { return m_urls.size(); }
   size_t group_count() const { return m_groups.count(); }
+  // For the simulator: what clients are charged with that they do not have, or have for nothing; null: nothing. Does not make it.
+  static const char *unsound();
   // Groups whose URLs' requests go to that queue.
   size_t bound_count(uint64_t queue_id) const
   {
@@ -106,6 +108,7 @@ private:
   };
 
   Namespace();
+  const char *find_unsound() const;
   // Runs change when no other one is under way; change calls finish_change() when it is done.
   void exclusively(ke::Task change);
   void finish_change();

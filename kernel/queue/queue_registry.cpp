@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/queue/queue_registry.h"
+#include "kernel/base/canary.h"
 #include "kernel/io/channel.h"
 #include "kernel/limits.h"
 #include "kernel/ns/namespace.h"
@@ -53,7 +54,7 @@ NtStatus QueueRegistry::open(const io::Irp &irp, const std::u16string &name, ob:
     return NtStatus::ObjectNameNotFound;
   }
   Queue &queue = m_queues.at(found->second);
-  if (!se::may_open_queue(queue.creator.uid, irp.uid())) {
+  if (!se::may_open_queue(queue.creator.uid, irp.uid()) && !is_broken(Canary::QueueOfOthers)) {
     reason = "request queue " + printable(name) + " belongs to uid " + std::to_string(queue.creator.uid) + "; uid " +
              std::to_string(irp.uid()) + " may not open it";
     return NtStatus::AccessDenied;
@@ -130,9 +131,21 @@ void QueueRegistry::create_or_open(io::IrpPtr irp)
   ke::Cores::instance().run_on(core, [irp = std::move(irp), given = std::move(given)]() mutable { give_handle(std::move(irp), *given); });
 }
 
+const char *QueueRegistry::unsound() const
+{
+  se::Quota queues(se::kRequestQueues);
+  uint64_t handles = 0;
+  for (const auto &[id, queue] : m_queues) {
+    queues.take(queue.creator);
+    handles += queue.handles;
+  }
+  return queues != m_queue_quota ? se::kRequestQueues.plural : handles != m_handle_quota.count() ? se::kHandles.plural : nullptr;
+}
+
 void QueueRegistry::release(uint64_t queue_id, const se::Client &client)
 {
-  m_handle_quota.give(client);
+  if (!is_broken(Canary::HandleNotGivenBack))
+    m_handle_quota.give(client);
   auto found = m_queues.find(queue_id);
   VERIFY(found != m_queues.end() && found->second.handles > 0);
   if (--found->second.handles > 0)

@@ -20,6 +20,10 @@ public:
   // The client's handle was closed; the last one ends the queue.
   void release(uint64_t queue_id, const se::Client &client);
   size_t count() const { return m_queues.size(); }
+  // Open ones, of all queues.
+  uint64_t handle_count() const { return m_handle_quota.count(); }
+  // For the simulator: what clients are charged with that they do not have, or have for nothing; null: nothing.
+  const char *unsound() const;
 
 private:
   struct Queue {

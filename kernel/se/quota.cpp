@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/se/quota.h"
+#include "kernel/base/canary.h"
 #include "kernel/base/verify.h"
 #include "kernel/se/access.h"
 #include <algorithm>
@@ -91,7 +92,8 @@ std::optional<std::string> Quota::refusal(const Client &client, uint64_t count) 
     return is_share ? fmt::format(" ({}Per{} in httpsys.toml)", m_resource.key, whose)
                     : fmt::format(" ({} of what {} allows)", part, name_of_all());
   };
-  uint64_t process = count_of(m_processes, client.process), user = count_of(m_users, client.uid);
+  uint64_t process = count_of(m_processes, client.process);
+  uint64_t user = is_broken(Canary::UsersTogether) ? m_count : count_of(m_users, client.uid);
   if (Bound may = bound(share.process, kProcessPart); !has_room(process, count, may.most))
     return sentence("this process", process, m_resource, count, may.most, key("Process", may.is_share, "a quarter"));
   bool is_bound = m_resource.is_memory || !may_administer(client.uid);

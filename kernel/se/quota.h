@@ -80,6 +80,11 @@ public:
   // What was taken by the same client.
   void give(const Client &client, uint64_t count = 1);
   uint64_t count() const { return m_count; }
+  // The same is counted, for everybody.
+  bool operator==(const Quota &other) const
+  {
+    return m_count == other.m_count && m_users == other.m_users && m_processes == other.m_processes;
+  }
 
 private:
   // Entries that are 0 are not kept.

@@ -75,7 +75,8 @@ private:
 void run(SimulatedTarget &target, Input &input)
 {
   uint8_t selector = input.byte();
-  auto link = target.connect_as(selector & 4 ? kAdministrator : kUser);
+  const uint32_t uid = selector & 4 ? kAdministrator : kUser;
+  auto link = target.connect_as({4711, uid, uid, "fuzz"});
   require(link != nullptr, "the control socket takes a connection");
   Talk talk(std::move(link));
   if (selector & 1) {

@@ -33,10 +33,11 @@ bool is_body(std::string_view bytes, uint32_t exchange, char direction, uint64_t
   return bytes == body_bytes(exchange, direction, offset, bytes.size());
 }
 
-Site &Model::add_site(bool is_tls, uint64_t step)
+Site &Model::add_site(bool is_tls, uint32_t uid, uint64_t step)
 {
   Site &site = m_sites.emplace_back();
   site.number = static_cast<uint32_t>(m_sites.size());
+  site.uid = uid;
   site.is_tls = is_tls;
   site.disturbed_step = step;
   return site;
@@ -58,7 +59,11 @@ Exchange &Model::add_exchange(Visit &visit, Site *site, uint64_t step)
   exchange.visit = &visit;
   exchange.site = site;
   exchange.begun_step = step;
-  exchange.is_one_too_many = has_few_requests;
+  uint32_t uid = site ? site->uid : 0;
+  if (has_few_requests && uid != 0) { // administrators may have any number
+    exchange.of_user = &m_requests[uid];
+    m_requests[uid]++;
+  }
   visit.exchanges.push_back(&exchange);
   return exchange;
 }

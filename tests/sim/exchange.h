@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <deque>
 #include <fmt/format.h>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,7 +17,9 @@ namespace httpsys::sim {
 
 struct Site {
   uint32_t number = 0;
+  uint32_t uid = 0; // whose queue and URL they are
   bool is_tls = false;
+  bool is_tried = false;       // another worker has tried to register its URL, and may have had it
   bool is_served = false;      // registered, bound, and its queue is open somewhere
   uint32_t open_handles = 0;   // of its queue, as far as the processes know
   uint64_t disturbed_step = 0; // the last step at which something of it was taken away, or came
@@ -25,6 +28,8 @@ struct Site {
   std::string queue_name() const { return fmt::format("q{}", number); }
   std::string url() const { return fmt::format("{}{}", is_tls ? "https://127.0.0.1:8443" : "http://127.0.0.1:8080", path()); }
 };
+
+inline constexpr uint64_t kFewRequests = 3;
 
 struct Exchange;
 
@@ -58,7 +63,7 @@ struct Exchange {
   Visit *visit = nullptr;
   uint64_t request_bytes = 0; // of its body
   uint64_t begun_step = 0;
-  bool is_one_too_many = false; // perhaps: RequestsPerUser is small
+  const uint64_t *of_user = nullptr; // requests that there ever were for its site's user, where RequestsPerUser is small
   bool is_sent = false; // the visitor has given all of it to the network
 
   bool is_with_worker = false;      // received by a session that lives
@@ -83,8 +88,10 @@ struct Exchange {
     bool has_no_body = method == Method::Head || status == 204 || status == 304;
     return has_response && (has_no_body || declared_bytes == response_bytes);
   }
+  // A user may always have so many, whatever others have.
+  bool is_one_too_many() const { return of_user && *of_user > kFewRequests; }
   // With 404 or 503: its URL has not been served all the time since it was begun, or there may be fewer requests than visitors send.
-  bool may_be_refused() const { return is_one_too_many || !site || !site->is_served || site->disturbed_step >= begun_step; }
+  bool may_be_refused() const { return is_one_too_many() || !site || !site->is_served || site->disturbed_step >= begun_step; }
   std::string describe() const;
 };
 
@@ -97,17 +104,19 @@ bool is_body(std::string_view bytes, uint32_t exchange, char direction, uint64_t
 
 class Model {
 public:
-  Site &add_site(bool is_tls, uint64_t step);
+  Site &add_site(bool is_tls, uint32_t uid, uint64_t step);
   Visit &add_visit(bool is_tls, std::shared_ptr<platform::SimSocket> socket);
   Exchange &add_exchange(Visit &visit, Site *site, uint64_t step);
   // Null when there is none of that number.
   Exchange *find_exchange(uint32_t number);
+  Site *find_site(uint32_t number) { return number == 0 || number > m_sites.size() ? nullptr : &m_sites[number - 1]; }
   std::deque<Site> &sites() { return m_sites; }
-  bool has_few_requests = false; // may be under way for a user
+  bool has_few_requests = false; // kFewRequests are the most that may be under way for a user
   bool has_few_places = false;   // for connections: who is idle may be ended
 
 private:
   std::deque<Site> m_sites; // references stay
+  std::map<uint32_t, uint64_t> m_requests; // ever, by the uid whose queues they were for
   std::deque<Visit> m_visits;
   std::deque<Exchange> m_exchanges;
 };

@@ -41,6 +41,10 @@ static constexpr CanaryRow kCanaries[] = {
     {"CutShortWithFin", Canary::CutShortWithFin, ProfileName::Swarm},
     {"AnsweredEarly", Canary::AnsweredEarly, ProfileName::Swarm},
     {"ShareNotGivenBack", Canary::ShareNotGivenBack, ProfileName::Cores},
+    {"QueueOfOthers", Canary::QueueOfOthers, ProfileName::Cores},
+    {"UsersTogether", Canary::UsersTogether, ProfileName::Cores},
+    {"BlockLost", Canary::BlockLost, ProfileName::Cores},
+    {"HandleNotGivenBack", Canary::HandleNotGivenBack, ProfileName::Cores},
 };
 
 std::span<const CanaryRow> canaries()

@@ -3,6 +3,7 @@
 #include "kernel/base/log.h"
 #include "kernel/http/connection.h"
 #include "kernel/http/settings.h"
+#include "kernel/io/session.h"
 #include "kernel/net/listener_set.h"
 #include "kernel/se/quota.h"
 #include "kernel/tls/wolfssl_library.h"
@@ -24,10 +25,9 @@ static constexpr unsigned kCalmRounds = 200; // 20 s, less than any time of the 
 static constexpr unsigned kTurnsOfMillisecond = 4;
 static constexpr unsigned kTurnsOfCalmRound = 60;
 static constexpr unsigned kStepsOfAdministrator = 15;
+static constexpr unsigned kTurnsBetweenChecks = 16;
 
 static constexpr uint64_t kScarceBufferBytes = 20'000; // of all connections
-
-static constexpr uint64_t kFewRequests = 3; // under way, of the one user
 
 static constexpr uint64_t kFewPlaces = 3; // of connections
 
@@ -40,7 +40,7 @@ static Profile profile_of(ProfileName name, uint32_t cores, uint64_t seed)
 }
 
 Simulation::Simulation(uint64_t seed, ProfileName name, uint32_t cores, Trace &where)
-    : random(seed), trace(where), profile(profile_of(name, cores, seed)), m_seed(seed), m_name(name),
+    : random(seed), people(seed), trace(where), profile(profile_of(name, cores, seed)), m_seed(seed), m_name(name),
       m_administrator_turns(~seed)
 {
   seed_randomness(seed);
@@ -58,9 +58,10 @@ Simulation::Simulation(uint64_t seed, ProfileName name, uint32_t cores, Trace &w
   // Of the seed itself, so that the draws of other seeds stay as they are.
   if (seed % 8 == 4)
     make_buffers_scarce();
-  // The fuzz harness's hostile clients are of the honest one's user, to whom they would leave none.
-  if (name != ProfileName::Hostile && (seed % 16 == 9 || seed % 16 == 13))
-    make_requests_few();
+  // Where the fuzz harness's hostile clients are of the honest one's user they would leave none to it.
+  bound_shares((name != ProfileName::Hostile || people.are_several()) && (seed % 16 == 9 || seed % 16 == 13));
+  if (name == ProfileName::Hostile)
+    m_target->next_person = [this] { return people.next_stranger(); };
   if (name != ProfileName::Hostile && (seed % 16 == 7 || seed % 16 == 8))
     make_places_few();
   system.faults = profile.faults;
@@ -89,12 +90,15 @@ void Simulation::make_buffers_scarce()
   http::set_settings(settings);
 }
 
-void Simulation::make_requests_few()
+void Simulation::bound_shares(bool has_few_requests)
 {
   Config::Clients shares;
-  shares.requests_per_user = kFewRequests;
+  model.has_few_requests = has_few_requests;
+  if (has_few_requests)
+    shares.requests_per_user = kFewRequests;
+  if (m_name != ProfileName::Hostile && people.have_few_sessions())
+    shares.sessions.user = kFewSessions;
   se::set_shares(shares);
-  model.has_few_requests = true;
 }
 
 // Visitors that do nothing make room for others.
@@ -129,6 +133,9 @@ Site *Simulation::pick_site()
 void Simulation::turn()
 {
   m_target->turn(static_cast<ke::CoreId>(random.below(profile.cores)));
+  if (++m_turns % kTurnsBetweenChecks == 0)
+    for (auto &worker : m_workers)
+      worker->check_conservation();
 }
 
 void Simulation::wait_a_turn(unsigned turns)
@@ -138,13 +145,31 @@ void Simulation::wait_a_turn(unsigned turns)
     m_target->system().time++;
 }
 
+// Who has as many sessions as he may have is turned away, and nobody else is. Of what has ended the daemon may know yet.
+SessionBound Simulation::bound_of(const platform::PeerCredentials &who)
+{
+  if (!people.have_few_sessions() || who.uid == 0)
+    return SessionBound::None;
+  uint64_t living = 0, of_user = 0;
+  for (auto &worker : m_workers) {
+    living += worker->has_ended() ? 0 : 1;
+    of_user += worker->who().uid == who.uid && !worker->has_ended() ? 1 : 0;
+  }
+  uint64_t known = io::SessionManager::instance().session_count();
+  if (of_user >= kFewSessions)
+    return SessionBound::Reached;
+  return of_user + known - std::min(known, living) >= kFewSessions ? SessionBound::Near : SessionBound::None;
+}
+
 void Simulation::start_worker()
 {
-  auto link = m_target->connect();
+  platform::PeerCredentials who = people.next();
+  SessionBound bound = bound_of(who);
+  auto link = m_target->connect_as(who);
   if (!link)
     throw Finding{"died", "the control socket takes no connection"};
-  auto worker = std::make_unique<Worker>(*this, static_cast<uint32_t>(step), std::move(link));
-  if (worker->attach(profile.has_tls && random.chance(2, 3)))
+  auto worker = std::make_unique<Worker>(*this, static_cast<uint32_t>(step), std::move(link), who);
+  if (worker->attach(profile.has_tls && random.chance(2, 3), bound))
     m_workers.push_back(std::move(worker));
 }
 
@@ -265,9 +290,17 @@ void Simulation::calm_down()
 void Simulation::leave()
 {
   m_visitors.clear();
-  m_target->run();
-  for (auto &worker : m_workers)
+  m_target->require_no_visitors();
+  // What visitors' ends have brought, and then what the blocks that are handed back have.
+  for (int round = 0; round < 2; round++) {
+    for (auto &worker : m_workers)
+      worker->hand_back();
+    m_target->run();
+  }
+  for (auto &worker : m_workers) {
+    worker->check_conservation();
     worker->look_for_others();
+  }
   m_workers.clear();
   m_target->run();
   m_target->end();

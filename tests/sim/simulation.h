@@ -7,6 +7,7 @@
 #include "kernel/base/random.h"
 #include "tests/sim/administrator.h"
 #include "tests/sim/exchange.h"
+#include "tests/sim/people.h"
 #include "tests/sim/profile.h"
 #include "tests/sim/trace.h"
 #include "tools/fuzz/simulated_target.h"
@@ -18,6 +19,7 @@ namespace httpsys::sim {
 
 class Worker;
 class Visitor;
+enum class SessionBound : uint8_t;
 
 class Simulation {
 public:
@@ -30,6 +32,7 @@ public:
   // For workers and visitors.
   Model model;
   Random random;
+  People people;
   Trace &trace;
   const Profile profile;
   uint64_t step = 0;
@@ -49,11 +52,12 @@ private:
   void calm_down();
   bool is_calm() const;
   void leave();
+  SessionBound bound_of(const platform::PeerCredentials &who);
   void start_worker();
   void start_visitor();
   void pass(uint64_t milliseconds);
   void make_buffers_scarce();
-  void make_requests_few();
+  void bound_shares(bool has_few_requests);
   void make_places_few();
   void serve_tls();
   void trace_completion(char kind, int descriptor, const platform::IoResult &result);
@@ -66,6 +70,7 @@ private:
   std::unique_ptr<Administrator> m_administrator;
   Random m_administrator_turns;
   uint16_t m_port = 20000;
+  uint64_t m_turns = 0;
 };
 
 }

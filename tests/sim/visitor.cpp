@@ -27,6 +27,7 @@ Visitor::~Visitor()
   m_wire->socket().room = UINT64_MAX;
   if (!m_has_left)
     m_wire->reset();
+  m_visit.may_end("the client left");
 }
 
 std::string Visitor::describe() const

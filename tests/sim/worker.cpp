@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "tests/sim/worker.h"
-#include "tests/sim/belonging.h"
 #include "tests/sim/simulation.h"
 #include "tools/fuzz/step.h"
 #include "uapi/response.h"
@@ -24,8 +23,8 @@ static constexpr unsigned kTurnsOfCall = 100'000;
 static constexpr size_t kReceivesAtOnce = 4;
 static constexpr uint16_t kContentLength = 11; // HttpHeaderContentLength
 
-Worker::Worker(Simulation &simulation, uint32_t number, std::unique_ptr<fuzz::Link> link)
-    : m_simulation(simulation), m_number(number),
+Worker::Worker(Simulation &simulation, uint32_t number, std::unique_ptr<fuzz::Link> link, platform::PeerCredentials who)
+    : m_simulation(simulation), m_number(number), m_who(std::move(who)),
       m_client(std::move(link), [this](std::span<const uint8_t> bytes) { return has_others(bytes); })
 {
   for (uint32_t slot = kSlots; slot > 0; slot--)
@@ -72,19 +71,23 @@ bool Worker::is_calm() const
     bool may_wait = operation.op == HSYS_OP_WAIT_DISCONNECT || (operation.op == HSYS_OP_RECEIVE_REQUEST && operation.object == 0);
     return !may_wait || operation.must_end;
   };
-  return std::ranges::none_of(m_held, is_unanswered) && std::ranges::none_of(m_operations, is_due);
+  return std::ranges::none_of(m_held, is_unanswered) && std::ranges::none_of(m_operations, is_due) && m_taken.empty();
 }
 
-bool Worker::attach(bool is_tls)
+bool Worker::attach(bool is_tls, SessionBound bound)
 {
   m_client.say_hello("worker");
   hsys_control_channel_open open{};
   open.sq_entries = 64;
   open.cq_entries = kCompletions;
-  open.rx_bytes = open.tx_bytes = kArenaBytes;
+  open.tx_bytes = kArenaBytes;
+  m_hoards = m_simulation.people.chance(1, 2);
+  open.rx_bytes = m_hoards ? HSYS_BLOCK_MAX : kArenaBytes;
   m_client.send(HSYS_CONTROL_CHANNEL_OPEN, open);
+  const platform::SimFaults &faults = m_simulation.profile.faults;
+  const bool may_fail = m_simulation.is_faulty && (faults.call_fails > 0 || faults.memory_fails > 0);
   for (unsigned turns = 0; !m_client.take_messages(HSYS_CONTROL_CHANNEL_OPENED); turns++) {
-    if (m_client.link().has_ended() && m_simulation.is_faulty)
+    if (m_client.link().has_ended() && (may_fail || bound != SessionBound::None))
       return false;
     if (turns > kTurnsOfCall || m_client.link().has_ended())
       throw Finding{"refused others", fmt::format("w{} gets no channel", m_number)};
@@ -98,8 +101,10 @@ bool Worker::attach(bool is_tls)
       throw Finding{"refused others", fmt::format("w{} gets no channel: {:#x}", m_number, m_client.answer())};
     return false;
   }
+  if (bound == SessionBound::Reached)
+    throw Finding{"accepted", fmt::format("w{} (pid {}, uid {}) has one session more than it may have", m_number, m_who.pid, m_who.uid)};
   poison();
-  m_site = &m_simulation.model.add_site(is_tls, m_simulation.step);
+  m_site = &m_simulation.model.add_site(is_tls, m_who.uid, m_simulation.step);
   auto &handle = *m_handles.emplace_back(std::make_unique<Handle>(Handle{0, m_site}));
   m_site->open_handles++;
   uint64_t none = 0;
@@ -112,41 +117,6 @@ bool Worker::attach(bool is_tls)
   m_site->disturbed_step = m_simulation.step;
   m_simulation.trace.note("w{} serves {}", m_number, m_site->url());
   return is_good;
-}
-
-// What nobody wrote on purpose, and nobody may ever be sent.
-void Worker::poison()
-{
-  const fuzz::Mapping &mapping = *m_client.link().mapping();
-  const hsys_geometry &geometry = m_client.geometry();
-  std::string unit = body_bytes(m_number, kPoison, 0, kBodyUnit);
-  for (uint64_t at = 0; at + kBodyUnit <= geometry.tx_bytes; at += kBodyUnit)
-    std::memcpy(mapping.utok + geometry.tx_offset + at, unit.data(), kBodyUnit);
-}
-
-bool Worker::may_know(const Site *site) const
-{
-  return std::ranges::any_of(m_handles, [&](const auto &handle) { return handle->site == site; });
-}
-
-// No more than the smallest block at once: of memory that was used more than once the rests of two may lie side by side and look like one
-// thing.
-bool Worker::has_others(std::span<const uint8_t> bytes) const
-{
-  auto is_wrong = [this](Belonging what) {
-    const Exchange *exchange = m_simulation.model.find_exchange(what.number);
-    switch (what.kind) {
-    case Belonging::Kind::RequestBody:
-    case Belonging::Kind::RequestPath: return !exchange || !may_know(exchange->site);
-    case Belonging::Kind::Site:
-      return std::ranges::none_of(m_handles, [&](const auto &handle) { return handle->site->number == what.number; });
-    default: return true; // answers and poison are never given to a worker
-    }
-  };
-  for (size_t at = 0; at < bytes.size(); at += HSYS_BLOCK_MIN)
-    if (find_belonging(bytes.subspan(at, std::min<size_t>(HSYS_BLOCK_MIN, bytes.size() - at)), is_wrong))
-      return true;
-  return false;
 }
 
 // One operation and its completion.
@@ -197,6 +167,7 @@ Worker::Operation &Worker::submit(hsys_op op, Handle *handle, uint64_t object, s
   m_client.put(entry);
   m_simulation.trace.note("w{} begins {} {}", m_number, m_last, fuzz::operation_name(op));
   Operation operation{op, slot, handle, object, nullptr, out_length, flags};
+  operation.step = m_simulation.step;
   return m_operations.emplace(m_last, operation).first->second;
 }
 
@@ -367,7 +338,8 @@ void Worker::send_more(Held &held, bool all)
 const Exchange *Worker::request_of_others(const Held &held) const
 {
   auto is_others = [&](const Exchange *exchange) {
-    return exchange->is_with_worker && exchange->worker != m_number && exchange->site != held.handle->site && !exchange->has_response;
+    return exchange->is_with_worker && exchange->worker != m_number && exchange->site != held.handle->site && !exchange->has_response &&
+           !exchange->site->is_tried;
   };
   auto &all = held.exchange->visit->exchanges;
   auto found = std::ranges::find_if(all, is_others);
@@ -513,6 +485,9 @@ void Worker::act()
   Random &random = m_simulation.random;
   const WorkerWeights &weights = m_simulation.profile.weights;
   m_client.take_messages();
+  give_up_urls();
+  if (m_simulation.people.chance(1, 30))
+    take_url();
   uint64_t what = random.below(100);
   auto is = [&](uint64_t weight) {
     bool is_it = what < weight;
@@ -523,8 +498,11 @@ void Worker::act()
     return reap(1 + random.below(20));
   if (is(8))
     return advance();
-  if (is(6))
-    return give_back();
+  if (is(6)) {
+    if (!m_hoards || m_simulation.people.chance(1, 20))
+      give_back();
+    return;
+  }
   if (is(12))
     return publish();
   if (!has_room())
@@ -552,6 +530,7 @@ void Worker::act()
 void Worker::calm()
 {
   m_client.take_messages();
+  give_up_urls();
   reap(SIZE_MAX);
   advance();
   give_back();

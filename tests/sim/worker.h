@@ -21,13 +21,18 @@ inline bool is_of_connection(hsys_op op)
   return op == HSYS_OP_WAIT_DISCONNECT || op == HSYS_OP_RECEIVE_CERTIFICATE;
 }
 
+// Whether as many sessions as the user or process may have: None: there is room; Near: perhaps, as some may not have ended yet.
+enum class SessionBound : uint8_t { None, Near, Reached };
+
 class Worker {
 public:
-  Worker(Simulation &simulation, uint32_t number, std::unique_ptr<fuzz::Link> link);
+  Worker(Simulation &simulation, uint32_t number, std::unique_ptr<fuzz::Link> link, platform::PeerCredentials who);
   ~Worker(); // it dies
 
-  // Channel, session, group, queue and URL. False: a fault stood in the way, and it is of no use.
-  bool attach(bool is_tls);
+  // Channel, session, group, queue and URL. False: a fault stood in the way, or the bound, and it is of no use.
+  bool attach(bool is_tls, SessionBound bound);
+  const platform::PeerCredentials &who() const { return m_who; }
+  bool has_ended() { return m_client.link().has_ended(); }
   // Something that a worker does.
   void act();
   // Answers what there is, slowly or not at all no longer.
@@ -35,6 +40,10 @@ public:
   // Nothing is owed by it, or to it but what waits for visitors.
   bool is_calm() const;
   std::string describe() const;
+  // What the daemon counts for its channel is what this client knows of. Throws "not conserved".
+  void check_conservation();
+  // Takes what is there and hands all blocks back, and has none then.
+  void hand_back();
   // In all that the daemon has ever written into its half of the channel. Throws "mixed".
   void look_for_others() const { m_client.look_for_others(); }
 
@@ -71,6 +80,8 @@ private:
     uint64_t cancels = 0;      // CANCEL: which one
     bool has_big_body = false;
     Site *site = nullptr;
+    uint64_t step = 0;  // when it was begun
+    bool takes = false; // ADD_URL of the URL that is the site's
     const Exchange *others = nullptr; // of its connection, with another worker when it was begun
   };
 
@@ -97,6 +108,10 @@ private:
   void close(Handle &handle);
   void shut(Handle &handle);
   void poison();
+  void take_url();
+  void give_up_urls();
+  void taking_done(const Operation &operation, const fuzz::Completion &completion);
+  bool may_open(const Site &site) const { return m_who.uid == 0 || m_who.uid == site.uid; }
   bool may_know(const Site *site) const;
   bool has_others(std::span<const uint8_t> bytes) const;
   Handle *pick_handle();
@@ -122,6 +137,7 @@ private:
 
   Simulation &m_simulation;
   uint32_t m_number;
+  const platform::PeerCredentials m_who;
   fuzz::RingClient m_client;
   Site *m_site = nullptr;
   uint64_t m_session = 0, m_group = 0;
@@ -132,7 +148,9 @@ private:
   std::vector<uint32_t> m_free_slots, m_reaped_slots;
   std::vector<uint64_t> m_reaped_requests; // received with the next advance
   std::vector<uint32_t> m_blocks;          // lent
+  std::vector<Site *> m_taken;             // whose URLs it has, until it gives them up
   uint64_t m_last = 0;
+  bool m_hoards = false; // keeps blocks of a small arena, so that results wait for some
   bool m_has_big_body = false; // the one place for it is taken
   std::optional<std::pair<uint32_t, uint64_t>> m_called; // status and id of what call() waits for
 };

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "tests/sim/worker.h"
-#include "tests/sim/belonging.h"
 #include "tests/sim/simulation.h"
 #include "tools/fuzz/step.h"
 #include "tests/sim/tls_material.h"
@@ -171,7 +170,7 @@ void Worker::request_came(const Operation &operation, const Completion &completi
   if (!exchange || !exchange->site || url != fmt::format("{}r{}", exchange->site->path(), exchange->number))
     complain("mixed", operation, completion, ("nobody sent a request for " + url).c_str());
   m_simulation.trace.note("  it is {}", exchange->describe());
-  if (exchange->site != operation.handle->site)
+  if (exchange->site != operation.handle->site && !exchange->site->is_tried)
     complain("mixed", operation, completion, ("its queue is not that of " + url).c_str());
   if (operation.handle->is_closing) { // it ends, or has gone to another one
     exchange->may_end("its queue's handle was closed");
@@ -193,21 +192,6 @@ void Worker::request_came(const Operation &operation, const Completion &completi
   now.is_body_over = is_body_over;
   now.read_bytes = body.size();
   m_reaped_requests.push_back(entry.object_id);
-}
-
-// Nothing in its image is another one's, be it of the same site.
-void Worker::look_whose(const Exchange &exchange, const Operation &operation, const Completion &completion) const
-{
-  auto found = find_belonging(completion.output, [&](Belonging what) {
-    switch (what.kind) {
-    case Belonging::Kind::RequestBody:
-    case Belonging::Kind::RequestPath: return what.number != exchange.number;
-    case Belonging::Kind::Site: return what.number != exchange.site->number;
-    default: return true;
-    }
-  });
-  if (found)
-    complain("mixed", operation, completion, fmt::format("its image has something of {} in it", found->number).c_str());
 }
 
 void Worker::body_came(const Operation &operation, const Completion &completion)
@@ -288,8 +272,20 @@ void Worker::configuration_done(const Operation &operation, const Completion &co
   const hsys_cqe &entry = completion.entry;
   auto status = static_cast<hsys_status>(entry.status);
   m_called = {entry.status, entry.object_id};
+  if (operation.takes)
+    return taking_done(operation, completion);
+  if (operation.op == HSYS_OP_CREATE_REQUEST_QUEUE && operation.site && !may_open(*operation.site)) {
+    if (status == HSYS_STATUS_SUCCESS)
+      complain("accepted", operation, completion, "its queue is another user's");
+    if (status == HSYS_STATUS_ACCESS_DENIED)
+      return;
+  }
   if (operation.site)
     operation.site->disturbed_step = m_simulation.step;
+  if (operation.site == m_site && m_site && m_site->is_tried && status == HSYS_STATUS_OBJECT_NAME_COLLISION) {
+    m_has_url = false;
+    return;
+  }
   if (operation.op == HSYS_OP_CREATE_REQUEST_QUEUE && operation.site && status == HSYS_STATUS_SUCCESS) {
     m_handles.push_back(std::make_unique<Handle>(Handle{entry.object_id, operation.site}));
     operation.site->open_handles++;

@@ -164,6 +164,19 @@ void RingClient::look_for_others() const
   }
 }
 
+RingClient::Outstanding RingClient::outstanding() const
+{
+  const Mapping &mapping = *m_link->mapping();
+  uint32_t tail = hsys_load_acquire(&kpage().cq_tail);
+  Outstanding found{m_sq_tail - hsys_load_acquire(&kpage().sq_head), tail - m_cq_head, m_ret_tail - hsys_load_acquire(&kpage().ret_head)};
+  for (uint32_t at = m_cq_head; at != tail; at++) {
+    hsys_cqe entry;
+    std::memcpy(&entry, mapping.ktou + m_geometry.cq_offset + at % m_geometry.cq_entries * sizeof entry, sizeof entry);
+    found.blocks += entry.flags & HSYS_CQE_BLOCK ? 1 : 0;
+  }
+  return found;
+}
+
 void RingClient::advance()
 {
   hsys_store_release(&upage().cq_head, m_cq_head);

@@ -50,6 +50,12 @@ public:
   bool has_room() const;
   bool has_been_taken() const; // all that is published
   uint64_t last_entry() const; // where the last one was put, in utok
+  // Entries that were put and not taken, completions that were not looked at, and blocks: of those completions, and handed back and not
+  // taken. Only while nobody else touches the rings.
+  struct Outstanding {
+    uint64_t entries, completions, blocks;
+  };
+  Outstanding outstanding() const;
   // Completions that have not been looked at, at most so many. They stay unreceived until advance().
   std::vector<Completion> reap(size_t most);
   void advance();

@@ -20,6 +20,7 @@
 #include "kernel/queue/user_requests.h"
 #include "kernel/se/access.h"
 #include "tools/fuzz/channel_memory.h"
+#include "tools/fuzz/conservation.h"
 #include "tools/fuzz/load_watch.h"
 #include <cstring>
 #include <fmt/format.h>
@@ -34,7 +35,8 @@ using platform::SimSocket;
 
 static constexpr uint32_t kTurnsOfYield = 3;
 static constexpr uint32_t kTurnsUntilHung = 200'000;
-static constexpr uint32_t kUid = 1000;
+static constexpr uint32_t kTurnsBetweenChecks = 32, kTurnsBetweenArenas = 512;
+static constexpr uint32_t kUid = 1000, kPid = 4711;
 
 namespace {
 
@@ -233,6 +235,11 @@ bool SimulatedTarget::turn(ke::CoreId core)
     link->end_turn();
   for (SimulatedLink *link : s_links)
     link->look_at_progress();
+  m_turns++;
+  if (m_turns % kTurnsBetweenChecks == 0)
+    check_conservation(m_count);
+  if (m_turns % kTurnsBetweenArenas == 0)
+    check_arenas(m_count);
   return has_worked;
 }
 
@@ -269,12 +276,12 @@ void SimulatedTarget::pass(uint64_t milliseconds)
 
 std::unique_ptr<Link> SimulatedTarget::connect()
 {
-  return connect_as(kUid);
+  return connect_as(next_person ? next_person() : platform::PeerCredentials{kPid, kUid, kUid, "fuzz"});
 }
 
-std::unique_ptr<Link> SimulatedTarget::connect_as(uint32_t uid)
+std::unique_ptr<Link> SimulatedTarget::connect_as(const platform::PeerCredentials &who)
 {
-  auto control = m_system.connect_control({4711, uid, uid, "fuzz"});
+  auto control = m_system.connect_control(who);
   return control ? std::make_unique<SimulatedLink>(control) : nullptr;
 }
 
@@ -290,9 +297,23 @@ static void require_none(const char *what, uint64_t count)
     throw Finding{"leaked", std::to_string(count) + " " + what + " are left when nobody is there any more"};
 }
 
+void SimulatedTarget::require_no_visitors()
+{
+  run();
+  require_none("connections", http::counters().connections);
+  require_none("requests", http::counters().requests);
+  require_none("sends", http::counters().sending);
+  require_none("requests counted for users", queue::requests_of_users());
+  check_conservation(m_count);
+  check_handles(m_count);
+}
+
 void SimulatedTarget::end()
 {
   run();
+  check_conservation(m_count);
+  check_handles(m_count);
+  require_none("handles of clients", queue::QueueRegistry::instance().handle_count());
   require_none("sessions", io::SessionManager::instance().session_count());
   require_none("request queues", queue::QueueRegistry::instance().count());
   require_none("URLs", ns::Namespace::instance().url_count());
@@ -320,6 +341,7 @@ void SimulatedTarget::end()
     require_none("buffered bytes", http::buffered_bytes());
     require_none("spare bytes", http::spare_bytes());
     require_none("queued requests", queue::queued_requests_on_this_core());
+    require_none("timers", m_cores->core(core).timers().next_deadline() == platform::kNever ? 0 : 1);
   }
   require_none("descriptors", m_system.descriptor_count());
   m_cores.reset();

@@ -7,6 +7,7 @@
 #include "kernel/tls/binding_table.h"
 #include "tools/fuzz/finding.h"
 #include "tools/fuzz/target.h"
+#include <functional>
 
 namespace httpsys::fuzz {
 
@@ -16,7 +17,9 @@ public:
   ~SimulatedTarget();
 
   std::unique_ptr<Link> connect() override;
-  std::unique_ptr<Link> connect_as(uint32_t uid); // 0: an administrator
+  std::unique_ptr<Link> connect_as(const platform::PeerCredentials &who);
+  // Of whom connect() makes the next client; null: all are one process.
+  std::function<platform::PeerCredentials()> next_person;
   std::unique_ptr<Peer> dial() override;
   uint16_t port() const override { return 8080; }
   void yield() override;
@@ -30,6 +33,8 @@ public:
   void set_tls_bindings(RefPtr<tls::BindingTable> table);
   // Until nothing happens any more. Throws "hung" when that does not come.
   void run();
+  // Every Peer has left, and clients stay: nothing of those is left.
+  void require_no_visitors();
   // Ends the daemon; throws "leaked" for what is left of it. No Link or Peer may be left.
   void end();
 
@@ -37,6 +42,7 @@ private:
   platform::SimSystem m_system;
   std::unique_ptr<ke::Cores> m_cores;
   uint32_t m_count;
+  uint64_t m_turns = 0;
   uint16_t m_client_port = 40000;
 };
 
