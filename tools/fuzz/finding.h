@@ -7,7 +7,8 @@
 namespace httpsys::fuzz {
 
 struct Finding {
-  // "died", "hung", "leaked", "mixed", "twice", "never", "sealed", "accepted", "unbounded", "read twice", "refused others"
+  // "died", "hung", "leaked", "mixed", "twice", "never", "sealed", "accepted", "unbounded", "read twice", "refused others",
+  // "not conserved"
   const char *kind;
   std::string text; // one line
 };

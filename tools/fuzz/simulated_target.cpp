@@ -35,7 +35,7 @@ using platform::SimSocket;
 
 static constexpr uint32_t kTurnsOfYield = 3;
 static constexpr uint32_t kTurnsUntilHung = 200'000;
-static constexpr uint32_t kTurnsBetweenChecks = 32, kTurnsBetweenArenas = 512;
+static constexpr uint32_t kTurnsBetweenChecks = 64, kTurnsBetweenArenas = 512;
 static constexpr uint32_t kUid = 1000, kPid = 4711;
 
 namespace {
