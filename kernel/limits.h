@@ -86,12 +86,13 @@ inline constexpr uint64_t kIdleLongMilliseconds = 30'000; // so long idle, one i
 inline constexpr uint64_t kHelloMilliseconds = 5000;         // a connection of the control socket that says no HELLO by then is closed
 inline constexpr uint32_t kSessions = 1024;                  // connected at a time, if RLIMIT_NOFILE allows
 inline constexpr uint32_t kSessionsReserved = 16;            // beyond kSessions, for uid 0 and the daemon's own: httpsysctl always gets in
-inline constexpr uint32_t kControlMessagesPerTurn = 16;      // of one session, then the others have their turn
+inline constexpr uint32_t kControlMessagesPerTurn = 4;       // of one session, 20 us each; then the others have their turn
 inline constexpr size_t kControlsClosing = 160;              // sockets that wait for their close: half of kDescriptorsSpareMost, or fewer
 inline constexpr uint64_t kControlsClosingMilliseconds = 3;   // then it is looked at again; most closes take microseconds
 inline constexpr uint32_t kHandlesCeiling = 4096;            // request queue handles of one session, whatever HandlesPerProcess says
 inline constexpr uint32_t kEntriesPerTurn = 64;              // submission entries of one channel in one turn of the loop
-inline constexpr uint32_t kOperationsWithCore0 = 64;         // of one channel, for names and ports; each may be parsing of 32 KiB
+// Of one channel, for names and ports, with core 0 at a time, and taken in one turn: some 10 us each, or parsing of 32 KiB.
+inline constexpr uint32_t kOperationsWithCore0 = 64, kOperationsForCore0PerTurn = 8;
 inline constexpr uint32_t kReturnsPerTurn = 1024;            // block numbers taken back from one channel in one turn of the loop
 inline constexpr size_t kResultBytesPerTurn = 1 << 20;       // of results that waited for blocks, copied in one turn; 0.2 ms
 inline constexpr uint32_t kEmptyPollsUntilCold = 8;          // polls without work after which a channel waits for its kick

@@ -39,6 +39,7 @@ void Channel::forward_to_core_0(IrpPtr irp, void (*handler)(IrpPtr))
 {
   irp->m_is_with_core_0 = true;
   m_impl->with_core_0++;
+  m_impl->for_core_0++;
   forward(std::move(irp), 0, handler);
 }
 

@@ -42,7 +42,8 @@ public:
   // Sends the operation to another core (or runs at once on this one). handler runs there and owns it. CANCEL finds it
   // wherever it is parked.
   void forward(IrpPtr irp, ke::CoreId core, void (*handler)(IrpPtr));
-  // To core 0, which has names and ports of all: at most limits::kOperationsWithCore0 of a channel, the next ones stay in the ring.
+  // To core 0, which has names and ports of all: at most limits::kOperationsWithCore0 of a channel at a time, and
+  // kOperationsForCore0PerTurn in a turn; the next ones stay in the ring.
   void forward_to_core_0(IrpPtr irp, void (*handler)(IrpPtr));
   bool is_ending() const;
   // Cancels every operation that this channel submitted before irp, on the same handle, for which wanted(operation) is true, wherever it

@@ -143,6 +143,7 @@ struct Channel::Impl final : IrpOwner, ke::Poller, ke::Flushable, ke::Timer, Doo
   Channel *channel = nullptr;
   uint64_t parameter_bytes = 0; // private copies of parameter blocks
   uint32_t with_core_0 = 0;     // operations that forward_to_core_0() has taken and that have not come back
+  uint32_t for_core_0 = 0;      // that it has taken in this turn
   uint32_t empty_polls = 0;
   bool bell_wanted = false;
   bool lacks_credit = false;  // the oldest entry stays in the ring

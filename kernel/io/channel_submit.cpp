@@ -24,7 +24,10 @@ uint32_t Channel::Impl::take_entries()
   uint32_t taken = 0;
   hsys_sqe entry;
   lacks_credit = false;
-  auto has_turn = [&] { return taken < limits::kEntriesPerTurn || is_broken(Canary::WorkNotBounded); };
+  for_core_0 = 0;
+  auto has_turn = [&] {
+    return (taken < limits::kEntriesPerTurn && for_core_0 < limits::kOperationsForCore0PerTurn) || is_broken(Canary::WorkNotBounded);
+  };
   while (has_turn() && submissions.available() > 0 && admit_first(entry)) {
     taken++;
     start_operation(entry);

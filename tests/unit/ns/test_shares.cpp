@@ -281,6 +281,23 @@ TEST_CASE("core 0 has a bounded number of a client's operations, and the others 
     CHECK(greedy.take(call).status() != NtStatus::Success); // there is no such server session
 }
 
+TEST_CASE("on core 0 itself a turn takes as many of them, so that costly operations make no turn long")
+{
+  World world;
+  Process greedy(world, 0);
+  uint64_t group = greedy.create_group();
+  std::vector<uint32_t> calls;
+  for (uint32_t number = 0; number < 5 * limits::kOperationsForCore0PerTurn; number++)
+    calls.push_back(greedy.submit(Process::entry(HSYS_OP_CREATE_URL_GROUP, 0, group)));
+  auto done = [&] { return static_cast<uint32_t>(std::ranges::count_if(calls, [&](uint32_t call) { return greedy.has(call); })); };
+  for (uint32_t seen = 0, turns = 0; seen < calls.size(); turns++) {
+    REQUIRE(turns < 100);
+    world.turn(0);
+    REQUIRE(done() - seen <= limits::kOperationsForCore0PerTurn);
+    seen = done();
+  }
+}
+
 namespace {
 
 std::vector<uint8_t> parameters_of_url(const std::string &text)
