@@ -160,11 +160,18 @@ bool Core::flush_spills(bool before_sleep)
 bool Core::run_pollers()
 {
   bool worked = false;
-  for (Poller *poller = m_pollers.first(); poller; poller = m_next_poller) {
+  // What is added from inside a poll comes behind the mark: for the next turn, also when it was polled in this one.
+  struct Mark final : Poller {
+    bool poll() override { return false; }
+    bool before_sleep() override { return true; }
+  } mark;
+  m_pollers.append(mark);
+  for (Poller *poller = m_pollers.first(); poller != &mark; poller = m_next_poller) {
     m_next_poller = m_pollers.next(*poller);
     worked |= poller->poll(); // may remove itself or others
   }
   m_next_poller = nullptr;
+  m_pollers.remove(mark);
   return worked;
 }
 

@@ -253,6 +253,27 @@ TEST_CASE_FIXTURE(Fixture, "pollers may come and go while they are polled or arm
   core().remove_poller(late);
 }
 
+TEST_CASE_FIXTURE(Fixture, "pollers that put themselves behind each other are polled once a turn, and again before any sleep")
+{
+  TestPoller pollers[2];
+  for (auto &each : pollers) {
+    core().add_poller(each);
+    each.on_poll = [&] {
+      REQUIRE(each.polls < 10);
+      core().remove_poller(each);
+      core().add_poller(each);
+      return false;
+    };
+  }
+  for (uint32_t turn = 1; turn <= 3; turn++) {
+    CHECK(sleep_turn() == 0);
+    for (auto &each : pollers)
+      CHECK(each.polls == turn);
+  }
+  for (auto &each : pollers)
+    core().remove_poller(each);
+}
+
 TEST_CASE_FIXTURE(Fixture, "a flush asked for inside a flush comes in the next turn, before any sleep")
 {
   settle();
