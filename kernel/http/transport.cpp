@@ -88,12 +88,13 @@ void Transport::on_received(const platform::IoResult &result)
   m_multishot.give();
   if (m_state == State::Closed)
     return close_socket_when_idle();
-  if (result.status == NtStatus::EndOfFile)
-    return on_end_of_stream();
   bool may_go_on =
       is_success(result.status) || result.status == NtStatus::Cancelled || result.status == NtStatus::InsufficientResources;
-  if (may_go_on && m_makes_room && m_state == State::Open)
+  // One whose client has gone meanwhile leaves too, and not when its turn for a handshake has come.
+  if ((may_go_on || result.status == NtStatus::EndOfFile) && m_makes_room && m_state == State::Open)
     return leave();
+  if (result.status == NtStatus::EndOfFile)
+    return on_end_of_stream();
   if (may_go_on)
     return start_receive();
   break_off(result.status);

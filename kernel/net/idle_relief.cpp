@@ -148,7 +148,10 @@ void IdleRelief::ask(ke::CoreId core, uint64_t count, platform::Milliseconds unt
 void IdleRelief::note_answer()
 {
   if (m_answers_due.fetch_sub(1) == 1)
-    ke::Cores::instance().post(0, [this] { look(); });
+    ke::Cores::instance().post(0, [this] {
+      m_asked_at = ke::Core::current().now(); // answers may take long where much goes on
+      look();
+    });
 }
 
 }
