@@ -10,7 +10,7 @@ ChannelParts::~ChannelParts()
 {
   for (int descriptor : {kick, bell_read, bell_write})
     if (descriptor >= 0)
-      platform::system().close(descriptor);
+      platform::system().close_elsewhere(descriptor);
 }
 
 // Slow: it populates both regions.
@@ -110,6 +110,20 @@ void ControlSession::on_complete(const platform::IoResult &result)
   // Before reading: the poll is edge-triggered, and what comes in between must not be missed.
   if (!result.more)
     ke::Core::current().io().poll_multishot(m_socket, *this);
+  if (!m_reads_later)
+    read_messages();
+}
+
+// Once: polls that complete meanwhile must not make it several times a turn.
+void ControlSession::read_later()
+{
+  if (!std::exchange(m_reads_later, true))
+    m_manager.read_later(m_id);
+}
+
+void ControlSession::read_now()
+{
+  m_reads_later = false;
   read_messages();
 }
 
@@ -126,7 +140,7 @@ void ControlSession::read_messages()
     }
     handle(*packet);
   }
-  m_manager.read_later(m_id);
+  read_later();
 }
 
 void ControlSession::break_protocol(const char *how)
@@ -272,7 +286,7 @@ void ControlSession::admin_answered(uint32_t sequence, uint32_t win32_code, uint
 {
   m_admin_is_running = false;
   send(build_admin_answer(sequence, win32_code, exit_code, text));
-  m_manager.read_later(m_id);
+  read_later();
 }
 
 // Never waits (trust rule T7).

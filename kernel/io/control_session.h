@@ -45,8 +45,8 @@ public:
   std::string describe() const;
 
   void start();
-  // Reads what is there, a bounded number of messages.
-  void read_messages();
+  // What read_later() has asked for.
+  void read_now();
   void drain();
   // The client broke the protocol.
   void revoke(hsys_revocation reason);
@@ -62,6 +62,9 @@ public:
   void send(const ControlBytes &bytes, std::span<const int> descriptors = {});
 
 private:
+  // Reads what is there, a bounded number of messages.
+  void read_messages();
+  void read_later();
   // The process itself: a child of it may keep the socket open.
   class ProcessWatch final : public platform::IoOperation {
   public:
@@ -102,6 +105,7 @@ private:
   RefPtr<mm::SharedRegion> m_ktou, m_utok;
   bool m_was_welcomed = false;
   bool m_admin_is_running = false; // nothing is read meanwhile
+  bool m_reads_later = false;      // nor until then
   bool m_is_draining = false;
   bool m_has_ended = false;
   bool m_is_finished = false;

@@ -6,8 +6,8 @@ namespace httpsys::io {
 Doorbell::~Doorbell()
 {
   VERIFY(!is_in_flight() && !is_set());
-  platform::system().close(m_kick);
-  platform::system().close_control(m_bell);
+  for (int descriptor : {m_kick, m_bell})
+    platform::system().close_elsewhere(descriptor);
 }
 
 void Doorbell::start()

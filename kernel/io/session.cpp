@@ -199,7 +199,7 @@ void SessionManager::Impl::read_later(SessionId id)
 {
   ke::Cores::instance().post(0, [id] {
     if (ControlSession *session = find(id))
-      session->read_messages();
+      session->read_now();
   });
 }
 

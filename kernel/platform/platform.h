@@ -121,16 +121,19 @@ public:
   virtual Result<ControlPacket> receive_control(int socket, size_t maximum) = 0;
   // Ends the connection for the peer: it gets what we have sent, then the end.
   virtual void shut_control(int socket) = 0;
-  // Takes a control socket over, the listening one too, or a bell, with no operation on it: shuts it, drops what its peer has sent and
-  // closes it, on a thread of the system's own. Descriptors may be among that, and whoever closes these may be made to wait.
+  // Takes a control socket over, the listening one too, with no operation on it: shuts it, drops what its peer has sent and closes it, on a
+  // thread of the system's own. Descriptors may be among that, and whoever closes these may be made to wait.
   virtual void close_control(int socket) = 0;
-  // Sockets that close_control has and that are still open.
+  // Takes a descriptor over that a client has too, or whose other end it has, and closes it on that thread: a client can make whoever does
+  // so wait, or wake much.
+  virtual void close_elsewhere(int descriptor) = 0;
+  // Descriptors that these two have and that are still open.
   virtual size_t closing_controls() = 0;
   // Never blocks: InsufficientResources when the peer does not read, ConnectionAborted when it has gone.
   virtual NtStatus send_control(int socket, std::span<const uint8_t> bytes, std::span<const int> descriptors) = 0;
 
   virtual Result<int> create_event() = 0;                      // eventfd, non-blocking
-  // A socket pair that goes one way, {read end, write end}; both CLOEXEC and non-blocking. The write end is closed with close_control.
+  // A socket pair that goes one way, {read end, write end}; both CLOEXEC and non-blocking. Both are closed with close_elsewhere.
   virtual Result<std::pair<int, int>> create_bell() = 0;
   // Never blocks; full counts as rung. What it wakes is the reader's choice: false when that took more than kRingNanoseconds, of the time
   // that has passed or, counts_own_time, of this thread's own.

@@ -62,7 +62,7 @@ struct ControlCloser::Shared {
   bool has_thread = false; // set before others know of it
   mutable std::mutex mutex; // of the following
   std::condition_variable changed;
-  std::deque<int> sockets; // the first is being closed
+  std::deque<Entry> entries; // the first is being closed
   bool stops = false;
 
   void run();
@@ -95,17 +95,18 @@ void ControlCloser::Shared::run()
   Interrupter interrupter;
   std::unique_lock lock(mutex);
   for (;;) {
-    changed.wait(lock, [this] { return stops || !sockets.empty(); });
+    changed.wait(lock, [this] { return stops || !entries.empty(); });
     if (stops)
       return;
-    const int socket = sockets.front();
+    const Entry entry = entries.front();
     lock.unlock();
     interrupter.set(true);
-    drop_messages(socket);
-    ::close(socket);
+    if (entry.has_messages)
+      drop_messages(entry.descriptor);
+    ::close(entry.descriptor);
     interrupter.set(false);
     lock.lock();
-    sockets.pop_front();
+    entries.pop_front();
   }
 }
 
@@ -136,18 +137,18 @@ Result<void> ControlCloser::start()
   return {};
 }
 
-void ControlCloser::close(int socket)
+void ControlCloser::add(Entry entry)
 {
   VERIFY(m_shared->has_thread);
   std::lock_guard lock(m_shared->mutex);
-  m_shared->sockets.push_back(socket);
+  m_shared->entries.push_back(entry);
   m_shared->changed.notify_all();
 }
 
 size_t ControlCloser::waiting() const
 {
   std::lock_guard lock(m_shared->mutex);
-  return m_shared->sockets.size();
+  return m_shared->entries.size();
 }
 
 }

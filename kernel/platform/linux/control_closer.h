@@ -19,11 +19,18 @@ public:
   // InsufficientResources and the like.
   Result<void> start();
   // Takes the socket over, whose connection has been shut down. Never waits.
-  void close(int socket);
-  // Sockets that have not been closed yet.
+  void close(int socket) { add({socket, true}); }
+  // Takes a descriptor over in which nothing of a client's lies.
+  void close_only(int descriptor) { add({descriptor, false}); }
+  // Descriptors that have not been closed yet.
   size_t waiting() const;
 
 private:
+  struct Entry {
+    int descriptor;
+    bool has_messages;
+  };
+  void add(Entry entry);
   struct Shared; // with the thread, which may outlive us
   std::shared_ptr<Shared> m_shared;
 };

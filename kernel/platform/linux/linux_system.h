@@ -31,6 +31,7 @@ public:
   Result<ControlPacket> receive_control(int socket, size_t maximum) override;
   void shut_control(int socket) override;
   void close_control(int socket) override;
+  void close_elsewhere(int descriptor) override { m_closer.close_only(descriptor); }
   size_t closing_controls() override { return m_closer.waiting(); }
   NtStatus send_control(int socket, std::span<const uint8_t> bytes, std::span<const int> descriptors) override;
   Result<int> create_event() override;

@@ -71,6 +71,7 @@ public:
   Result<ControlPacket> receive_control(int socket, size_t maximum) override;
   void shut_control(int socket) override;
   void close_control(int socket) override;
+  void close_elsewhere(int descriptor) override { close(descriptor); }
   size_t closing_controls() override { return 0; }
   NtStatus send_control(int socket, std::span<const uint8_t> bytes, std::span<const int> descriptors) override;
   Result<int> create_event() override;
