@@ -23,6 +23,17 @@ inline std::string upper(std::string text)
   return text;
 }
 
+// The words of a line, between blanks.
+inline AdminCommand admin_command(const std::string &line, const std::map<std::string, std::string> &files)
+{
+  std::istringstream stream(line);
+  AdminCommand command;
+  command.files = files;
+  for (std::string word; stream >> word;)
+    command.words.push_back(word);
+  return command;
+}
+
 class Fixture {
 public:
   Fixture()
@@ -58,12 +69,7 @@ public:
 
   AdminAnswer run(const std::string &line, const std::map<std::string, std::string> &files = {})
   {
-    std::istringstream stream(line);
-    AdminCommand command;
-    command.files = files;
-    for (std::string word; stream >> word;)
-      command.words.push_back(word);
-    return m_store->execute(command);
+    return m_store->execute(admin_command(line, files));
   }
   // The text of a command that must be done.
   std::string good(const std::string &line, const std::map<std::string, std::string> &files = {})

@@ -50,12 +50,7 @@ public:
   }
   AdminAnswer execute(const std::string &line, const std::map<std::string, std::string> &files = {})
   {
-    std::istringstream stream(line);
-    AdminCommand command;
-    command.files = files;
-    for (std::string word; stream >> word;)
-      command.words.push_back(word);
-    return m_store->execute(command);
+    return m_store->execute(cm::test::admin_command(line, files));
   }
   uint32_t import_authority() { return run({"import", "ca", "certfile=a"}); }
   uint32_t delete_authority() { return run({"delete", "ca", "certhash=" + authority()}); }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Server sessions, URL groups and URLs as clients see them, and the ports that open and close with them.
 #include "kernel/ns/namespace.h"
+#include "tests/unit/ns/url_block.h"
 #include "tests/unit/support/service.h"
-#include <cstring>
 
 using namespace httpsys;
 using namespace httpsys::test;
@@ -199,11 +199,7 @@ TEST_CASE("changes of one moment are all made, those of a process that dies in t
       Process process(world, cores - 1);
       uint64_t group = process.create_group(), other = steady.create_group();
       auto submit = [](Process &from, hsys_op operation, uint64_t in_group, const std::u16string &url) {
-        hsys_url head{0, static_cast<uint32_t>(url.size() * 2), 0};
-        std::vector<uint8_t> block(sizeof head + url.size() * 2);
-        std::memcpy(block.data(), &head, sizeof head);
-        std::memcpy(block.data() + sizeof head, url.data(), url.size() * 2);
-        return from.submit(Process::entry(operation, 0, in_group), block);
+        return from.submit(Process::entry(operation, 0, in_group), url_block(url));
       };
       std::vector<uint32_t> calls;
       // Each of them widens or narrows the port, which waits for its listeners.
@@ -237,12 +233,7 @@ TEST_CASE("many changes behind one that waits need no deep stack")
   CHECK(process.add_url(group, u"http://+:8080/") == NtStatus::Success);
   // The first change waits for its listeners, the others fail one after the other behind it.
   std::vector<uint8_t> bad(sizeof(hsys_url));
-  std::u16string url = u"http://+:8080/";
-  hsys_url head{0, static_cast<uint32_t>(url.size() * 2), 0};
-  std::vector<uint8_t> block(sizeof head + url.size() * 2);
-  std::memcpy(block.data(), &head, sizeof head);
-  std::memcpy(block.data() + sizeof head, url.data(), url.size() * 2);
-  process.submit(Process::entry(HSYS_OP_REMOVE_URL, 0, group), block);
+  process.submit(Process::entry(HSYS_OP_REMOVE_URL, 0, group), url_block("http://+:8080/"));
   world.turn(0);
   CHECK(world.system.listens(at("0.0.0.0", 8080)));
   uint32_t last = 0;

@@ -2,6 +2,7 @@
 // What a user and a process may have of each kind of object, at the edge: the last one is there, the next one is refused with a reason, and
 // what has been given back can be had again.
 #include "kernel/ns/namespace.h"
+#include "tests/unit/ns/url_block.h"
 #include "tests/unit/support/service.h"
 #include <cstring>
 #include <fmt/format.h>
@@ -300,16 +301,6 @@ TEST_CASE("on core 0 itself a turn takes as many of them, so that costly operati
 
 namespace {
 
-std::vector<uint8_t> parameters_of_url(const std::string &text)
-{
-  std::u16string url(text.begin(), text.end());
-  hsys_url head{0, static_cast<uint32_t>(url.size() * 2), 0};
-  std::vector<uint8_t> block(sizeof head + url.size() * 2);
-  std::memcpy(block.data(), &head, sizeof head);
-  std::memcpy(block.data() + sizeof head, url.data(), url.size() * 2);
-  return block;
-}
-
 // Of all users together: as many as a constant of limits.h says.
 struct Total {
   const char *plural, *name;
@@ -369,7 +360,7 @@ private:
   {
     static uint32_t s_number;
     if (m_total.is_in_group)
-      m_last = parameters_of_url(fmt::format("http://+:8080/{}/", ++s_number));
+      m_last = url_block(fmt::format("http://+:8080/{}/", ++s_number));
     std::vector<uint8_t> nameless(sizeof(hsys_queue_name));
     return m_process.submit(Process::entry(m_total.make, 0, m_parent),
                             m_total.is_in_group ? m_last : m_total.is_named_by_handle ? nameless : none());

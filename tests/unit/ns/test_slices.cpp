@@ -3,8 +3,8 @@
 // changes that waited. And nothing comes in between that would find half of it.
 #include "kernel/net/listener_set.h"
 #include "kernel/ns/namespace.h"
+#include "tests/unit/ns/url_block.h"
 #include "tests/unit/support/service.h"
-#include <cstring>
 #include <deque>
 #include <fmt/format.h>
 #include <set>
@@ -13,16 +13,6 @@ using namespace httpsys;
 using namespace httpsys::test;
 
 namespace {
-
-std::vector<uint8_t> url_block(const std::string &text)
-{
-  std::u16string url(text.begin(), text.end());
-  hsys_url head{0, static_cast<uint32_t>(url.size() * 2), 0};
-  std::vector<uint8_t> block(sizeof head + url.size() * 2);
-  std::memcpy(block.data(), &head, sizeof head);
-  std::memcpy(block.data() + sizeof head, url.data(), url.size() * 2);
-  return block;
-}
 
 // Many calls, some at a time; the statuses must all be Success.
 class Calls {
