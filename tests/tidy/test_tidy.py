@@ -266,9 +266,41 @@ class SharedMemory(Case):
     def test_members_that_are_clean(self):
         body = ('  uint8_t a; /* void *a; */\n  uint32_t b, c[3], d;\n  int64_t e;\n  char f[32];\n  struct hsys_text g, h[2];\n'
                 '  HSYS_WORD(sq_tail);\n')
-        content = MIT + '/* x */\n#ifndef A\n#define A\nstruct hsys_new {\n' + body + '};\nenum hsys_e {\n  A = 1\n};\n' \
+        content = MIT + '/* x */\n#ifndef A\n#define A\nstruct hsys_text {\n' + body + '};\nenum hsys_e {\n  A = 1\n};\n' \
             'static inline int f(const struct hsys_new *a, int b)\n{\n  return b;\n}\n#endif\n'
         self.clean('uapi/ring.h', content)
+
+    def header(self, code):
+        return MIT + '/* x */\n#ifndef A\n#define A\n' + code + '\n#endif\n'
+
+    def test_each_structure_is_filled_by_somebody(self):
+        structure = 'struct %s {\n  uint32_t reserved0;\n};'
+        for name in sorted(shared_memory_rules.CLIENTS | shared_memory_rules.DAEMON):
+            self.clean('uapi/ring.h', self.header(structure % name))
+        self.fires('uapi/ring.h', self.header(structure % 'hsys_new'), 'hsys_new has to be in one of CLIENTS and DAEMON')
+        self.clean('lib/submit.h', self.header(structure % 'hsys_new'))
+        with mock.patch.object(shared_memory_rules, 'DAEMON', shared_memory_rules.DAEMON | {'hsys_sqe'}):
+            self.fires('uapi/ring.h', self.header(structure % 'hsys_sqe'), 'hsys_sqe has to be in one of')
+        # And each name is a structure's.
+        everything = ' '.join(structure % name for name in shared_memory_rules.CLIENTS | shared_memory_rules.DAEMON - {'hsys_cqe'})
+        unused = [text for _path, _line, text in shared_memory_rules.unused({'uapi/ring.h': Source('uapi/ring.h', everything)})]
+        self.assertEqual(len(unused), 1)
+        self.assertIn('hsys_cqe is named', unused[0])
+
+    def test_structures_that_the_rules_would_not_see(self):
+        for bad, words in [
+                ('typedef struct { void *next; } hsys_new;', 'typedef'), ('typedef struct hsys_sqe hsys_entry;', 'typedef'),
+                ('typedef uint32_t hsys_word;', 'typedef'), ('struct { void *next; } hsys_new;', 'begins with "struct NAME {"'),
+                ('struct __attribute__((packed)) hsys_sqe { void *next; };', 'begins with'),
+                ('struct alignas(64) hsys_sqe { void *next; };', 'begins with'),
+                ('#define NEW(name) struct name { void *next; }', 'a macro'),
+                ('#define NEW(name) \\\n  struct { void *next; } name', 'a macro')]:
+            found = texts('uapi/ring.h', self.header(bad))
+            self.assertTrue(any(words in text for text in found), f'{bad}: {found}')
+        for good in ['struct hsys_sqe;', 'static inline void f(struct hsys_sqe *a)\n{\n}', 'struct hsys_sqe f(void);',
+                     'static inline struct hsys_sqe f(const struct hsys_sqe *a)\n{\n  struct hsys_sqe b = *a;\n  return b;\n}',
+                     '#define SIZE(name) sizeof(struct name)', '/* typedef struct { */']:
+            self.clean('uapi/ring.h', self.header(good))
 
     def test_member_that_the_other_rule_does_not_know(self):
         head = MIT + '/* x */\n#ifndef A\n#define A\nstruct hsys_sqe {\n  uint32_t op, '
@@ -294,7 +326,13 @@ class SharedMemory(Case):
                 'uint32_t all{entry.in_length}; use(2 * all);', 'auto all = static_cast<uint64_t>(entry.in_length); g(); table[all] = 1;',
                 'm_all = entry.in_length; use(m_all * 2);', 'use(reinterpret_cast<uint8_t *>(entry.user_data));',
                 'use((Irp *)entry.user_data);', 'use(entry.in_length++);', 'return use(-1 + entry.in_length);',
-                'use(fits(entry.in_offset) ? x + entry.in_offset : 0);']:
+                'use(fits(entry.in_offset) ? x + entry.in_offset : 0);',
+                # Second declarators.
+                'hsys_extent first, second; use(second.offset + 1);', 'hsys_extent *one = g(1, 2), two = {}; use(two.offset + 1);',
+                'const hsys_extent &one = g(), &two = h(); use(two.offset + 1);', 'hsys_extent one[2], two; use(one[0].offset + 1);',
+                'auto &one = pieces[0], &two = pieces[1]; use(one.offset + 1);',
+                'uint64_t all = entry.in_length, more = 0; use(all + 1);', 'uint64_t all{entry.in_length}, more{0}; use(all + 1);',
+                'uint64_t more = 0, all = entry.in_length; use(all + 1);', 'uint64_t more{0}, all{entry.in_length}; use(all + 1);']:
             for folder in ['io', 'queue', 'http', 'ns']:
                 found = texts(f'kernel/{folder}/a.cpp', self.arithmetic(statement))
                 self.assertTrue(found and all('comes from a client' in text for text in found), f'{statement}: {found}')
@@ -308,6 +346,7 @@ class SharedMemory(Case):
                 'use(image.length - image.size);', 'use(entry.size() + 1, pieces.size() * 2);',
                 'use(geometry.tx_offset + geometry.tx_bytes);', 'use("a" /* entry.in_length + 1 */);',
                 'use([id = entry.irp_id] { g(); });', 'uint64_t all = entry.in_length; use(all > 1, b->all + 1, c.all * 2);',
+                'hsys_extent one; Place place; use(place.offset + 1);', 'f(hsys_extent(), place); use(place.offset + 1);',
                 'uint64_t all = min(entry.in_length, 4u); use(all + 1);', 'return entry.op == 3 ? -1 : 0;']:
             self.clean('kernel/io/a.cpp', self.arithmetic(statement))
         self.clean('kernel/net/a.cpp', self.arithmetic('use(entry.in_length + 1);'))
@@ -321,7 +360,17 @@ class SharedMemory(Case):
         self.assertIn((path, allowed), shared_memory_rules.ALLOWED)
         self.clean(path, self.arithmetic(f'use({allowed});'))
         self.fires('kernel/io/a.cpp', self.arithmetic(f'use({allowed});'), 'comes from a client')
-        self.fires(path, self.arithmetic('use(geometry.tx_offset + entry.in_offset);'), 'comes from a client')
+        self.clean(path, self.arithmetic(f'use({allowed});'.replace(' ', '\n')))
+        for other in ['geometry.tx_offset + entry.in_offset', f'{allowed}; use(geometry.tx_offset + entry.in_offset)',
+                      f'geometry.tx_offset + entry.in_offset, {allowed}', f'my_{allowed}']:
+            self.fires(path, self.arithmetic(f'use({other});'), 'comes from a client')
+        sum_path = 'kernel/http/response_block.cpp'
+        self.assertIn((sum_path, 'sum += extent.length'), shared_memory_rules.ALLOWED)
+        self.clean(sum_path, self.arithmetic('sum += extent.length;'))
+        for other in ['sum += extent.length * 2;', 'sum += extent.length + entry.in_length;', 'sum += extent.length; sum -= extent.length;',
+                      'check_sum += extent.length;', 'sum += extent.length_of;extent.length++;']:
+            found = texts(sum_path, self.arithmetic(other))
+            self.assertTrue(found, other)
         found = list(shared_memory_rules.unused({path: Source(path, self.arithmetic(f'use({allowed});'))}))
         self.assertEqual([path], [where for where, _line, _text in found])
         self.assertIn('operations[entry.op]', found[0][2])
