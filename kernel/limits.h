@@ -169,9 +169,11 @@ inline constexpr size_t kSpareBufferBytes = 2u << 20;        // of a core, of su
 inline constexpr size_t kCertificateCallsWaiting = 1024;     // on one connection; all are answered at once, each with 32 KiB or more
 inline constexpr uint32_t kConnectionsPerCore = 262144;      // below ob::IdTable's 2^20 slots
 
-// Steps of TLS handshakes and of questions for certificates, of a core in one turn; or until kSliceMilliseconds are over. A signature takes
-// 0.1 ms to 6 ms by the kind and size of the key.
-inline constexpr uint32_t kHandshakeStepsPerTurn = 64;
+// Steps of TLS handshakes and of questions for certificates, of a core in one turn: until kSliceMilliseconds are over, for one takes 0.1 ms
+// to 6 ms by the kind and size of the key, or almost nothing when only a part of a record has come.
+inline constexpr uint32_t kHandshakeStepsPerTurn = 1024;
+// Of the time for a handshake. When the oldest hello has waited for longer, the newest goes first, which has time left for the rest.
+inline constexpr uint64_t kHelloPatiencePart = 4;
 
 // queue
 inline constexpr uint32_t kRequestQueues = 4096;      // of all processes together

@@ -41,6 +41,7 @@ public:
   bool is_empty() const { return m_head.m_next == &m_head; }
   size_t size() const { return m_size; }
   T *first() { return is_empty() ? nullptr : element(m_head.m_next); }
+  T *last() { return is_empty() ? nullptr : element(m_head.m_previous); }
   T *next(T &item)
   {
     Link *following = static_cast<Link &>(item).m_next;

@@ -22,6 +22,7 @@ struct Settings {
   uint64_t certificate_wait_body_bytes_total = 128u << 20; // of all connections
   uint64_t connection_buffer_bytes_total = 256u << 20;     // beyond it each connection may keep less
   uint64_t multishot_receives = UINT64_MAX;                // of all connections
+  uint32_t handshake_steps_per_turn = limits::kHandshakeStepsPerTurn; // of a core; fewer only in tests
 };
 
 const Settings &settings();

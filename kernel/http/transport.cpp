@@ -134,6 +134,11 @@ void Transport::on_end_of_stream()
     return;
   if (m_tls) {
     m_tls->receive_eof();
+    // Who says hello and goes has no place among those that wait, and costs no signature.
+    if (HandshakeStep::is_linked() && is_new()) {
+      HandshakeTurns::here().forget(*this);
+      return pump_tls();
+    }
     return go_on_with_tls();
   }
   m_owner.on_peer_end();

@@ -128,6 +128,7 @@ private:
   void start_receive();
   void go_on_with_tls();
   void take_step() override;
+  bool is_new() const override { return !m_tls->has_begun(); }
   void pump_tls();
   void fail_tls();
   void fail_exchange(const std::string &reason);

@@ -88,7 +88,12 @@ bool TlsStream::begin()
     fail("no TLS record serves this address and name", named ? Alert::UnrecognizedName : Alert::HandshakeFailure);
     return false;
   }
-  return check_offer() && create_session();
+  if (!check_offer())
+    return false;
+  // Who has gone cannot finish: no signature is made for it.
+  if (m_eof)
+    handle_wait();
+  return !m_eof && create_session();
 }
 
 bool TlsStream::check_offer()

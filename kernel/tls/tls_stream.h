@@ -115,6 +115,8 @@ public:
   void output_has_gone() { m_reply_bytes = 0; }
 
   State state() const { return m_state; }
+  // The whole hello has come and been answered, or is about to be.
+  bool has_begun() const { return m_session != nullptr; }
   const Failure &failure() const { return m_failure; }
   // PeerClosed without close_notify: a body that ends with the connection is cut short.
   bool is_truncated() const { return m_truncated; }

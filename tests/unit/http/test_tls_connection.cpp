@@ -8,6 +8,7 @@
 #include "tests/unit/support/tls_client.h"
 #include "tests/unit/tls/pki.h"
 #include "uapi/layout.h"
+#include <set>
 
 using namespace httpsys;
 using namespace httpsys::test;
@@ -600,10 +601,12 @@ TEST_CASE("close_notify is a half-close: what was asked is answered, the disconn
 
 TEST_CASE("many handshakes at once have some steps in each turn, in their order, and who is secured is served meanwhile")
 {
-  constexpr size_t kEach = limits::kHandshakeStepsPerTurn, kCount = 2 * kEach + 6;
+  constexpr size_t kEach = 16, kCount = 2 * kEach + 6;
+  http::Settings settings;
+  settings.handshake_steps_per_turn = kEach;
   for (bool tls13 : {true, false}) {
     CAPTURE(tls13);
-    TlsService service({tls13});
+    TlsService service({tls13}, settings);
     World &world = service.world;
     std::deque<TlsClient> clients;
     for (size_t i = 0; i < kCount; i++)
@@ -648,10 +651,11 @@ TEST_CASE("a handshake that waits for its turn is forgotten when its connection 
 {
   http::Settings settings;
   settings.handshake = 1000;
+  settings.handshake_steps_per_turn = 16;
   TlsService service({}, settings);
   World &world = service.world;
   std::deque<TlsClient> clients;
-  for (size_t i = 0; i < 4 * limits::kHandshakeStepsPerTurn; i++)
+  for (size_t i = 0; i < 4 * settings.handshake_steps_per_turn; i++)
     clients.emplace_back(world.connect(8443), TlsClientOptions{});
   world.run();
   for (TlsClient &client : clients)
@@ -662,5 +666,103 @@ TEST_CASE("a handshake that waits for its turn is forgotten when its connection 
   world.turn(0);
   world.run();
   for (size_t i = 0; i < clients.size(); i++)
-    CHECK(clients[i].socket().from_daemon.empty() == (i >= 2 * limits::kHandshakeStepsPerTurn));
+    CHECK(clients[i].socket().from_daemon.empty() == (i >= 2 * settings.handshake_steps_per_turn));
+}
+
+namespace {
+
+// Clients that have all said hello, of whom a turn answers so many.
+struct Hellos {
+  Hellos(uint32_t each_turn, size_t count, platform::Milliseconds handshake = 30'000, bool tls13 = true)
+      : service({tls13}, settings_with(each_turn, handshake))
+  {
+    for (size_t i = 0; i < count; i++)
+      clients.emplace_back(service.world.connect(8443), TlsClientOptions{tls13});
+    service.world.run();
+    for (TlsClient &client : clients)
+      client.connect();
+  }
+  bool is_answered(size_t client) { return !clients[client].socket().from_daemon.empty(); }
+  // Those that have been answered, and have not read it.
+  std::set<size_t> answered()
+  {
+    std::set<size_t> numbers;
+    for (size_t i = 0; i < clients.size(); i++)
+      if (is_answered(i))
+        numbers.insert(i);
+    return numbers;
+  }
+  static std::set<size_t> first(size_t count)
+  {
+    std::set<size_t> numbers;
+    while (count-- > 0)
+      numbers.insert(count);
+    return numbers;
+  }
+  // What a step has to send arrives in the next turn.
+  void turns(uint32_t count = 1)
+  {
+    while (count-- > 0)
+      service.world.turn(0);
+  }
+
+  static http::Settings settings_with(uint32_t each_turn, platform::Milliseconds handshake)
+  {
+    http::Settings settings;
+    settings.handshake = handshake;
+    settings.handshake_steps_per_turn = each_turn;
+    return settings;
+  }
+
+  TlsService service;
+  std::deque<TlsClient> clients;
+};
+
+}
+
+TEST_CASE("who has begun a handshake ends it before others begin, and beside any number of them one begins in each turn")
+{
+  for (bool tls13 : {true, false}) {
+    CAPTURE(tls13);
+    Hellos hellos(4, 40, 30'000, tls13);
+    hellos.turns(3); // the steps of the first twelve
+    CHECK(hellos.answered() == Hellos::first(8));
+    for (size_t i = 0; i < 8; i++)
+      hellos.clients[i].connect(); // reads, and sends its second flight
+    CHECK(hellos.answered().empty());
+    hellos.turns(3);
+    // Tickets or Finished of the eight that had begun, and one more hello in each of the two turns that these had.
+    CHECK(hellos.answered() == Hellos::first(14));
+    hellos.turns();
+    CHECK(hellos.answered() == Hellos::first(18));
+    hellos.service.world.run();
+  }
+}
+
+TEST_CASE("when hellos wait so long that no time is left for the rest of a handshake, the newest go first")
+{
+  Hellos hellos(4, 40, 1000);
+  hellos.turns();
+  hellos.service.world.system.time += 1000 / limits::kHelloPatiencePart + 1;
+  hellos.turns(2);
+  CHECK(hellos.answered() == std::set<size_t>{0, 1, 2, 3, 36, 37, 38, 39});
+  hellos.service.world.run();
+  CHECK(hellos.answered() == Hellos::first(40)); // all the same
+}
+
+TEST_CASE("who says hello and goes has no place among those that wait; who has begun and sends no more has")
+{
+  Hellos hellos(1, 4);
+  hellos.clients[2].socket().fin_sent = true;
+  hellos.turns(2);
+  CHECK(hellos.clients[2].socket().is_closed);
+  CHECK(hellos.service.world.has_logged("the client closed the connection in the handshake"));
+  hellos.service.world.run();
+  CHECK(hellos.answered() == std::set<size_t>{0, 1, 3});
+  for (size_t i : {0, 1, 3}) {
+    hellos.clients[i].connect();
+    hellos.clients[i].socket().fin_sent = true;
+  }
+  hellos.service.world.run();
+  CHECK(hellos.answered() == std::set<size_t>{0, 1, 3});
 }
