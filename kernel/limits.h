@@ -30,6 +30,8 @@ inline constexpr uint32_t kReceiveBufferBytes = 16384;   // of one buffer: a TLS
 // messages and timers have had their turn. Some 10 us each, more where much has come at once.
 inline constexpr uint32_t kCompletionsPerTurn = 1024;
 inline constexpr uint32_t kCompletionsPerLook = 4; // between two looks at the clock
+// Of these, at least so many of those without data, such as ends of sends. Those with data go first, since they hold buffers.
+inline constexpr uint32_t kOtherCompletionsPerTurn = 64;
 // Then such a part of a turn is over; by a clock that counts milliseconds, so it is one to three.
 inline constexpr uint64_t kSliceMilliseconds = 2;
 inline constexpr int kListenBacklog = 2048;              // connections that wait for accept, of one address; net.core.somaxconn caps it
@@ -231,7 +233,9 @@ inline constexpr uint64_t kMemoryPart = 8; // one in so many of the memory's byt
 // the kernel's buffers of its socket, and with as much again whatever else there is beside connections.
 inline constexpr uint64_t kMemoryPerConnection = 1048576; // bytes of the process's memory for each; default of MaxConnections
 inline constexpr uint64_t kMaxConnectionsCeiling = 1 << 30;
-inline constexpr uint64_t kMultishotBytes = 524288; // bytes that a multishot receive may bring before anybody can stop it: 32 buffers
+// Bytes that a multishot receive may bring before anybody can stop it: some kernels take 32 buffers at a time and some all there are, and
+// what is left for the next turns has been taken, too.
+inline constexpr uint64_t kMultishotBytes = uint64_t{kReceiveBuffers} * kReceiveBufferBytes;
 inline constexpr uint32_t kHandshakeSeconds = 30;                     // a TLS handshake must be finished
 inline constexpr uint32_t kIdleConnectionSeconds = 120;               // between two requests; HTTP.sys' default as the next ones are
 inline constexpr uint32_t kHeaderWaitSeconds = 120;                   // first to last byte of a head

@@ -52,7 +52,7 @@ public:
   // Data arrives in provided buffers of the core; out of buffers the operation ends with InsufficientResources and more
   // == false: receive again.
   virtual void receive_multishot(int socket, IoOperation &operation) = 0;
-  // The bytes of one buffer, and the operation has ended. A multishot receive takes half a megabyte at once, before anybody can stop it.
+  // The bytes of one buffer, and the operation has ended. A multishot receive may take four megabytes before anybody can stop it.
   virtual void receive_one(int socket, IoOperation &operation) = 0;
   // At least one of the bytes, and as many as the socket has room for: the result's value says how many. They must stay until completion.
   virtual void send(int socket, std::span<const uint8_t> bytes, IoOperation &operation) = 0;

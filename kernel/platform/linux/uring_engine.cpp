@@ -40,6 +40,13 @@ constexpr uint64_t kKindMask = 7;
 constexpr uint64_t kIgnored = 0; // answers to cancellations
 constexpr uint64_t kWake = 8;
 static_assert(alignof(IoOperation) > kKindMask);
+// An operation's engine_word: its kind, and so many of these as completions with its data wait.
+constexpr uint64_t kOneWaits = kKindMask + 1;
+
+IoOperation &operation_of(uint64_t data)
+{
+  return *reinterpret_cast<IoOperation *>(data & ~kKindMask);
+}
 
 class UringEngine final : public IoEngine {
 public:
@@ -107,12 +114,12 @@ public:
   {
     VERIFY(operation.is_in_flight());
     io_uring_sqe &entry = next_entry();
-    io_uring_prep_cancel64(&entry, user_data(operation, static_cast<Kind>(engine_word(operation))), 0);
+    io_uring_prep_cancel64(&entry, user_data(operation, static_cast<Kind>(engine_word(operation) & kKindMask)), 0);
     entry.user_data = kIgnored;
   }
 
   uint32_t run_once(Milliseconds deadline) override;
-  bool has_left() const override { return !m_left.empty(); }
+  bool has_left() const override { return !m_left_data.empty() || !m_left.empty(); }
   void wake() override;
 
 private:
@@ -129,6 +136,8 @@ private:
   void enter(Milliseconds deadline);
   void check_entered(int result) const;
   uint32_t handle_completions();
+  void leave(const Completion &completion);
+  uint32_t handle_left();
   bool handle(const Completion &completion);
   IoResult result_of(Kind kind, int32_t value, uint32_t flags) const;
   void return_buffer(uint32_t number);
@@ -140,7 +149,9 @@ private:
   io_uring_buf_ring *m_buffer_ring = nullptr;
   uint8_t *m_buffers = nullptr;
   std::deque<io_uring_sqe> m_spilled; // entries that the kernel had no memory for, in order
-  std::deque<Completion> m_left;      // of receives and sends, for the next turns; of each operation in order
+  // Of receives and sends, for this turn and the next ones; of each operation in order. m_left_data: what holds a buffer, and the end of an
+  // operation of which such are there.
+  std::deque<Completion> m_left_data, m_left;
   int m_wake_event = -1;
   std::atomic<bool> m_waiting{false};
   std::atomic<bool> m_wake_requested{false};
@@ -222,7 +233,7 @@ void UringEngine::enter(Milliseconds deadline)
 
 uint32_t UringEngine::run_once(Milliseconds deadline)
 {
-  if (deadline != 0 && m_left.empty()) {
+  if (deadline != 0 && !has_left()) {
     // With wake(): both sides store, then load, sequentially consistent, so that one of them sees the other.
     m_waiting.store(true, std::memory_order_seq_cst);
     enter(m_wake_requested.load(std::memory_order_seq_cst) ? 0 : deadline);
@@ -247,7 +258,6 @@ void UringEngine::wake()
 uint32_t UringEngine::handle_completions()
 {
   uint32_t handled = 0;
-  Slice slice(m_settings.completions_per_turn, limits::kCompletionsPerLook, monotonic_milliseconds);
   // Only those that are there now: handlers may cause more, and the core has other things to look at.
   for (unsigned in_ring = io_uring_cq_ready(&m_ring); in_ring > 0; in_ring--) {
     io_uring_cqe *entry = nullptr;
@@ -256,16 +266,36 @@ uint32_t UringEngine::handle_completions()
     const Completion completion{entry->user_data, entry->res, entry->flags};
     io_uring_cqe_seen(&m_ring, entry);
     const auto kind = static_cast<Kind>(completion.data & kKindMask);
-    if ((kind != Kind::Receive && kind != Kind::Send) || (m_left.empty() && slice.take()))
-      handled += handle(completion);
+    if (kind == Kind::Receive || kind == Kind::Send)
+      leave(completion);
     else
-      m_left.push_back(completion);
+      handled += handle(completion);
   }
-  while (!m_left.empty() && slice.take()) {
-    const Completion completion = m_left.front();
-    m_left.pop_front();
+  return handled + handle_left();
+}
+
+void UringEngine::leave(const Completion &completion)
+{
+  uint64_t &word = engine_word(operation_of(completion.data));
+  const bool has_buffer = completion.flags & IORING_CQE_F_BUFFER;
+  (has_buffer || word >= kOneWaits ? m_left_data : m_left).push_back(completion);
+  word += has_buffer ? kOneWaits : 0;
+}
+
+// While a core's buffers wait, receives of others end without one.
+uint32_t UringEngine::handle_left()
+{
+  uint32_t handled = 0;
+  Slice slice(m_settings.completions_per_turn, limits::kCompletionsPerLook, monotonic_milliseconds);
+  const auto handle_first = [&](std::deque<Completion> &left) {
+    const Completion completion = left.front();
+    left.pop_front();
     handled += handle(completion);
-  }
+  };
+  while (!m_left_data.empty() && slice.take())
+    handle_first(m_left_data);
+  for (uint32_t others = 0; !m_left.empty() && (slice.take() || others < m_settings.others_per_turn); others++)
+    handle_first(m_left);
   return handled;
 }
 
@@ -277,8 +307,9 @@ bool UringEngine::handle(const Completion &completion)
       arm_wake();
     return false;
   }
-  auto &operation = *reinterpret_cast<IoOperation *>(data & ~kKindMask);
+  IoOperation &operation = operation_of(data);
   const IoResult result = result_of(static_cast<Kind>(data & kKindMask), value, flags);
+  engine_word(operation) -= flags & IORING_CQE_F_BUFFER ? kOneWaits : 0;
   if (!result.more)
     set_in_flight(operation, false);
   operation.on_complete(result);
@@ -469,36 +500,6 @@ UringEngine::~UringEngine()
     ::close(m_wake_event);
 }
 
-}
-
-std::string describe_uring_failure(int error, const std::string &disabled, bool filtered)
-{
-  switch (error) {
-  case EPERM:
-    if (disabled == "2")
-      return "io_uring is switched off on this machine (kernel.io_uring_disabled is 2); set it to 0: sysctl kernel.io_uring_disabled=0";
-    if (disabled == "1")
-      return "io_uring is restricted on this machine (kernel.io_uring_disabled is 1); name the daemon's group "
-             "(sysctl kernel.io_uring_group=GID) or allow it to all: sysctl kernel.io_uring_disabled=0";
-    if (filtered)
-      return "io_uring is forbidden by a seccomp filter, as container runtimes install by default; run the container with a profile "
-             "that allows io_uring_setup, io_uring_enter and io_uring_register (docker, podman: --security-opt seccomp=PROFILE.json)";
-    return "io_uring is forbidden (EPERM) by a security module of this machine (SELinux, AppArmor or another); allow it to httpsysd";
-  case ENOSYS:
-    if (filtered)
-      return "io_uring is hidden by a seccomp filter, or the kernel is built without it; run the container with a profile that allows "
-             "io_uring_setup, io_uring_enter and io_uring_register, on a kernel with CONFIG_IO_URING";
-    return "this kernel has no io_uring; Linux 6.1 or later with CONFIG_IO_URING is needed";
-  case EINVAL:
-    return "io_uring of this kernel is too old (it does not know SINGLE_ISSUER and DEFER_TASKRUN); Linux 6.1 or later is needed";
-  case ENOMEM:
-    return "no memory for an io_uring; raise the memory limit of the process or its container (or RLIMIT_MEMLOCK)";
-  case EMFILE:
-  case ENFILE:
-    return "no descriptor left for an io_uring; raise the limit of open files (ulimit -n)";
-  default:
-    return fmt::format("io_uring_setup failed: {}", std::strerror(error));
-  }
 }
 
 Result<std::unique_ptr<IoEngine>> make_uring_engine(const UringSettings &settings, std::string &reason)

@@ -16,14 +16,14 @@ TEST_CASE("what the configuration leaves open fits the memory that there is")
   CHECK(small.limits.connection_buffer_bytes_total == 24 * kMiB);
   CHECK(small.limits.certificate_wait_body_bytes_total == 24 * kMiB);
   CHECK(small.limits.max_connections == 192);
-  CHECK(small.limits.multishot_receives == 48);
+  CHECK(small.limits.multishot_receives == 6);
   Config large = fit(defaults, 24'000 * kMiB, 2);
   CHECK(large.clients.channel_bytes_total == 12'000 * kMiB);
   CHECK(large.clients.waiting_output_bytes_total == 3000 * kMiB);
   CHECK(large.limits.connection_buffer_bytes_total == 256 * kMiB);
   CHECK(large.limits.certificate_wait_body_bytes_total == 128 * kMiB);
   CHECK(large.limits.max_connections == 24'000);
-  CHECK(large.limits.multishot_receives == 6000);
+  CHECK(large.limits.multishot_receives == 750);
   // Who starts with less serves somebody all the same.
   CHECK(fit(defaults, 32 * kMiB, 1).limits.max_connections == 64);
 }

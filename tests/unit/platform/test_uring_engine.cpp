@@ -536,6 +536,55 @@ TEST_CASE("what the network has brought is handled some in each turn, everything
   fixture.engine.reset(); // with some left
 }
 
+TEST_CASE("of what is left, what holds a buffer goes first, the end of a receive behind its data, and some of all else in each turn")
+{
+  Fixture fixture({.submission_entries = 64, .completion_entries = 256, .receive_buffers = 64, .receive_buffer_bytes = 64,
+                   .completions_per_turn = 3, .others_per_turn = 2});
+  constexpr size_t kPieces = 20, kSends = 6;
+  Recorder receive;
+  std::deque<Recorder> sends(kSends);
+  auto [ours, peer] = fixture.connect_pair();
+  std::vector<int> senders;
+  for (size_t i = 0; i < kSends; i++)
+    senders.push_back(fixture.connect_pair().first);
+  fixture.engine->receive_multishot(ours, receive);
+  fixture.engine->run_once(0);
+  write_all(peer, std::string(kPieces * 64, 'x'));
+  REQUIRE(::shutdown(peer, SHUT_WR) == 0);
+  const std::string bytes = "y";
+  for (size_t i = 0; i < kSends; i++)
+    fixture.engine->send(senders[i], as_bytes(bytes), sends[i]);
+  auto sent = [&] { return std::ranges::count_if(sends, [](const Recorder &each) { return !each.results.empty(); }); };
+  for (size_t turn = 1; turn <= 3; turn++) {
+    fixture.engine->run_once(0);
+    CHECK(receive.results.size() == 3 * turn);
+    CHECK(sent() == static_cast<ptrdiff_t>(2 * turn));
+    CHECK(fixture.engine->has_left());
+  }
+  REQUIRE(fixture.run_until([&] { return !receive.is_in_flight(); }));
+  CHECK(receive.results.size() == kPieces + 1);
+  CHECK(receive.data().size() == kPieces * 64);
+  CHECK(receive.results.back().status == NtStatus::EndOfFile);
+}
+
+TEST_CASE("a receive that is stopped while much of it is left brings what the buffers hold, and no more")
+{
+  constexpr size_t kBuffers = 16, kBytes = 64;
+  Fixture fixture({.submission_entries = 64, .completion_entries = 256, .receive_buffers = kBuffers, .receive_buffer_bytes = kBytes,
+                   .completions_per_turn = 1});
+  Recorder receive;
+  auto [ours, peer] = fixture.connect_pair();
+  fixture.engine->receive_multishot(ours, receive);
+  fixture.engine->run_once(0);
+  receive.then = [&](const Recorder::Entry &entry) {
+    if (entry.more)
+      fixture.engine->cancel(receive);
+  };
+  write_all(peer, std::string(100 * kBuffers * kBytes, 'x'));
+  REQUIRE(fixture.run_until([&] { return !receive.is_in_flight(); }));
+  CHECK(receive.data().size() <= kBuffers * kBytes);
+}
+
 TEST_CASE_FIXTURE(Fixture, "run_once returns at its deadline, not before and not much later")
 {
   CHECK(engine->run_once(0) == 0);
