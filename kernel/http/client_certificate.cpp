@@ -118,7 +118,7 @@ void ClientCertificateExchange::receive(io::IrpPtr irp)
     return refuse_one_more(std::move(irp));
   // One exchange serves all; a call after a cancelled one waits for the answer that is still due.
   if (!is_waiting())
-    ke::Core::current().timers().set(*this, ke::Core::current().now() + settings().ssl_renegotiation);
+    ke::Core::current().network_timers().set(*this, ke::Core::current().now() + settings().ssl_renegotiation);
   m_waits.park(std::move(irp));
 }
 
@@ -146,7 +146,7 @@ void ClientCertificateExchange::start(io::IrpPtr irp)
   }
   m_is_open = true;
   m_waits.park(std::move(irp));
-  ke::Core::current().timers().set(*this, ke::Core::current().now() + settings().ssl_renegotiation);
+  ke::Core::current().network_timers().set(*this, ke::Core::current().now() + settings().ssl_renegotiation);
 }
 
 bool ClientCertificateExchange::needs_input() const
@@ -186,7 +186,7 @@ void ClientCertificateExchange::release_kept_bytes()
 void ClientCertificateExchange::end_exchange()
 {
   m_is_open = false;
-  ke::Core::current().timers().cancel(*this);
+  ke::Core::current().network_timers().cancel(*this);
   release_kept_bytes();
 }
 
@@ -246,7 +246,7 @@ void ClientCertificateExchange::on_timer()
   // RFC 8446 4.6.2: the client owes the answer, and may send anything else before it. TLS 1.2 cannot go on.
   if (!connection->transport().is_write_blocked() && fail_calls_of_others(reason)) {
     if (is_waiting()) // who is served now has asked later
-      ke::Core::current().timers().set(*this, ke::Core::current().now() + settings().ssl_renegotiation);
+      ke::Core::current().network_timers().set(*this, ke::Core::current().now() + settings().ssl_renegotiation);
     return connection->certificate_wait_ended();
   }
   connection->abort(NtStatus::ConnectionInvalid, reason, ke::Tally::CertificateTime);

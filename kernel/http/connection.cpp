@@ -405,7 +405,7 @@ void Connection::begin_closing()
 {
   m_phase = Phase::Closing;
   m_awaited = Awaited::Nothing;
-  ke::Core::current().timers().cancel(*this);
+  ke::Core::current().network_timers().cancel(*this);
   update_idleness();
 }
 
@@ -576,9 +576,9 @@ void Connection::update_timer(bool has_come)
   m_awaited = now_awaited;
   auto &core = ke::Core::current();
   if (now_awaited == Awaited::Nothing)
-    core.timers().cancel(*this);
+    core.network_timers().cancel(*this);
   else if (!goes_on)
-    core.timers().set(*this, core.now() + time_for(now_awaited));
+    core.network_timers().set(*this, core.now() + time_for(now_awaited));
   update_idleness();
 }
 

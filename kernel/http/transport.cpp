@@ -339,7 +339,7 @@ void Transport::send_slice()
   m_slice = std::min(m_sending.size() - m_sent, limits::kSendSliceBytes);
   auto &core = ke::Core::current();
   bool is_wanted = m_makes_room && m_state == State::Draining;
-  core.timers().set(*this, core.now() + (is_wanted ? limits::kRoomMilliseconds : limits::kSendMilliseconds));
+  core.network_timers().set(*this, core.now() + (is_wanted ? limits::kRoomMilliseconds : limits::kSendMilliseconds));
   send_rest_of_slice();
 }
 
@@ -354,13 +354,13 @@ void Transport::on_sent(const platform::IoResult &result)
   if (m_state == State::Closed)
     return close_socket_when_idle();
   if (!is_success(result.status)) {
-    ke::Core::current().timers().cancel(*this);
+    ke::Core::current().network_timers().cancel(*this);
     return break_off(result.status);
   }
   m_sent += result.value;
   m_slice -= result.value;
   if (m_slice == 0)
-    ke::Core::current().timers().cancel(*this);
+    ke::Core::current().network_timers().cancel(*this);
   else
     send_rest_of_slice(); // the slice's time goes on
   if (m_state == State::Open && m_has_waiter && backlog() < buffer_windows().output) {
@@ -437,7 +437,7 @@ void Transport::begin_lingering()
   platform::system().shutdown_send(m_socket);
   if (m_peer_ended)
     return finish(NtStatus::Success, {});
-  ke::Core::current().timers().set(*this, ke::Core::current().now() + limits::kLingerMilliseconds);
+  ke::Core::current().network_timers().set(*this, ke::Core::current().now() + limits::kLingerMilliseconds);
 }
 
 // The lingering is over, or a send has not got through: a peer that does not read must not hold a connection.
@@ -497,7 +497,7 @@ void Transport::finish(NtStatus status, const std::string &reason)
   m_state = State::Closed;
   m_left_unsent = backlog() > 0;
   Guard guard(m_owner);
-  ke::Core::current().timers().cancel(*this);
+  ke::Core::current().network_timers().cancel(*this);
   ke::Core::current().cancel_flush(*this);
   HandshakeTurns::here().forget(*this);
   keep_spare(m_output); // m_sending is the kernel's yet

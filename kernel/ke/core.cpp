@@ -2,6 +2,7 @@
 #include "kernel/ke/core.h"
 #include "kernel/ke/inbox.h"
 #include "kernel/limits.h"
+#include <algorithm>
 
 namespace httpsys::ke {
 
@@ -28,7 +29,8 @@ Core &Core::current()
 }
 
 Core::Core(CoreId id, uint32_t senders, std::unique_ptr<platform::IoEngine> engine)
-  : m_id(id), m_engine(std::move(engine)), m_now(platform::system().now()), m_timers(m_now), m_mailbox(std::make_unique<Mailbox>())
+  : m_id(id), m_engine(std::move(engine)), m_now(platform::system().now()), m_timers(m_now), m_network_timers(m_now),
+    m_mailbox(std::make_unique<Mailbox>())
 {
   VERIFY(id < senders);
   for (uint32_t sender = 0; sender < senders; sender++)
@@ -177,9 +179,12 @@ bool Core::run_pollers()
 
 bool Core::run_timers()
 {
-  const bool due = m_timers.next_deadline() <= now();
-  platform::Slice slice(limits::kTimersPerTurn);
-  m_timers.advance(now(), slice);
+  bool due = false;
+  for (TimerWheel *wheel : {&m_network_timers, &m_timers}) {
+    due |= wheel->next_deadline() <= now();
+    platform::Slice slice(limits::kTimersPerTurn);
+    wheel->advance(now(), slice);
+  }
   return due;
 }
 
@@ -226,7 +231,7 @@ uint32_t Core::sleep()
   // mailbox are loaded here, the other way round there. Who sees us sleeping calls wake(), which also ends a wait that
   // has not begun.
   m_sleeping.store(true, std::memory_order_seq_cst);
-  const uint32_t completions = run_engine(has_mail() ? 0 : m_timers.next_deadline());
+  const uint32_t completions = run_engine(has_mail() ? 0 : std::min(m_timers.next_deadline(), m_network_timers.next_deadline()));
   m_sleeping.store(false, std::memory_order_relaxed);
   return completions;
 }
@@ -251,8 +256,11 @@ void Core::run()
   while (!m_stop.load(std::memory_order_seq_cst))
     turn(true);
   // A turn that did something may have left something: a task its flush, a cancelled operation its end.
+  // What an operation's end waits for may be among what the engine has left.
   bool worked = true;
-  for (uint32_t round = 0; round < limits::kStopRounds && (worked || has_mail()); round++)
+  uint32_t rounds = 0;
+  const platform::Milliseconds deadline = platform::system().now() + limits::kStopMilliseconds;
+  while (m_engine->has_left() ? platform::system().now() < deadline : (worked || has_mail()) && rounds++ < limits::kStopRounds)
     worked = turn(false);
 }
 

@@ -51,6 +51,8 @@ public:
   CoreId id() const { return m_id; }
   platform::IoEngine &io() { return *m_engine; }
   TimerWheel &timers() { return m_timers; }
+  // Those of connections, of which the network can make many due at once: they hold up each other and not the others.
+  TimerWheel &network_timers() { return m_network_timers; }
   // The loop's time, read once a turn, after the wait.
   platform::Milliseconds now() const;
 
@@ -62,6 +64,7 @@ public:
   // One turn of the loop; blocks in the engine when there is nothing to do and may_sleep. Returns whether it did work.
   bool turn(bool may_sleep);
   // turn() until request_stop(), then until there is nothing left to do: tasks that have been sent, operations that they have cancelled.
+  // Not for ever: kStopRounds, kStopMilliseconds.
   void run();
   void request_stop(); // from any thread
 
@@ -106,7 +109,7 @@ private:
   bool m_may_have_spill = false; // in the inbox of another core
   bool m_pollers_worked = true;  // in the last turn
   bool m_closing = false;
-  TimerWheel m_timers;
+  TimerWheel m_timers, m_network_timers;
   std::vector<std::unique_ptr<Inbox>> m_inboxes; // by sender
   std::unique_ptr<Mailbox> m_mailbox;
   std::vector<Core *> m_peers; // by id

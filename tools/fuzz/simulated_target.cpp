@@ -341,7 +341,8 @@ void SimulatedTarget::end()
     require_none("buffered bytes", http::buffered_bytes());
     require_none("spare bytes", http::spare_bytes());
     require_none("queued requests", queue::queued_requests_on_this_core());
-    require_none("timers", m_cores->core(core).timers().next_deadline() == platform::kNever ? 0 : 1);
+    for (ke::TimerWheel *wheel : {&m_cores->core(core).timers(), &m_cores->core(core).network_timers()})
+      require_none("timers", wheel->next_deadline() == platform::kNever ? 0 : 1);
   }
   require_none("descriptors", m_system.descriptor_count());
   m_cores.reset();

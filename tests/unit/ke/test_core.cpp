@@ -180,6 +180,57 @@ TEST_CASE_FIXTURE(Fixture, "a core whose engine has completions left, or whose t
   CHECK(sleep_turn() == kNever);
 }
 
+TEST_CASE_FIXTURE(Fixture, "timers of connections, however many are due, hold up no others, and others none of theirs")
+{
+  for (bool floods_network : {true, false}) {
+    settle();
+    TimerWheel &flooded = floods_network ? core().network_timers() : core().timers();
+    TimerWheel &other = floods_network ? core().timers() : core().network_timers();
+    std::deque<TestTimer> timers(2 * limits::kTimersPerTurn);
+    uint32_t fired = 0;
+    for (TestTimer &timer : timers) {
+      timer.fired = [&] { fired++; };
+      flooded.set(timer, os.time + 8);
+    }
+    TestTimer one;
+    bool has_fired = false;
+    one.fired = [&] { has_fired = true; };
+    other.set(one, os.time + 50);
+    CHECK(sleep_turn() <= os.time + 16);
+    os.time += 100;
+    core().turn(true);
+    CHECK(has_fired);
+    CHECK(fired == limits::kTimersPerTurn);
+    settle();
+    CHECK(fired == 2 * limits::kTimersPerTurn);
+    CHECK(sleep_turn() == kNever);
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "a core that ends goes on while its engine has completions left, but not for ever")
+{
+  uint32_t turns = 0;
+  engine().inside = [&](Milliseconds) {
+    turns++;
+    engine().is_left = turns < 3 * limits::kStopRounds;
+    return 1u;
+  };
+  core().request_stop();
+  const auto chain = [&](auto &&self) -> void { cores->post(0, [&] { self(self); }); };
+  chain(chain); // a task that sends the next, again and again
+  core().run();
+  CHECK(turns >= 3 * limits::kStopRounds);
+  CHECK(turns <= 4 * limits::kStopRounds + 1);
+  engine().inside = [&](Milliseconds) {
+    os.time++;
+    engine().is_left = true;
+    return 0u;
+  };
+  const Milliseconds begin = os.time;
+  core().run();
+  CHECK(os.time - begin <= limits::kStopMilliseconds);
+}
+
 TEST_CASE_FIXTURE(Fixture, "handlers see the time after the wait, and all of a turn see the same")
 {
   settle();
