@@ -393,7 +393,7 @@ void Administrator::settle(Item &item, const std::string &value)
   item.on_disk = {value};
   if (item.is_known_damage && item.damaged != "")
     item.set_aside.push_back(item.damaged);
-  item.is_known_damage = item.is_evidence = item.is_orphan = item.is_stale = item.is_meddled = false;
+  item.is_known_damage = item.is_evidence = item.is_orphan = item.is_stale = item.is_meddled = item.is_tried_again = false;
 }
 
 void Administrator::note_done(const Asked &asked)
@@ -532,10 +532,10 @@ void Administrator::take_answer()
     if (change.refusal == 0)
       note_failed(change, asked.doubts != 0);
   }
-  // With a CA or list those are written that a change had failed of before, and nothing is said of them.
+  // With a CA or list those are written that a change had failed of before, or a look, and nothing is said of them.
   const Kind kind = change.effects[0].first->kind;
   for (Item &item : m_items)
-    if (m_moves_folders && item.kind == kind && (kind == Kind::Authorities || kind == Kind::Revocations))
+    if ((m_moves_folders || item.is_tried_again) && item.kind == kind && (kind == Kind::Authorities || kind == Kind::Revocations))
       item.is_meddled = false;
   // Whoever is told that nothing was changed tries again. Before the log: a look may have found by now that there is nothing to delete.
   bool can_repeat = change.refusal == 0 && answer.exit_code != cm::kExitDone &&
@@ -737,6 +737,7 @@ void Administrator::take_line(Item &item, const std::string &line)
   }
   if (says(" is for certain "))
     return settle(item, item.running);
+  item.is_tried_again = item.is_tried_again || says(": tried again until it succeeds");
   bool is_unusable = says(" while httpsysd runs and is not usable any more");
   if (is_unusable && item.is_meddled && item.damaged != "")
     item.is_known_damage = true;
@@ -852,7 +853,7 @@ void Administrator::take_stock(bool is_safe)
     if (value == kDamaged && m_log.find(fmt::format("{} is not used: ", quoted(item.path))) == m_log.npos)
       lost(fmt::format("{} is damaged, and the log does not say so", item.path));
     item.running = found != now.end() ? value : "";
-    item.is_meddled = item.is_told = false;
+    item.is_meddled = item.is_told = item.is_tried_again = false;
     if (is_safe)
       item.on_disk = {value};
     item.is_known_damage = value == kDamaged;

@@ -62,7 +62,7 @@ private:
     std::vector<std::string> set_aside = {}; // contents of damaged files that must be there under other names
     bool is_permanent = false;               // what TLS visitors need
     // Somebody has changed, damaged or removed the file of what runs. Told: the log has said so.
-    bool is_meddled = false, is_told = false;
+    bool is_meddled = false, is_told = false, is_tried_again = false;
     std::map<std::string, std::string> texts = {}; // of a record: its file by its value
   };
   struct Change {
