@@ -92,7 +92,8 @@ uint64_t new_seed()
 {
   timespec now{};
   clock_gettime(CLOCK_REALTIME, &now);
-  return Random(static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec)).next() >> 24;
+  uint64_t drawn = Random(static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec)).next() >> 24;
+  return drawn | kSeedsWithShortTurns;
 }
 
 }

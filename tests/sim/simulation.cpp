@@ -58,6 +58,8 @@ Simulation::Simulation(uint64_t seed, ProfileName name, uint32_t cores, Trace &w
   // Of the seed itself, so that the draws of other seeds stay as they are.
   if (seed % 8 == 4)
     make_buffers_scarce();
+  if (seed >= kSeedsWithShortTurns)
+    make_turns_short();
   // Where the fuzz harness's hostile clients are of the honest one's user they would leave none to it.
   bound_shares((name != ProfileName::Hostile || people.are_several()) && (seed % 16 == 9 || seed % 16 == 13));
   if (name == ProfileName::Hostile)
@@ -85,9 +87,22 @@ void Simulation::trace_completion(char kind, int descriptor, const platform::IoR
 
 void Simulation::make_buffers_scarce()
 {
-  http::Settings settings;
+  http::Settings settings = http::settings();
   settings.connection_buffer_bytes_total = kScarceBufferBytes;
   http::set_settings(settings);
+}
+
+// What a turn has no time for waits for the next ones. Draws are of streams of their own.
+void Simulation::make_turns_short()
+{
+  Random turns(m_seed ^ kSeedsWithShortTurns);
+  if (turns.chance(2, 3))
+    m_target->system().keeps_back.emplace(turns.next());
+  if (turns.chance(1, 2)) {
+    http::Settings settings = http::settings();
+    settings.handshake_steps_per_turn = 1;
+    http::set_settings(settings);
+  }
 }
 
 void Simulation::bound_shares(bool has_few_requests)

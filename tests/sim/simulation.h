@@ -17,6 +17,9 @@
 
 namespace httpsys::sim {
 
+// Seeds below are older: turns have time for all there is.
+inline constexpr uint64_t kSeedsWithShortTurns = uint64_t{1} << 40;
+
 class Worker;
 class Visitor;
 enum class SessionBound : uint8_t;
@@ -57,6 +60,7 @@ private:
   void start_visitor();
   void pass(uint64_t milliseconds);
   void make_buffers_scarce();
+  void make_turns_short();
   void bound_shares(bool has_few_requests);
   void make_places_few();
   void serve_tls();

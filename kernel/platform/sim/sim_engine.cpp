@@ -54,31 +54,65 @@ std::vector<uint64_t> SimEngine::order()
 
 uint32_t SimEngine::run_once(Milliseconds)
 {
-  uint32_t handled = 0;
+  m_told = 0;
   for (uint64_t number : order())
-    for (uint32_t times = 0; times < kReceivesPerRun && complete_one(number); times++)
-      handled++;
-  return handled;
+    for (uint32_t times = 0; times < kReceivesPerRun && complete_one(number);)
+      times++;
+  tell_left(m_left_data);
+  tell_left(m_left);
+  return m_told;
 }
 
-bool SimEngine::complete(Flight &flight, IoResult result)
+// It has happened. What the real engine may leave for later turns is told then: receives, sends, and accepts that its ring had no room for.
+bool SimEngine::complete(Flight &flight, IoResult result, Bytes bytes)
+{
+  flight.is_over = !result.more;
+  if (!m_system.keeps_back || flight.kind == Kind::Poll || flight.kind == Kind::PollOne) {
+    tell(flight, result);
+    return true;
+  }
+  bool has_data = !result.data.empty();
+  (has_data || flight.data_left > 0 ? m_left_data : m_left).push_back({flight.number, result, std::move(bytes)});
+  flight.data_left += has_data ? 1 : 0;
+  return true;
+}
+
+// At least one, so that it comes to an end.
+void SimEngine::tell_left(std::list<Left> &left)
+{
+  if (left.empty())
+    return;
+  Random &random = *m_system.keeps_back;
+  for (uint64_t most = random.chance(1, 3) ? left.size() : 1 + random.below(3); most > 0 && !left.empty(); most--) {
+    Left first = std::move(left.front());
+    left.pop_front();
+    Flight &flight = *find(first.number);
+    flight.data_left -= first.result.data.empty() ? 0 : 1;
+    tell(flight, first.result);
+  }
+}
+
+void SimEngine::tell(Flight &flight, const IoResult &result)
 {
   IoOperation &operation = *flight.operation;
+  m_told++;
   if (m_system.on_completion)
     m_system.on_completion("AORSPQL"[static_cast<size_t>(flight.kind)], flight.descriptor, result);
+  if ((flight.kind == Kind::Accept || flight.kind == Kind::AcceptOne) && is_success(result.status))
+    if (auto &accepted = m_system.m_descriptors.at(static_cast<int>(result.value)).socket)
+      accepted->is_accepted = !flight.is_cancelled;
   if (!result.more) {
     set_in_flight(operation, false);
     m_system.m_descriptors.at(flight.descriptor).operations--;
     m_flights.remove_if([&](const Flight &other) { return &other == &flight; });
   }
   operation.on_complete(result);
-  return true;
 }
 
 bool SimEngine::complete_one(uint64_t number)
 {
   Flight *flight = find(number);
-  if (!flight || m_system.strikes(&SimFaults::is_late))
+  if (!flight || flight->is_over || m_system.strikes(&SimFaults::is_late))
     return false;
   auto &descriptor = m_system.m_descriptors.at(flight->descriptor);
   bool is_accept = flight->kind == Kind::Accept || flight->kind == Kind::AcceptOne;
@@ -111,8 +145,6 @@ bool SimEngine::complete_accept(Flight &flight, std::list<int> &waiting, bool mo
     return false;
   auto socket = static_cast<uint32_t>(waiting.front());
   waiting.pop_front();
-  if (auto &accepted = m_system.m_descriptors.at(static_cast<int>(socket)).socket)
-    accepted->is_accepted = !flight.is_cancelled;
   return complete(flight, {NtStatus::Success, socket, more});
 }
 
@@ -148,7 +180,8 @@ bool SimEngine::complete_receive(Flight &flight, SimSocket &socket)
   auto end = socket.to_daemon.begin() + static_cast<ptrdiff_t>(std::min(socket.to_daemon.size(), most));
   auto bytes = std::make_unique<std::vector<uint8_t>>(socket.to_daemon.begin(), end);
   socket.to_daemon.erase(0, bytes->size());
-  return complete(flight, {NtStatus::Success, static_cast<uint32_t>(bytes->size()), flight.kind == Kind::Receive, *bytes});
+  IoResult result{NtStatus::Success, static_cast<uint32_t>(bytes->size()), flight.kind == Kind::Receive, *bytes};
+  return complete(flight, result, std::move(bytes));
 }
 
 bool SimEngine::complete_send(Flight &flight, SimSocket &socket)

@@ -21,6 +21,7 @@ public:
   void poll_one(int descriptor, IoOperation &operation) override { start(Kind::PollOne, descriptor, operation); }
   void cancel(IoOperation &operation) override;
   uint32_t run_once(Milliseconds deadline) override;
+  bool has_left() const override { return !m_left_data.empty() || !m_left.empty(); }
   void wake() override {}
 
 private:
@@ -33,12 +34,22 @@ private:
     std::span<const uint8_t> bytes; // of a send
     bool is_cancelled = false;
     std::list<int> accepted = {}; // by a multishot accept, not told of yet
+    bool is_over = false;         // its end may be left for a later turn
+    uint32_t data_left = 0;       // completions in m_left_data with bytes
+  };
+  using Bytes = std::unique_ptr<std::vector<uint8_t>>;
+  struct Left {
+    uint64_t number; // of the flight
+    IoResult result;
+    Bytes bytes; // where its data lie
   };
   Flight &start(Kind kind, int descriptor, IoOperation &operation);
   Flight *find(uint64_t number);
   std::vector<uint64_t> order();
   bool complete_one(uint64_t number);
-  bool complete(Flight &flight, IoResult result);
+  bool complete(Flight &flight, IoResult result, Bytes bytes = nullptr);
+  void tell(Flight &flight, const IoResult &result);
+  void tell_left(std::list<Left> &left);
   bool complete_accept(Flight &flight, std::list<int> &waiting, bool more);
   bool complete_poll(Flight &flight, SimEvent &event);
   bool complete_poll_one(Flight &flight, const SimSystem::Descriptor &descriptor);
@@ -46,6 +57,8 @@ private:
   bool complete_send(Flight &flight, SimSocket &socket);
   SimSystem &m_system;
   std::list<Flight> m_flights;
+  std::list<Left> m_left_data, m_left; // as the real engine has them
+  uint32_t m_told = 0;                 // in this turn
   uint64_t m_last = 0;
 };
 

@@ -38,6 +38,8 @@ public:
   NtStatus accept_failure = NtStatus::Success;
   SimFaults faults;
   bool shuffles = false; // completions of an engine come in any order, else by age
+  // Completions of receives, sends and accepts are left for later turns, as it decides, a stream of its own.
+  std::optional<Random> keeps_back;
   // Told of every completion before its handler: for a trace.
   std::function<void(char kind, int descriptor, const IoResult &result)> on_completion;
   Random random;
