@@ -739,6 +739,32 @@ TEST_CASE("who has begun a handshake ends it before others begin, and beside any
   }
 }
 
+TEST_CASE("the answer to a question for a certificate waits for no hello")
+{
+  for (bool tls13 : {true, false}) {
+    CAPTURE(tls13);
+    TlsService service({tls13, "good"}, Hellos::settings_with(4, 30'000));
+    service.get();
+    service.receive();
+    uint32_t call = service.ask();
+    std::deque<TlsClient> clients;
+    for (size_t i = 0; i < 40; i++)
+      clients.emplace_back(service.world.connect(8443), TlsClientOptions{tls13});
+    service.world.run();
+    for (TlsClient &client : clients)
+      client.connect();
+    service.world.turn(0);
+    for (int step = 0; step < 4 && !service.worker.has(call); step++) { // TLS 1.2 needs two rounds
+      service.client->read();
+      service.world.turn(0);
+      service.world.turn(0);
+    }
+    CHECK(service.worker.take(call).status() == NtStatus::Success);
+    CHECK(clients.back().socket().from_daemon.empty());
+    service.world.run();
+  }
+}
+
 TEST_CASE("when hellos wait so long that no time is left for the rest of a handshake, the newest go first")
 {
   Hellos hellos(4, 40, 1000);
