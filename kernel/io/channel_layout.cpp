@@ -58,7 +58,7 @@ hsys_geometry make_geometry(const ChannelSizes &sizes, uint64_t epoch, uint64_t 
 }
 
 template <typename Page>
-static std::vector<uint8_t> bytes_of(const Page &page)
+static std::vector<uint8_t> page_bytes(const Page &page)
 {
   std::vector<uint8_t> bytes(sizeof page);
   std::memcpy(bytes.data(), &page, sizeof page);
@@ -75,7 +75,7 @@ std::vector<uint8_t> initial_kpage(const hsys_geometry &geometry, uint32_t first
   page.sq_wake = first_index + HSYS_WAKE_INITIAL_SQ;
   page.ret_wake = first_index + HSYS_WAKE_DISARMED;
   page.state = HSYS_CHANNEL_RUNNING;
-  return bytes_of(page);
+  return page_bytes(page);
 }
 
 std::vector<uint8_t> initial_upage(uint32_t first_index)
@@ -83,7 +83,7 @@ std::vector<uint8_t> initial_upage(uint32_t first_index)
   hsys_upage page{};
   page.sq_tail = page.cq_head = page.ret_tail = first_index;
   page.cq_wake = page.space_wake = first_index + HSYS_WAKE_DISARMED;
-  return bytes_of(page);
+  return page_bytes(page);
 }
 
 }

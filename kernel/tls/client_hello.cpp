@@ -51,7 +51,7 @@ private:
 enum Extension : uint32_t {
   kServerName = 0,
   kSupportedGroups = 10,
-  kProtocols = 16,
+  kApplicationProtocols = 16,
   kSessionTicket = 35,
   kPreSharedKey = 41,
   kEarlyData = 42,
@@ -135,7 +135,7 @@ void parse_extension(uint32_t type, Bytes extension, ClientHello &hello)
     hello.names_groups = true;
     while (auto group = groups.number(2))
       hello.names_group_of_ours |= find_group(*group) != nullptr;
-  } else if (type == kProtocols) {
+  } else if (type == kApplicationProtocols) {
     parse_protocols(extension, hello);
   } else if (type == kEarlyData) {
     hello.has_early_data = true;

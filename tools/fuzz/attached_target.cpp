@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "tools/fuzz/attached_target.h"
+#include "tools/fuzz/answer.h"
 #include "tools/fuzz/channel_memory.h"
 #include "tools/fuzz/finding.h"
 #include <algorithm>
@@ -22,8 +23,7 @@ namespace httpsys::fuzz {
 
 using Clock = std::chrono::steady_clock;
 
-static constexpr std::chrono::seconds kPatience{5};
-static constexpr std::chrono::microseconds kMoment{200};
+static constexpr std::chrono::microseconds kWait{200};
 static constexpr std::chrono::milliseconds kRaceTime{5};
 static constexpr uint64_t kLongestPass = 20; // milliseconds
 
@@ -199,7 +199,7 @@ int connect_unix(const std::string &path)
   }
   std::memcpy(address.sun_path, path.data(), path.size());
   int socket = ::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-  auto until = Clock::now() + kPatience;
+  auto until = Clock::now() + kAnswerPatience;
   while (socket >= 0 && ::connect(socket, reinterpret_cast<sockaddr *>(&address), sizeof address) != 0) {
     // A full backlog is our own doing: the daemon has to come to it.
     if (errno != EAGAIN || Clock::now() > until) {
@@ -208,7 +208,7 @@ int connect_unix(const std::string &path)
       errno = error;
       return -1;
     }
-    std::this_thread::sleep_for(kMoment);
+    std::this_thread::sleep_for(kWait);
   }
   return socket;
 }
@@ -279,7 +279,7 @@ void AttachedTarget::yield()
 {
   if (m_is_stopped)
     throw Stopped();
-  std::this_thread::sleep_for(kMoment);
+  std::this_thread::sleep_for(kWait);
 }
 
 void AttachedTarget::pass(uint64_t milliseconds)

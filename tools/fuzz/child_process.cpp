@@ -21,7 +21,7 @@ namespace httpsys::fuzz {
 using Clock = std::chrono::steady_clock;
 
 // Without progress. Who spins uses the processor, which a loaded machine does not give it; who waits does not.
-static constexpr std::chrono::seconds kSpinPatience{5}, kPatience{60};
+static constexpr std::chrono::seconds kSpinPatience{5}, kStepPatience{60};
 static constexpr int kLookMilliseconds = 200;
 
 SharedBytes::SharedBytes(size_t bytes)
@@ -71,7 +71,7 @@ static std::optional<int> wait_for(pid_t child, const uint64_t &progress)
       since = Clock::now();
       used = processor_time(child);
     }
-    stands_still = Clock::now() - since > kPatience || processor_time(child) - used > kSpinPatience;
+    stands_still = Clock::now() - since > kStepPatience || processor_time(child) - used > kSpinPatience;
   }
   if (pidfd >= 0)
     close(pidfd);

@@ -8,7 +8,7 @@ namespace httpsys::fuzz {
 using Clock = std::chrono::steady_clock;
 
 static constexpr std::chrono::milliseconds kBetween{100};
-static constexpr std::chrono::milliseconds kMoment{1};
+static constexpr std::chrono::milliseconds kTick{1};
 
 Heartbeat::Heartbeat(AttachedTarget &target) : m_target(target), m_thread([this] { beat(); }) {}
 
@@ -47,7 +47,7 @@ static Finding why_ended(AttachedTarget &target, uint64_t epoch)
       break;
     if (!client.link().has_ended())
       return {"hung", "HELLO has not been answered for 5 s"};
-    std::this_thread::sleep_for(kMoment);
+    std::this_thread::sleep_for(kTick);
   }
   return {"refused others", "the session of a client that only sends PING has ended"};
 }

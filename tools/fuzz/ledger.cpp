@@ -24,12 +24,12 @@ static constexpr uint64_t kSlack = 4u << 20, kSlackOfCore = 1u << 20;
 
 namespace {
 
-struct Row {
+struct Count {
   const char *what;
   uint64_t hsys_control_stats::*number;
 };
 
-constexpr Row kRows[] = {{"sessions", &hsys_control_stats::sessions},
+constexpr Count kCounts[] = {{"sessions", &hsys_control_stats::sessions},
                          {"channels", &hsys_control_stats::channels},
                          {"pending operations", &hsys_control_stats::irps_pending},
                          {"lent blocks", &hsys_control_stats::blocks_lent},
@@ -46,7 +46,7 @@ constexpr Row kRows[] = {{"sessions", &hsys_control_stats::sessions},
 
 std::optional<Finding> find_leak(const hsys_control_stats &before, const hsys_control_stats &now)
 {
-  for (const Row &row : kRows)
+  for (const Count &row : kCounts)
     if (now.*row.number > before.*row.number)
       return Finding{"leaked", fmt::format("{} {} 2 s after all sessions have ended, {} before", now.*row.number, row.what,
                                            before.*row.number)};
@@ -119,7 +119,7 @@ hsys_control_stats Ledger::look(Choose choose)
     auto take = [&](uint64_t hsys_control_stats::*number) {
       chosen.*number = count == 0 ? (*now).*number : choose(chosen.*number, (*now).*number);
     };
-    for (const Row &row : kRows)
+    for (const Count &row : kCounts)
       take(row.number);
     take(&hsys_control_stats::resident_bytes);
     std::this_thread::sleep_for(kTimeBetweenLooks);

@@ -8,10 +8,10 @@
 
 namespace httpsys::fuzz {
 
-static constexpr std::string_view kBeginning = "HSYSmark"; // of every mark; its number in 8 digits follows
+static constexpr std::string_view kMarkBeginning = "HSYSmark"; // of every mark; its number in 8 digits follows
 // Numbers one after the other are far from one another, so that a damaged mark is nobody else's; an odd factor can be taken back.
 static constexpr uint32_t kFactor = 0x9e3779b1;
-static constexpr uint32_t kRemembered = 4096;
+static constexpr uint32_t kMarksRemembered = 4096;
 
 // Newton's: each step doubles the bits that are right, of which an odd number has 3 at once.
 static constexpr uint32_t inverse(uint32_t odd)
@@ -25,7 +25,7 @@ static_assert(inverse(kFactor) * kFactor == 1);
 
 static std::string text_of(uint32_t number)
 {
-  return fmt::format("{}{:08x}", kBeginning, number * kFactor);
+  return fmt::format("{}{:08x}", kMarkBeginning, number * kFactor);
 }
 
 std::string Marks::make()
@@ -44,14 +44,14 @@ bool Marks::has_foreign(const std::string &own, std::span<const uint8_t> bytes) 
 {
   const char *begin = reinterpret_cast<const char *>(bytes.data()), *end = begin + bytes.size();
   while (static_cast<size_t>(end - begin) >= kBytes) {
-    auto *found = static_cast<const char *>(memmem(begin, static_cast<size_t>(end - begin), kBeginning.data(), kBeginning.size()));
+    auto *found = static_cast<const char *>(memmem(begin, static_cast<size_t>(end - begin), kMarkBeginning.data(), kMarkBeginning.size()));
     if (!found || static_cast<size_t>(end - found) < kBytes)
       return false;
     std::string mark(found, kBytes); // copied: the bytes may be changing
     uint32_t number = 0, last = m_last;
-    bool is_mark = read_number(std::string_view(mark).substr(kBeginning.size()), number);
+    bool is_mark = read_number(std::string_view(mark).substr(kMarkBeginning.size()), number);
     // Other spellings of a number are damage, done to the own one.
-    if (is_mark && mark != own && mark == text_of(number) && last - number < std::min(last, kRemembered))
+    if (is_mark && mark != own && mark == text_of(number) && last - number < std::min(last, kMarksRemembered))
       return true;
     begin = found + 1;
   }

@@ -18,14 +18,6 @@
 
 namespace httpsys::platform {
 
-// "cannot WHAT: why", from errno.
-static NtStatus fail(std::string &reason, const std::string &what)
-{
-  const int error = errno;
-  reason = fmt::format("cannot {}: {}", what, std::strerror(error));
-  return status_from_errno(error);
-}
-
 Result<std::optional<Account>> find_account(const std::string &name, std::string &reason)
 {
   char buffer[16384];

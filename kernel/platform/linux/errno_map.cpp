@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/platform/linux/errno_map.h"
 #include <cerrno>
+#include <cstring>
+#include <fmt/format.h>
 
 namespace httpsys::platform {
 
@@ -69,6 +71,13 @@ NtStatus status_from_errno(int error)
   default:
     return NtStatus::IoDeviceError;
   }
+}
+
+NtStatus fail(std::string &reason, const std::string &what)
+{
+  const int error = errno;
+  reason = fmt::format("cannot {}: {}", what, std::strerror(error));
+  return status_from_errno(error);
 }
 
 }

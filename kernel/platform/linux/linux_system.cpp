@@ -250,14 +250,6 @@ static void give_to_group(int folder, const char *name)
     log("the control socket keeps this process's group: it may not be given to group httpsys ({})", std::strerror(errno));
 }
 
-// "cannot WHAT: why", from errno.
-static NtStatus fail(std::string &reason, const std::string &what)
-{
-  const int error = errno;
-  reason = fmt::format("cannot {}: {}", what, std::strerror(error));
-  return status_from_errno(error);
-}
-
 Result<int> LinuxSystem::listen_control(const std::string &path, std::string &reason)
 {
   TRY(check_socket_path(path, reason));

@@ -25,14 +25,6 @@
 
 namespace httpsys::platform {
 
-// "cannot WHAT: why", from errno.
-static NtStatus fail(std::string &reason, const std::string &what)
-{
-  const int error = errno;
-  reason = fmt::format("cannot {}: {}", what, std::strerror(error));
-  return status_from_errno(error);
-}
-
 Result<void> check_socket_path(const std::string &path, std::string &reason)
 {
   if (!path.empty() && path.size() <= limits::kSocketPathMax && path.back() != '/' && path.find('\0') == std::string::npos)

@@ -9,9 +9,9 @@
 #include <cstring>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <liburing/io_uring.h>
 #include <linux/bpf.h>
 #include <linux/capability.h>
-#include <linux/io_uring.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>

@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 #include <initializer_list>
 #include <iterator>
-#include <linux/io_uring.h>
+#include <liburing/io_uring.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <set>
@@ -45,7 +45,7 @@ constexpr int kAlways[] = {
   SCMP_SYS(io_uring_enter)};
 
 // What no part of the daemon and none of its libraries ever asks for: whoever does is somebody else.
-constexpr int kNever[] = {
+constexpr int kForbidden[] = {
   SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(pidfd_getfd),
   SCMP_SYS(kcmp), SCMP_SYS(kexec_load), SCMP_SYS(kexec_file_load), SCMP_SYS(reboot), SCMP_SYS(bpf), SCMP_SYS(perf_event_open),
   SCMP_SYS(userfaultfd), SCMP_SYS(init_module), SCMP_SYS(finit_module), SCMP_SYS(delete_module), SCMP_SYS(mount), SCMP_SYS(umount2),
@@ -100,7 +100,7 @@ int add_rules(scmp_filter_ctx filter)
   int error = 0;
   for (int call : kAlways)
     error = error ? error : -seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0);
-  for (int call : kNever)
+  for (int call : kForbidden)
     error = error ? error : -seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, call, 0);
   for (const Rule &rule : limited())
     error = error ? error :
