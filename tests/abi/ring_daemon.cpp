@@ -31,6 +31,7 @@
 #include <future>
 #include <map>
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -332,6 +333,7 @@ static void serve(const Options &options, int signals)
 int main(int count, char **words)
 {
   Options options = parse(count, words);
+  prctl(PR_SET_PDEATHSIG, SIGKILL); // a test that hangs is ended, with whatever it has started
   static platform::LinuxSystem system;
   platform::set_system(system);
   MUST(system.start_closer());
