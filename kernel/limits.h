@@ -50,6 +50,8 @@ inline constexpr size_t kKeyMemoryPiece = 65536;
 // ke
 inline constexpr uint64_t kTallyMilliseconds = 60'000;  // between lines of the log with what was counted
 inline constexpr uint64_t kOrdinaryTallies = 1000;      // in that time, of what every public server sees: more are worth a line
+inline constexpr uint32_t kTalliesSummed = 60;          // such times, an hour: then what was in none of these lines is added up
+inline constexpr uint64_t kOrdinaryTalliesSummed = 100; // of that, what every public server sees: more are worth a line
 inline constexpr uint32_t kCores = 256;       // core threads: an id has 8 bits for its core
 inline constexpr uint32_t kTimersPerTurn = 1024; // of a wheel that fire in one turn, some 10 us each; or until kSliceMilliseconds are over
 inline constexpr uint32_t kStopRounds = 1000; // turns of an ending core at most: some tasks send the next

@@ -89,7 +89,7 @@ std::string show_tallies(const Tallies &all)
   return text;
 }
 
-std::string describe_tallies(const Tallies &changes)
+std::string describe_tallies(const Tallies &changes, uint64_t ordinary)
 {
   std::string text;
   bool is_remarkable = false;
@@ -97,7 +97,7 @@ std::string describe_tallies(const Tallies &changes)
     if (changes[i] == 0)
       continue;
     is_remarkable |= kRows[i].weight == Weight::Remarkable;
-    is_remarkable |= kRows[i].weight == Weight::Ordinary && changes[i] >= limits::kOrdinaryTallies;
+    is_remarkable |= kRows[i].weight == Weight::Ordinary && changes[i] >= ordinary;
     text += fmt::format("{}{} {}", text.empty() ? "" : ", ", changes[i], kRows[i].phrase);
   }
   return is_remarkable ? text : std::string();

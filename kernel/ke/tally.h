@@ -50,7 +50,7 @@ Tallies tallies();
 // A line each, for "httpsysctl show statistics".
 std::string show_tallies(const Tallies &all);
 // What is worth a line of the log, as one; "" when nothing is. Ends in order and idle ones never are, and what every public server sees,
-// connections without a request and new keys, from limits::kOrdinaryTallies on; what else has happened is told along with it.
-std::string describe_tallies(const Tallies &changes);
+// connections without a request and new keys, from so many of a sort on; what else has happened is told along with it.
+std::string describe_tallies(const Tallies &changes, uint64_t ordinary);
 
 }

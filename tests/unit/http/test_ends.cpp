@@ -198,3 +198,44 @@ TEST_CASE("the report has a line once a minute, when there is something to tell"
   service.world.on(0, [] { s_report.stop(); });
   service.world.run();
 }
+
+TEST_CASE("what is ordinary and goes on slowly is told once an hour, and what was in a line of a minute is not told again")
+{
+  struct Case {
+    uint64_t each_minute;
+    bool is_remarkable; // in one of the minutes
+    const char *told;
+  };
+  static uint64_t number;
+  for (const Case &one : {Case{1, false, nullptr},
+                          Case{2, false, "counted in the last hour and not told yet: 120 times clients asked for new keys"},
+                          Case{2, true, "counted in the last hour and not told yet: 118 times clients asked for new keys"},
+                          Case{limits::kOrdinaryTallies, false, nullptr}}) {
+    CAPTURE(one.each_minute);
+    CAPTURE(one.is_remarkable);
+    static ke::TallyReport s_report;
+    number = one.each_minute;
+    World world;
+    world.on(0, [] { s_report.start(); });
+    world.run();
+    for (int hours = 0; hours < 2; hours++) {
+      world.log.clear();
+      for (uint32_t minute = 0; minute < limits::kTalliesSummed; minute++) {
+        CHECK_FALSE(world.has_logged("hour"));
+        world.on(0, [] {
+          for (uint64_t i = 0; i < number; i++)
+            ke::count(Tally::NewKeys);
+        });
+        if (one.is_remarkable && minute == 30)
+          world.on(0, [] { ke::count(Tally::BadTicket); });
+        world.run();
+        world.pass(limits::kTallyMilliseconds + 100);
+      }
+      CHECK(world.has_logged("hour") == (one.told != nullptr));
+      if (one.told)
+        CHECK(world.log.back() == one.told);
+    }
+    world.on(0, [] { s_report.stop(); });
+    world.run();
+  }
+}

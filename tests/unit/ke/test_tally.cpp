@@ -13,7 +13,7 @@ static std::string described(std::vector<std::pair<Tally, uint64_t>> counts)
   ke::Tallies all{};
   for (auto [what, number] : counts)
     all[static_cast<size_t>(what)] = number;
-  return ke::describe_tallies(all);
+  return ke::describe_tallies(all, limits::kOrdinaryTallies);
 }
 
 TEST_CASE("threads count together")
