@@ -11,7 +11,10 @@ namespace httpsys::net {
 
 // One listening socket. The kernel keeps the socket alive while an accept is in flight, so closing waits for the
 // cancelled accept to come back.
-class ListenerSet::Listener final : public RefCounted<Listener>, platform::IoOperation, ke::Timer {
+class ListenerSet::Listener final : public RefCounted<Listener>,
+                                    public ListLink<Listener, OfWaiting>,
+                                    platform::IoOperation,
+                                    ke::Timer {
 public:
   // The object holds itself until its socket is closed.
   Listener(ListenerSet &set, int socket) : m_set(set), m_socket(socket), m_outage([this](auto time) { log_end(time); })
@@ -28,15 +31,12 @@ public:
     if (!std::exchange(m_has_begun, true))
       start();
   }
-  void resume()
+  // Of those that wait: there is a place for it.
+  void take_place()
   {
-    if (!std::exchange(m_is_waiting, false))
-      return;
-    ke::Core::current().timers().cancel(*this);
-    if (is_in_flight())
-      ke::Core::current().io().cancel(*this);
-    else
-      start();
+    m_has_promise = true;
+    m_set.m_promised++;
+    accept();
   }
 
   void close(std::function<void()> closed)
@@ -49,6 +49,7 @@ public:
       return;
     }
     ke::Core::current().timers().cancel(*this);
+    m_set.waits_no_more(*this);
     finish();
   }
 
@@ -56,12 +57,18 @@ private:
   friend class RefCounted<Listener>;
   ~Listener() = default;
 
+  // Where there is no place it is looked whether anybody wants one.
   void start()
   {
-    m_is_waiting = m_set.must_wait();
-    m_polls = m_is_waiting;
+    m_polls = m_set.must_wait();
     if (m_polls)
-      return ke::Core::current().io().poll_one(m_socket, *this);
+      ke::Core::current().io().poll_one(m_socket, *this);
+    else
+      accept();
+  }
+
+  void accept()
+  {
     m_takes_many = !m_set.is_nearly_full();
     if (m_takes_many)
       ke::Core::current().io().accept_multishot(m_socket, *this);
@@ -73,12 +80,16 @@ private:
   {
     if (std::exchange(m_polls, false))
       return on_polled(result.status);
+    bool had_promise = std::exchange(m_has_promise, false);
+    m_set.m_promised -= had_promise;
     if (is_success(result.status)) {
       if (m_closing)
         platform::system().close(static_cast<int>(result.value));
       else
-        m_set.hand_on(static_cast<int>(result.value));
+        m_set.take_over(static_cast<int>(result.value));
     }
+    if (had_promise && (m_closing || !is_success(result.status)))
+      m_set.note_descriptor_free(); // the place is another's
     if (result.more) {
       // From here on one by one.
       if (m_takes_many && !m_closing && m_set.is_nearly_full()) {
@@ -105,12 +116,12 @@ private:
   {
     if (m_closing)
       finish();
-    else if (!m_is_waiting)
-      start();
-    else if (is_success(status))
-      m_set.m_relief.somebody_waits();
-    else
+    else if (!is_success(status))
       retry_later();
+    else if (m_set.must_wait())
+      m_set.waits(*this);
+    else
+      accept();
   }
 
   void retry_later()
@@ -149,9 +160,9 @@ private:
   int m_socket;
   bool m_has_begun = false;
   bool m_closing = false;
-  bool m_takes_many = false; // the accept in flight, and it has not been taken back
-  bool m_is_waiting = false; // nothing is accepted until there are descriptors again
-  bool m_polls = false;      // meanwhile, for somebody who wants to be
+  bool m_takes_many = false;  // the accept in flight, and it has not been taken back
+  bool m_polls = false;       // in flight is no accept, since there is no place
+  bool m_has_promise = false; // the accept in flight has its place
   std::function<void()> m_closed;
   ke::Outage m_outage;
 };
@@ -160,6 +171,13 @@ ListenerSet::ListenerSet()
     : m_full([](auto time) { log("connections are accepted again after {:.1f} s", static_cast<double>(time) / 1000); }),
       m_relief([] { return instance().connections_allowed(); })
 {
+}
+
+// What is left at the process's end is forgotten.
+ListenerSet::~ListenerSet()
+{
+  while (m_waiting.take_first())
+    ;
 }
 
 ListenerSet &ListenerSet::instance()
@@ -176,6 +194,7 @@ void ListenerSet::start(void (*accepted)(int socket), uint64_t descriptors, uint
   m_wants_resume = false;
   m_is_closed = false;
   m_next_core = 0;
+  m_accepted_sockets.clear();
   m_relief.start();
 }
 
@@ -305,17 +324,31 @@ bool ListenerSet::is_nearly_full() const
 
 bool ListenerSet::must_wait()
 {
-  if (!is_full())
+  // Nobody comes before those who wait already.
+  auto is_free = [this] { return !is_full() && m_waiting.is_empty(); };
+  if (is_free())
     return false;
   // Before looking again: whoever closes counts down first and looks at this then.
   m_wants_resume = true;
-  if (!is_full())
+  if (is_free())
     return false;
-  if (m_full.fails())
+  if (is_full() && m_full.fails())
     log("{} connections are open, as many as {}: who comes now waits until an idle one makes room, or one ends", connection_count(),
         m_most <= descriptors_allow() ? "MaxConnections in httpsys.toml or the memory allows"
                                       : "the limit of descriptors (RLIMIT_NOFILE) allows beside those kept for sessions");
   return true;
+}
+
+void ListenerSet::waits(Listener &listener)
+{
+  m_waiting.append(listener);
+  m_relief.somebody_waits();
+}
+
+void ListenerSet::waits_no_more(Listener &listener)
+{
+  if (static_cast<ListLink<Listener, OfWaiting> &>(listener).is_linked())
+    m_waiting.remove(listener);
 }
 
 void ListenerSet::close_connection(int socket, bool makes_room)
@@ -333,34 +366,62 @@ void ListenerSet::note_descriptor_free()
     ke::Cores::instance().post(0, [this] { resume(); });
 }
 
+// Each place goes to the listener that has waited longest.
 void ListenerSet::resume()
 {
   if (m_is_closed)
     return;
-  if (is_full()) {
-    m_wants_resume = true;
-    if (is_full())
-      return;
+  m_wants_resume = true; // before looking, as above
+  if (connection_count() < connections_allowed())
+    m_full.works_again();
+  while (!m_waiting.is_empty() && !is_full())
+    m_waiting.take_first()->take_place();
+  if (!m_waiting.is_empty())
+    return;
+  m_relief.nobody_waits(); // as far as is known: who does is seen by the next poll
+  if (!is_full())
+    m_wants_resume = false;
+}
+
+void ListenerSet::take_over(int socket)
+{
+  m_connections.fetch_add(1);
+  if (m_accepted_sockets.empty() && take())
+    return hand_on(socket);
+  // A backlog that is full is told of at once.
+  m_accepted_sockets.push_back(socket);
+  if (!Poller::is_linked())
+    ke::Core::current().add_poller(*this);
+}
+
+bool ListenerSet::take()
+{
+  ke::Core::current().request_flush(*this);
+  return m_slice.take();
+}
+
+bool ListenerSet::poll()
+{
+  bool worked = false;
+  while (!m_accepted_sockets.empty() && take()) {
+    worked = true;
+    int socket = m_accepted_sockets.front();
+    m_accepted_sockets.pop_front();
+    if (m_is_closed)
+      close_connection(socket);
+    else
+      hand_on(socket);
   }
-  m_full.works_again();
-  m_relief.nobody_waits(); // as far as is known: who does is accepted, or seen by the next poll
-  for (auto &[number, port] : m_ports)
-    for (const auto &listener : port.all())
-      listener->resume();
+  if (m_accepted_sockets.empty())
+    ke::Core::current().remove_poller(*this);
+  return worked;
 }
 
 void ListenerSet::hand_on(int socket)
 {
-  m_connections.fetch_add(1);
   ke::CoreId core = m_next_core;
   m_next_core = (m_next_core + 1) % ke::Cores::instance().count();
-  auto accept = [accepted = m_accepted, socket] { accepted(socket); };
-  ke::Core::current().request_flush(*this);
-  // A backlog that is full is told of at once.
-  if (core == ke::Core::current().id() && m_taken_at_once++ >= limits::kAcceptsAtOnce)
-    ke::Cores::instance().post(core, accept);
-  else
-    ke::Cores::instance().run_on(core, accept);
+  ke::Cores::instance().run_on(core, [accepted = m_accepted, socket] { accepted(socket); });
 }
 
 }

@@ -2,13 +2,16 @@
 // ListenerSet: the listening sockets of all ports. A port listens on 127.0.0.1 and ::1, and beside these on all addresses while it has a
 // URL that names other hosts: whoever adds or removes such a URL takes no connection from the others. Core 0 accepts and hands
 // connections to the cores in turn; a connection never migrates afterwards. While there are as many connections as descriptors or memory
-// allow, nobody is accepted: who comes waits in the kernel's backlog until one has gone, and idle ones go for that (idle_relief.h).
+// allow, nobody is accepted: who comes waits in the kernel's backlog until one has gone, and idle ones go for that (idle_relief.h); then
+// the places that become free go to the listeners in turn.
 // Lives on core 0, as long as the daemon.
 #pragma once
 #include "kernel/base/refptr.h"
 #include "kernel/ke/outage.h"
 #include "kernel/net/idle_relief.h"
+#include "kernel/platform/slice.h"
 #include <atomic>
+#include <deque>
 #include <functional>
 #include <map>
 #include <span>
@@ -17,7 +20,7 @@ namespace httpsys::net {
 
 enum class Scope { Loopback, Everywhere };
 
-class ListenerSet : ke::Flushable {
+class ListenerSet : ke::Flushable, ke::Poller {
 public:
   static ListenerSet &instance();
   // accepted(socket) runs on the core that shall own the connection. descriptors: for connections and listening sockets together; the
@@ -40,13 +43,15 @@ public:
   void narrow(uint16_t port, std::function<void()> done);
   // Stops listening; done runs when the port is free again. No effect on connections.
   void close(uint16_t port, std::function<void()> done);
-  // For good.
+  // For good. Connections that were accepted and are not with their core yet are closed, in the turns that follow.
   void close_all(std::function<void()> done);
   size_t descriptor_count() const;
 
 private:
   ListenerSet();
+  ~ListenerSet();
   class Listener;
+  struct OfWaiting; // tag of a list
   using Listeners = std::vector<RefPtr<Listener>>;
   struct Port {
     Listeners loopback, everywhere; // the latter none while loopback is all
@@ -54,13 +59,20 @@ private:
   };
   static NtStatus listen(Listeners &listeners, uint16_t port, Scope scope, std::span<const int> beside);
   void close_listeners(Listeners listeners, std::function<void()> closed);
+  void take_over(int socket);
   void hand_on(int socket);
-  void flush() override { m_taken_at_once = 0; } // the turn is over
+  bool take();
+  bool poll() override;
+  bool before_sleep() override { return m_accepted_sockets.empty(); }
+  void flush() override { m_slice = new_slice(); } // the turn is over
+  static platform::Slice new_slice() { return platform::Slice(limits::kAcceptsAtOnce); }
   uint64_t descriptors_allow() const;
   uint64_t connections_allowed() const;
-  bool is_full() const { return connection_count() >= connections_allowed(); }
+  bool is_full() const { return connection_count() + m_promised >= connections_allowed(); }
   bool is_nearly_full() const;
   bool must_wait();
+  void waits(Listener &listener);
+  void waits_no_more(Listener &listener);
   void note_descriptor_free();
   void resume();
   std::map<uint16_t, Port> m_ports;
@@ -68,12 +80,15 @@ private:
   bool m_is_closed = false;
   void (*m_accepted)(int socket) = nullptr;
   ke::CoreId m_next_core = 0;
-  uint32_t m_taken_at_once = 0; // by core 0 for itself, in this turn
+  std::deque<int> m_accepted_sockets; // that are not with their core yet
+  platform::Slice m_slice = new_slice(); // of this turn
   uint64_t m_descriptors = UINT64_MAX;
   uint64_t m_most = UINT64_MAX;
   uint64_t m_listeners = 0; // sockets, those included that are being closed
   std::atomic<uint64_t> m_connections{0};
-  std::atomic<bool> m_wants_resume{false}; // when a descriptor is free
+  std::atomic<bool> m_wants_resume{false};     // when a descriptor is free
+  IntrusiveList<Listener, OfWaiting> m_waiting; // those at which somebody waits for a place, in the order of their turns
+  uint64_t m_promised = 0;                     // places whose listeners have not accepted yet
   ke::Outage m_full;
   IdleRelief m_relief;
 };

@@ -233,6 +233,152 @@ TEST_CASE("a port that cannot open to all addresses listens as before")
   CHECK(worker.add_url(group, u"http://localhost:8081/near/") == NtStatus::Success);
 }
 
+TEST_CASE("places that become free go in turn to the listeners at which somebody waits, however many do")
+{
+  Crowded crowded(1, UINT64_MAX, false, 8);
+  auto &world = crowded.world;
+  REQUIRE(crowded.worker.add_url(crowded.worker.create_group(), u"http://+:8081/") == NtStatus::Success);
+  crowded.connect(8 + 40);
+  CHECK(crowded.accepted() == 8);
+  Clients others;
+  for (int i = 0; i < 10; i++) {
+    others.push_back(world.connect(8081));
+    others.back()->send("G");
+  }
+  world.run();
+  auto count = [](const Clients &clients) { return std::ranges::count_if(clients, [](auto &client) { return client->is_accepted; }); };
+  for (size_t left = 1; left <= 12; left++) {
+    CAPTURE(left);
+    auto leaves = std::ranges::find_if(crowded.clients, [](auto &client) { return client->is_accepted && !client->reset_sent; });
+    REQUIRE(leaves != crowded.clients.end());
+    (*leaves)->reset_sent = true;
+    world.run();
+    CHECK(crowded.accepted() <= 9); // the listener of 8081 had its accept in flight before all was full
+    CHECK(std::abs(count(crowded.clients) - 8 - count(others)) <= 2);
+  }
+  CHECK(count(others) >= 5);
+}
+
+TEST_CASE("a listener that cannot take the place that it was given leaves it to the others")
+{
+  Crowded crowded(1, UINT64_MAX, false, 2);
+  auto &world = crowded.world;
+  REQUIRE(crowded.worker.add_url(crowded.worker.create_group(), u"http://+:8081/") == NtStatus::Success);
+  crowded.connect(3);
+  Clients others;
+  for (int i = 0; i < 3; i++)
+    others.push_back(world.connect(8081));
+  world.run();
+  REQUIRE(crowded.accepted() == 3); // the listener of 8081 had its accept in flight
+  REQUIRE(world.system.backlog() == 3);
+  world.system.accept_failure = NtStatus::TooManyOpenedFiles;
+  for (auto *client : {&crowded.clients[0], &crowded.clients[1]})
+    (*client)->reset_sent = true;
+  world.run();
+  CHECK(crowded.accepted() == 1);
+  CHECK(crowded.lines("accept on") == 4); // those of loopback, too
+  world.system.accept_failure = NtStatus::Success;
+  world.pass(limits::kAcceptRetryMilliseconds + 20);
+  CHECK(crowded.accepted() >= 2);
+  CHECK(crowded.accepted() <= 3);
+  // Nor does it keep what it was given when it closes.
+  others[0]->reset_sent = true;
+  world.turn(0);
+  crowded.worker.die();
+  world.run();
+  Process next(world, 0);
+  next.serve(u"http://+:8082/", next.create_queue());
+  for (auto &client : {crowded.clients[2], others[1], others[2]})
+    client->reset_sent = true;
+  world.run();
+  CHECK(crowded.accepted() == 0);
+  for (int i = 0; i < 4; i++)
+    others.push_back(world.connect(8082));
+  world.run();
+  CHECK(crowded.accepted() == 2);
+}
+
+static size_t s_handed_on;
+
+// The platform here tells a turn of one connection for each listener.
+constexpr uint32_t kManyPorts = 350;
+
+static void many_connect(Crowded &crowded, int times)
+{
+  uint64_t group = crowded.worker.create_group();
+  auto number = [](uint32_t port) {
+    std::u16string text;
+    for (char letter : std::to_string(10000 + port))
+      text += static_cast<char16_t>(letter);
+    return text;
+  };
+  for (uint32_t port = 0; port < kManyPorts; port++)
+    REQUIRE(crowded.worker.add_url(group, u"http://+:" + number(port) + u"/") == NtStatus::Success);
+  for (int i = 0; i < times; i++)
+    for (uint32_t port = 0; port < kManyPorts; port++)
+      crowded.clients.push_back(crowded.world.connect(static_cast<uint16_t>(10000 + port)));
+}
+
+TEST_CASE("thousands that are accepted at once are handed on some in a turn, and what core 0 is told meanwhile comes in the next")
+{
+  static bool stops;
+  static uint32_t messages;
+  struct Again {
+    static void run()
+    {
+      messages++;
+      if (!stops)
+        ke::Cores::instance().post(0, run);
+    }
+  };
+  for (uint32_t cores : {1u, 2u}) {
+    CAPTURE(cores);
+    Crowded crowded(cores, UINT64_MAX, false);
+    s_handed_on = 0;
+    net::ListenerSet::instance().start([](int socket) {
+      s_handed_on++;
+      net::ListenerSet::instance().close_connection(socket);
+    });
+    constexpr uint32_t kClients = 3 * kManyPorts;
+    many_connect(crowded, 3);
+    stops = false;
+    messages = 0;
+    crowded.world.on(0, Again::run);
+    uint32_t turns = 0;
+    for (; s_handed_on < kClients; turns++) {
+      REQUIRE(turns < 100);
+      size_t before = s_handed_on;
+      for (ke::CoreId core = 0; core < cores; core++)
+        crowded.world.turn(core);
+      CHECK(s_handed_on - before <= limits::kAcceptsAtOnce);
+      CHECK(messages == turns + 1);
+    }
+    CHECK(turns >= kClients / limits::kAcceptsAtOnce);
+    CHECK(turns < 10);
+    stops = true;
+    crowded.world.run();
+  }
+}
+
+TEST_CASE("connections that no core has yet are closed when all is")
+{
+  Crowded crowded(1, UINT64_MAX, false);
+  s_handed_on = 0;
+  net::ListenerSet::instance().start([](int socket) {
+    s_handed_on++;
+    http::Connection::accept(socket);
+  });
+  many_connect(crowded, 1);
+  crowded.world.turn(0);
+  CHECK(s_handed_on == limits::kAcceptsAtOnce);
+  CHECK(crowded.accepted() == kManyPorts);
+  crowded.world.on(0, [] { net::ListenerSet::instance().close_all([] {}); });
+  crowded.world.run();
+  CHECK(s_handed_on == limits::kAcceptsAtOnce);
+  CHECK(crowded.accepted() == s_handed_on);
+  CHECK(crowded.world.system.backlog() == 0);
+}
+
 TEST_CASE("a listener that waits for descriptors can be closed")
 {
   Crowded crowded(1, 2 + 8);
