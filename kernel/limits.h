@@ -183,11 +183,13 @@ inline constexpr uint64_t kHelloPatiencePart = 4;
 // queue
 inline constexpr uint32_t kRequestQueues = 4096;      // of all processes together
 inline constexpr uint32_t kRequestQueueLength = 1000; // requests that wait in one queue (HttpServerQueueLengthProperty's default)
-inline constexpr size_t kRequestsReturnedPerTurn = 512; // of a session that ends, looked at in one turn; under a microsecond each
+// Of a session that ends or closes a queue, in one turn: requests that go back or end, connections that are forgotten; some microseconds
+// each, or until kSliceMilliseconds are over.
+inline constexpr uint32_t kRequestsReturnedPerTurn = 512;
+inline constexpr uint32_t kReturnsPerLook = 16; // between two looks at the clock
 inline constexpr size_t kRequestsEndedPerTurn = 32;   // of a core, whose worker or queue has gone: each resets a connection or sends a page
 // Of a session: responses that are complete and that it has not ended; the sends that end older ones fail. Some 100 bytes each.
 inline constexpr size_t kAnsweredRequests = 1024;
-inline constexpr size_t kUnreceivedSlack = 64;        // notes of ended requests that a channel keeps beside those of live ones
 
 // tls
 // bytes; a client's certificate list as sent, default of MaxClientCertificateBytes

@@ -53,13 +53,56 @@ static bool is_retrieval(const Delivery &delivery)
   return delivery.irp->entry().object_id != HSYS_NULL_ID;
 }
 
-// Back to the head of its queue; when the session may have begun with it, it ends.
-static void release(DeliveredRequests::Delivered &&delivered, std::vector<uint64_t> &abandoned)
+DeliveredRequests::~DeliveredRequests()
 {
-  if (delivered.is_used)
-    abandoned.push_back(delivered.request.request_id);
+  VERIFY(!Poller::is_linked());
+  for (auto &[id, delivered] : m_requests)
+    leave(delivered);
+}
+
+// With an image, as the newest of its queue.
+void DeliveredRequests::enter(Delivered &delivered)
+{
+  auto &queue = m_queues[delivered.request.queue_id];
+  if (!queue)
+    queue = std::make_unique<Queue>();
+  delivered.queue = queue.get();
+  queue->requests.prepend(delivered);
+  m_unreceived.append(delivered);
+}
+
+void DeliveredRequests::leave(Delivered &delivered)
+{
+  if (Queue *queue = std::exchange(delivered.queue, nullptr))
+    queue->requests.remove(delivered);
+  forget_image(delivered);
+}
+
+void DeliveredRequests::forget_image(Delivered &delivered)
+{
+  if (!static_cast<ListLink<Delivered, Unreceived> &>(delivered).is_linked())
+    return;
+  if (m_next_look == &delivered)
+    m_next_look = m_unreceived.next(delivered);
+  m_unreceived.remove(delivered);
+}
+
+void DeliveredRequests::forget(Requests::iterator request)
+{
+  leave(request->second);
+  m_requests.erase(request);
+}
+
+// Back to the head of its queue; when the session may have begun with it, it ends.
+void DeliveredRequests::let_go(Requests::iterator found, std::vector<uint64_t> &abandoned)
+{
+  QueuedRequest request = std::move(found->second.request);
+  bool is_used = found->second.is_used;
+  forget(found);
+  if (is_used)
+    abandoned.push_back(request.request_id);
   else
-    return_request(std::move(delivered.request));
+    return_request(std::move(request));
 }
 
 // The receive is gone, the request is not: another one gets it. One that was to be retrieved waits for the next retrieval.
@@ -73,14 +116,12 @@ void DeliveredRequests::give_back(std::unique_ptr<Delivery> delivery)
     Delivered &kept = found->second;
     kept.request = std::move(delivery->request);
     kept.is_away = false;
-    if (m_ended || kept.is_orphaned) {
-      Delivered lost = std::move(kept);
-      m_requests.erase(found);
+    if (!kept.queue) {
       std::vector<uint64_t> abandoned;
-      release(std::move(lost), abandoned);
+      let_go(found, abandoned);
       abandon_later(std::move(abandoned), m_channel.uid());
     } else {
-      m_unreceived.push_back(id);
+      m_unreceived.append(kept);
     }
   }
   io::complete(std::move(delivery->irp), NtStatus::Cancelled);
@@ -103,17 +144,19 @@ void DeliveredRequests::hand_over(std::unique_ptr<Delivery> delivery)
       return io::complete(std::move(delivery->irp), NtStatus::ConnectionInvalid, kRequestGone);
     found->second.request = std::move(delivery->request);
     found->second.is_away = false;
-    m_unreceived.push_back(id);
+    leave(found->second);
+    enter(found->second);
     return complete_delivery(std::move(delivery->irp), found->second);
   }
   note_connection(delivery->request);
   delivery->request.deliveries++;
   DeliveryNote note{id, delivery->request.connection_id, m_channel.address(), delivery->request.deliveries,
                     std::move(delivery->request.share)};
+  if (auto old = m_requests.find(id); old != m_requests.end())
+    forget(old);
   Delivered &delivered = m_requests[id];
-  delivered = {};
   delivered.request = std::move(delivery->request);
-  m_unreceived.push_back(id);
+  enter(delivered);
   complete_delivery(std::move(delivery->irp), delivered);
   // Behind the completion, so that the owner's answer to a request that has ended meanwhile finds the record.
   ke::Cores::instance().run_on(ob::id_core(id), [note = std::move(note)]() mutable { request_owner().delivered(std::move(note)); });
@@ -151,7 +194,7 @@ void DeliveredRequests::retrieve(io::IrpPtr irp)
   delivery->irp = std::move(irp);
   delivery->request = std::move(delivered->request); // its ids stay in the record
   delivered->is_away = true;
-  std::erase(m_unreceived, delivery->request.request_id);
+  forget_image(*delivered);
   deliver(std::move(delivery));
 }
 
@@ -159,6 +202,9 @@ DeliveredRequests::Delivered *DeliveredRequests::find(uint64_t request_id, uint6
 {
   auto found = m_requests.find(request_id);
   if (found == m_requests.end() || found->second.request.queue_id != queue_id)
+    return nullptr;
+  // Received through a handle that is closed, when the session has another one by now.
+  if (!found->second.queue || found->second.queue->is_closed)
     return nullptr;
   return &found->second;
 }
@@ -171,7 +217,8 @@ bool DeliveredRequests::has_connection(uint64_t connection_id, uint64_t queue_id
 
 void DeliveredRequests::request_gone(uint64_t request_id)
 {
-  m_requests.erase(request_id);
+  if (auto found = m_requests.find(request_id); found != m_requests.end())
+    forget(found);
 }
 
 void DeliveredRequests::request_answered(uint64_t request_id, AnsweredRequest request)
@@ -179,10 +226,12 @@ void DeliveredRequests::request_answered(uint64_t request_id, AnsweredRequest re
   auto found = m_requests.find(request_id);
   if (found == m_requests.end())
     return;
-  request.connection_id = found->second.request.connection_id;
-  request.queue_id = found->second.request.queue_id;
-  m_answered.add(request_id, request);
-  m_requests.erase(found);
+  const Delivered &delivered = found->second;
+  request.connection_id = delivered.request.connection_id;
+  request.queue_id = delivered.request.queue_id;
+  if (!m_ended && delivered.queue && !delivered.queue->is_closed)
+    m_answered.add(request_id, request);
+  forget(found);
 }
 
 void DeliveredRequests::operate_on_ended(io::IrpPtr irp)
@@ -217,23 +266,18 @@ static bool is_received(const DeliveredRequests::Delivered &delivered, uint32_t 
   return delivered.is_retrieved && delivered.is_published && static_cast<int32_t>(delivered.cq_index - received_up_to) < 0;
 }
 
+// Two for each that comes, so that one that is never received keeps nothing that came behind it.
 void DeliveredRequests::forget_received_images()
 {
   uint32_t received_up_to = m_channel.received_up_to();
-  auto is_done = [&](uint64_t id) {
-    auto found = m_requests.find(id);
-    if (found == m_requests.end())
-      return true;
-    if (!is_received(found->second, received_up_to))
-      return false;
-    found->second.request.image = std::vector<uint8_t>(); // "= {}" would keep its memory
-    return true;
-  };
-  while (!m_unreceived.empty() && is_done(m_unreceived.front()))
-    m_unreceived.pop_front();
-  // One that is never received must not keep all that came behind it.
-  if (m_unreceived.size() > 2 * (m_requests.size() + limits::kUnreceivedSlack))
-    std::erase_if(m_unreceived, is_done);
+  for (int looks = 0; looks < 2 && !m_unreceived.is_empty(); looks++) {
+    Delivered &delivered = m_next_look ? *m_next_look : *m_unreceived.first();
+    m_next_look = m_unreceived.next(delivered);
+    if (!is_received(delivered, received_up_to))
+      continue;
+    delivered.request.image = std::vector<uint8_t>(); // "= {}" would keep its memory
+    forget_image(delivered);
+  }
 }
 
 void DeliveredRequests::queue_closed(uint64_t queue_id)
@@ -241,31 +285,47 @@ void DeliveredRequests::queue_closed(uint64_t queue_id)
   if (m_ended)
     return;
   m_answered.remove_queue(queue_id);
-  uint32_t received_up_to = m_channel.received_up_to();
-  std::vector<Delivered> lost;
-  // Newest first, each to the head of its queue: the oldest ends up in front.
-  auto take = [&](uint64_t id) {
-    auto found = m_requests.find(id);
-    if (found == m_requests.end() || found->second.request.queue_id != queue_id)
-      return;
-    if (found->second.is_away) {
-      found->second.is_orphaned = true;
-      return;
-    }
-    found->second.is_used = found->second.is_used || is_received(found->second, received_up_to);
-    lost.push_back(std::move(found->second));
-    m_requests.erase(found);
-  };
-  for (auto id = m_unreceived.rbegin(); id != m_unreceived.rend(); ++id)
-    take(*id);
-  std::vector<uint64_t> others;
-  for (auto &[id, delivered] : m_requests)
-    others.push_back(id);
-  for (uint64_t id : others)
-    take(id);
+  auto queue = m_queues.extract(queue_id);
+  if (queue.empty())
+    return;
+  queue.mapped()->is_closed = true;
+  m_closed.push_back(std::move(queue.mapped()));
+  if (m_closed.size() > 1)
+    return; // they follow
+  poll();
+  if (!m_closed.empty())
+    ke::Core::current().add_poller(*this);
+}
+
+static platform::Slice new_slice()
+{
+  return platform::Slice(limits::kRequestsReturnedPerTurn, limits::kReturnsPerLook);
+}
+
+bool DeliveredRequests::poll()
+{
+  platform::Slice slice = new_slice();
+  let_some_go(m_channel.received_up_to(), slice);
+  if (m_closed.empty() && Poller::is_linked())
+    ke::Core::current().remove_poller(*this);
+  return true;
+}
+
+// Newest first, each to the head of its queue: the oldest ends up in front.
+void DeliveredRequests::let_some_go(uint32_t received_up_to, platform::Slice &slice)
+{
   std::vector<uint64_t> abandoned;
-  for (Delivered &delivered : lost)
-    release(std::move(delivered), abandoned);
+  while (!m_closed.empty() && slice.take()) {
+    Delivered *delivered = m_closed.front()->requests.first();
+    if (!delivered) {
+      m_closed.pop_front();
+    } else if (delivered->is_away) {
+      leave(*delivered); // until it comes back
+    } else {
+      delivered->is_used = delivered->is_used || is_received(*delivered, received_up_to);
+      let_go(m_requests.find(delivered->request.request_id), abandoned);
+    }
+  }
   abandon_later(std::move(abandoned), m_channel.uid());
 }
 
@@ -273,39 +333,25 @@ void DeliveredRequests::queue_closed(uint64_t queue_id)
 bool DeliveredRequests::on_session_end(uint32_t received_up_to)
 {
   if (!std::exchange(m_ended, true)) {
-    m_connections.clear();
+    if (Poller::is_linked())
+      ke::Core::current().remove_poller(*this);
     m_answered.clear();
   }
-  size_t steps = 0;
-  // Newest first, each to the head of its queue: the oldest ends up in front.
-  for (; !m_unreceived.empty(); steps++) {
-    if (steps == limits::kRequestsReturnedPerTurn)
+  platform::Slice slice = new_slice();
+  // One queue after the other: a session has few, or few requests of each.
+  for (;;) {
+    let_some_go(received_up_to, slice);
+    if (!m_closed.empty())
       return false;
-    auto found = m_requests.find(m_unreceived.back());
-    m_unreceived.pop_back();
-    if (found == m_requests.end() || found->second.is_away || found->second.is_used || is_received(found->second, received_up_to))
-      continue;
-    QueuedRequest request = std::move(found->second.request);
-    m_requests.erase(found);
-    return_request(std::move(request)); // may come back here, to the members
+    if (m_queues.empty())
+      break;
+    auto queue = m_queues.extract(m_queues.begin());
+    queue.mapped()->is_closed = true;
+    m_closed.push_back(std::move(queue.mapped()));
   }
-  if (!m_to_abandon) {
-    m_to_abandon.emplace();
-    for (auto &[id, delivered] : m_requests)
-      m_to_abandon->push_back(id);
-    std::ranges::reverse(*m_to_abandon);
-  }
-  std::vector<uint64_t> abandoned;
-  for (; !m_to_abandon->empty() && steps < limits::kRequestsReturnedPerTurn; steps++) {
-    auto found = m_requests.find(m_to_abandon->back());
-    m_to_abandon->pop_back();
-    if (found == m_requests.end() || found->second.is_away) // until it comes back
-      continue;
-    abandoned.push_back(found->first);
-    m_requests.erase(found);
-  }
-  abandon_later(std::move(abandoned), m_channel.uid());
-  return m_to_abandon->empty();
+  while (!m_connections.empty() && slice.take())
+    m_connections.erase(m_connections.begin());
+  return m_connections.empty();
 }
 
 void continue_delivery(std::unique_ptr<Delivery> delivery)

@@ -1,27 +1,36 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // DeliveredRequests: the requests and connections that a session has received, kept with its channel: the authority for
 // "may this session name this id" (trust rule T10), and what goes back to the queue when the session ends before it has
-// received them. Owned by the channel's core.
+// received them. There may be as many as connections, so what is done with all is done some in each turn. Owned by the channel's core.
 #pragma once
 #include "kernel/io/dispatch.h"
+#include "kernel/platform/slice.h"
 #include "kernel/queue/answered_requests.h"
 #include <deque>
-#include <optional>
 #include <unordered_map>
 #include <vector>
 
 namespace httpsys::queue {
 
-class DeliveredRequests final : public io::ChannelExtension {
+class DeliveredRequests final : public io::ChannelExtension, ke::Poller {
 public:
   explicit DeliveredRequests(io::Channel &channel) : m_channel(channel) {}
+  ~DeliveredRequests();
 
-  struct Delivered {
+  struct OfQueue; // tags of lists
+  struct Unreceived;
+  struct Delivered;
+  // Those of a queue, the newest delivery first.
+  struct Queue {
+    IntrusiveList<Delivered, OfQueue> requests;
+    bool is_closed = false; // the session has no handle of it any more, or another one since
+  };
+  struct Delivered : ListLink<Delivered, OfQueue>, ListLink<Delivered, Unreceived> {
     QueuedRequest request;     // its image is kept until the client has received it whole
+    Queue *queue = nullptr;    // whose list it is in; null when it was away while its queue was closed, or the session ended
     bool is_retrieved = false; // a receive gave the whole image; false after BUFFER_OVERFLOW alone
     bool is_away = false;      // a retrieval has the image, on the request's core
     bool is_used = false;      // the session has operated on it: nobody else could answer it any more
-    bool is_orphaned = false;  // while it was away, the session closed its queue
     bool is_published = false;
     uint32_t cq_index = 0; // of the entry that gave the whole image
   };
@@ -32,7 +41,7 @@ public:
   // RECEIVE_REQUEST with an id: after BUFFER_OVERFLOW. The request stays this session's until it has ended.
   void retrieve(io::IrpPtr irp);
   // The session has no handle of the queue any more (httpapi: HttpCloseRequestQueue): what it has not received goes back,
-  // the rest is aborted.
+  // the rest is aborted; some at once, others in the turns that follow.
   void queue_closed(uint64_t queue_id);
   // The request, if this session has received it through that queue.
   Delivered *find(uint64_t request_id, uint64_t queue_id);
@@ -45,24 +54,35 @@ public:
   size_t count() const { return m_requests.size(); }
   size_t answered_count() const { return m_answered.count(); }
   size_t connection_count() const { return m_connections.size(); }
-  size_t note_count() const { return m_unreceived.size(); } // of requests that may not be received yet
+  size_t note_count() const { return m_unreceived.size(); } // of requests with images
 
   void on_delivery_published(uint64_t request_id, uint32_t cq_index, bool has_output) override;
   bool on_session_end(uint32_t received_up_to) override;
 
 private:
+  using Requests = std::unordered_map<uint64_t, Delivered>;
+  bool poll() override;
+  bool before_sleep() override { return m_closed.empty(); }
   void hand_over(std::unique_ptr<Delivery> delivery);
   void give_back(std::unique_ptr<Delivery> delivery);
   void complete_delivery(io::IrpPtr irp, Delivered &delivered);
   void note_connection(const QueuedRequest &request);
+  void enter(Delivered &delivered);
+  void leave(Delivered &delivered);
+  void forget(Requests::iterator request);
+  void let_go(Requests::iterator request, std::vector<uint64_t> &abandoned);
+  void forget_image(Delivered &delivered);
   void forget_received_images();
+  void let_some_go(uint32_t received_up_to, platform::Slice &slice);
   io::Channel &m_channel;
-  std::unordered_map<uint64_t, Delivered> m_requests;
+  Requests m_requests;
+  std::unordered_map<uint64_t, std::unique_ptr<Queue>> m_queues;
+  std::deque<std::unique_ptr<Queue>> m_closed;       // whose requests go back or end, some in each turn
   std::unordered_map<uint64_t, std::vector<uint64_t>> m_connections; // connection id -> queues through which requests of it came
   AnsweredRequests m_answered;
-  std::deque<uint64_t> m_unreceived; // requests with images, in the order of delivery
+  IntrusiveList<Delivered, Unreceived> m_unreceived; // with images, in the order of delivery
+  Delivered *m_next_look = nullptr;                  // of m_unreceived, for forget_received_images(); null: its first
   bool m_ended = false;
-  std::optional<std::vector<uint64_t>> m_to_abandon; // then, when what was not received is back; from the end
 };
 
 }

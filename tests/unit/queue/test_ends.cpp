@@ -6,6 +6,7 @@
 #include "kernel/queue/queue_registry.h"
 #include "kernel/queue/request_queue.h"
 #include "tests/unit/support/service.h"
+#include <cstring>
 
 using namespace httpsys;
 using namespace httpsys::test;
@@ -172,4 +173,154 @@ TEST_CASE("requests that a session had not received go back some at a time, and 
   world.run();
   CHECK(kept() == 0);
   CHECK(queued() == kRequests - 1);
+}
+
+namespace {
+
+// What the channels keep of requests and connections; of all: one process has some.
+struct Kept {
+  size_t requests = 0, connections = 0;
+  Kept()
+  {
+    ke::Core::Scope scope(ke::Cores::instance().core(0));
+    for (uint32_t number = 0; number < 8; number++)
+      if (io::Channel *channel = io::Channel::find(number)) {
+        auto &delivered = static_cast<queue::DeliveredRequests &>(channel->extension());
+        requests += delivered.count();
+        connections += delivered.connection_count();
+      }
+  }
+};
+
+// Two processes of one queue, whose second one has received so many requests.
+struct Crowd {
+  Crowd(size_t count, uint32_t out_length) : other(world, 0), process(world, 0)
+  {
+    queue = other.create_queue(u"shared");
+    same = open();
+    other.serve(u"http://+:8080/", queue);
+    for (size_t i = 0; i < count; i++) {
+      receives.push_back(process.receive(same, 0, out_length));
+      clients.push_back(world.connect(8080));
+      clients.back()->send(fmt::format("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", i));
+      if (i % 100 == 0)
+        world.run();
+    }
+    world.run();
+    for (uint32_t receive : receives) {
+      if (!process.has(receive)) // there was no block for it
+        world.run();
+      ids.push_back(process.take(receive).entry.object_id);
+    }
+    world.run();
+  }
+  uint64_t open() { return process.create_queue(u"shared", HSYS_QUEUE_OPEN_EXISTING); }
+  // Turns until it has none; none may take more than these. Connections that end with their requests come to those that are forgotten.
+  void turn_to_none(size_t requests, size_t connections)
+  {
+    Kept before;
+    for (uint32_t turns = 0; before.requests > 0 || (connections > 0 && before.connections > 0); turns++) {
+      REQUIRE(turns < 200);
+      world.turn(0);
+      Kept now;
+      REQUIRE(before.requests - now.requests <= requests);
+      REQUIRE((connections == 0 || before.connections - now.connections <= connections + limits::kRequestsEndedPerTurn));
+      before = now;
+    }
+  }
+
+  World world;
+  Process other, process;
+  uint64_t queue, same;
+  std::vector<uint32_t> receives;
+  std::vector<std::shared_ptr<SimSocket>> clients;
+  std::vector<uint64_t> ids;
+};
+
+constexpr uint32_t kWhole = 65536, kTooSmall = 864;
+
+}
+
+TEST_CASE("a session with thousands of requests ends some at a time, what it had received as what goes back, and its connections as well")
+{
+  constexpr size_t kRequests = 2 * limits::kRequestsReturnedPerTurn + 100;
+  for (uint32_t out_length : {kWhole, kTooSmall})
+    for (bool closes : {false, true}) {
+      CAPTURE(out_length);
+      CAPTURE(closes);
+      Crowd crowd(kRequests, out_length);
+      CHECK(Kept().requests == kRequests);
+      CHECK(Kept().connections == kRequests);
+      if (closes) {
+        crowd.process.submit(Process::entry(HSYS_OP_CLOSE_HANDLE, crowd.same));
+        crowd.turn_to_none(2 * limits::kRequestsReturnedPerTurn, 0); // a slice at once, and one that follows
+      } else {
+        crowd.process.die();
+        crowd.turn_to_none(limits::kRequestsReturnedPerTurn, limits::kRequestsReturnedPerTurn);
+      }
+      crowd.world.run();
+      CHECK(http::counters().requests == (out_length == kWhole ? 0 : kRequests));
+    }
+}
+
+TEST_CASE("a session that has answered thousands of requests forgets their connections some at a time")
+{
+  constexpr size_t kRequests = limits::kRequestsReturnedPerTurn + 100;
+  Crowd crowd(kRequests, kWhole);
+  for (uint64_t id : crowd.ids) {
+    uint32_t answer = crowd.process.respond(crowd.same, id, "ok");
+    crowd.world.run();
+    CHECK(crowd.process.take(answer).status() == NtStatus::Success);
+  }
+  CHECK(Kept().requests == 0);
+  CHECK(Kept().connections == kRequests);
+  crowd.process.die();
+  crowd.turn_to_none(0, limits::kRequestsReturnedPerTurn);
+}
+
+TEST_CASE("a session that opens its queue again while what it had of it goes back has nothing of that, and gets it as others would")
+{
+  constexpr size_t kRequests = 3 * limits::kRequestsReturnedPerTurn;
+  Crowd crowd(kRequests, kTooSmall);
+  auto &process = crowd.process;
+  process.submit(Process::entry(HSYS_OP_CLOSE_HANDLE, crowd.same));
+  std::string name = "shared";
+  hsys_queue_name head{};
+  head.name_bytes = static_cast<uint32_t>(2 * name.size());
+  std::vector<uint8_t> parameters(sizeof head + head.name_bytes);
+  std::memcpy(parameters.data(), &head, sizeof head);
+  for (size_t i = 0; i < name.size(); i++)
+    parameters[sizeof head + 2 * i] = static_cast<uint8_t>(name[i]);
+  uint32_t open = process.submit(Process::entry(HSYS_OP_CREATE_REQUEST_QUEUE, 0, 0, HSYS_QUEUE_OPEN_EXISTING), parameters);
+  for (uint32_t turns = 0; !process.has(open); turns++) {
+    REQUIRE(turns < 4);
+    crowd.world.turn(0);
+  }
+  uint64_t again = process.take(open).entry.object_id;
+  REQUIRE(Kept().requests > 0); // the oldest are the last to go back
+  uint32_t retrieve = process.receive(again, 0, kWhole, crowd.ids[0]);
+  crowd.world.turn(0);
+  REQUIRE(process.has(retrieve));
+  CHECK(process.take(retrieve).status() == NtStatus::ConnectionInvalid);
+  crowd.world.run();
+  CHECK(Kept().requests == 0);
+  for (size_t i = 0; i < 3; i++) {
+    uint32_t receive = process.receive(again);
+    crowd.world.run();
+    auto done = process.take(receive);
+    CHECK(done.text(done.request().raw_url) == fmt::format("/{}", i));
+  }
+}
+
+TEST_CASE("a session that ends while what it had of a closed queue goes back leaves nothing")
+{
+  for (int turns : {1, 2}) {
+    Crowd crowd(2 * limits::kRequestsReturnedPerTurn + 100, turns == 2 ? kWhole : kTooSmall);
+    crowd.process.submit(Process::entry(HSYS_OP_CLOSE_HANDLE, crowd.same));
+    for (int i = 0; i < turns; i++)
+      crowd.world.turn(0);
+    REQUIRE(Kept().requests > 0);
+    crowd.process.die();
+    crowd.turn_to_none(limits::kRequestsReturnedPerTurn, limits::kRequestsReturnedPerTurn);
+  } // the world's end looks for what is left
 }
