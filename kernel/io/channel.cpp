@@ -97,7 +97,7 @@ Channel::Impl::Impl(ChannelBirth birth)
     : address(birth.address), session(birth.session), peer(std::move(birth.peer)), client(birth.client),
       waiting_output(std::move(birth.waiting_output)), geometry(birth.geometry),
       ktou(std::move(birth.ktou)), utok(std::move(birth.utok)),
-      kpage(*reinterpret_cast<hsys_kpage *>(ktou->daemon_bytes().data())), doorbell(*this, birth.kick, birth.bell),
+      kpage(*reinterpret_cast<hsys_kpage *>(ktou->daemon_bytes().data())), doorbell(*this, birth.kick, birth.bell, peer.uid),
       submissions(utok, submission_place(geometry, birth.first_index), &kpage.sq_head, &kpage.sq_wake),
       returns(utok, return_place(geometry, birth.first_index), &kpage.ret_head, &kpage.ret_wake),
       completions(utok, completion_place(geometry, birth.first_index, *ktou)), slots(geometry.cq_entries), arena(geometry.rx_bytes),

@@ -8,9 +8,11 @@ namespace httpsys::io {
 
 ChannelParts::~ChannelParts()
 {
-  for (int descriptor : {kick, bell_read, bell_write})
+  for (int descriptor : {kick, bell_read})
     if (descriptor >= 0)
-      platform::system().close_elsewhere(descriptor);
+      platform::system().close_shared(descriptor, uid);
+  if (bell_write >= 0)
+    platform::system().close_elsewhere(bell_write);
 }
 
 // Slow: it populates both regions.
@@ -24,7 +26,8 @@ void ChannelParts::make()
     auto bell = TRY(platform::system().create_bell());
     bell_read = bell.first;
     bell_write = bell.second;
-    return {};
+    TRY(platform::system().share(kick));
+    return platform::system().share(bell_read);
   }();
   status = made.error();
   if (made.is_error())
@@ -199,6 +202,7 @@ void ControlSession::open_channel(uint32_t sequence, const ChannelOpenRequest &o
   auto parts = std::make_unique<ChannelParts>();
   parts->session = m_id;
   parts->sequence = sequence;
+  parts->uid = m_peer.uid;
   parts->first_index = m_manager.settings().first_index;
   parts->geometry = make_geometry(choose_sizes(open), m_manager.settings().epoch, m_id);
   // The copies of parameters in progress are as long as the send arena at most: see Channel::Impl::copy_parameters.
@@ -365,7 +369,7 @@ void ControlSession::finish_if_empty()
 {
   // Not before its poll has come back: the last reference would be the poll's, on this core.
   if (m_has_ended && !is_in_flight() && m_socket >= 0)
-    platform::system().close_control(std::exchange(m_socket, -1));
+    platform::system().close_control(std::exchange(m_socket, -1), m_peer.uid);
   bool has_channel = m_channel_state != ChannelState::None && m_channel_state != ChannelState::Gone;
   if (!m_has_ended || is_in_flight() || m_process.is_in_flight() || has_channel || m_is_finished)
     return;

@@ -18,6 +18,7 @@ struct ChannelParts {
   hsys_geometry geometry{};
   uint32_t first_index = 0;
   RefPtr<mm::SharedRegion> ktou, utok;
+  uint32_t uid = 0; // of the client
   int kick = -1, bell_read = -1, bell_write = -1;
 
   ChannelParts() = default;

@@ -6,8 +6,8 @@ namespace httpsys::io {
 Doorbell::~Doorbell()
 {
   VERIFY(!is_in_flight() && !is_set());
-  for (int descriptor : {m_kick, m_bell})
-    platform::system().close_elsewhere(descriptor);
+  platform::system().close_shared(m_kick, m_uid);
+  platform::system().close_elsewhere(m_bell);
 }
 
 void Doorbell::start()

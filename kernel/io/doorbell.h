@@ -47,8 +47,8 @@ public:
     ~Listener() = default;
   };
 
-  // Takes over both descriptors.
-  Doorbell(Listener &listener, int kick, int bell) : m_listener(listener), m_kick(kick), m_bell(bell) {}
+  // Takes over both descriptors; uid: of the client, which has the kick, too.
+  Doorbell(Listener &listener, int kick, int bell, uint32_t uid) : m_listener(listener), m_kick(kick), m_bell(bell), m_uid(uid) {}
   Doorbell(const Doorbell &) = delete;
   ~Doorbell();
 
@@ -65,6 +65,7 @@ private:
   void begin_penalty();
   Listener &m_listener;
   int m_kick, m_bell;
+  uint32_t m_uid;
   KickBudget m_budget;
   uint32_t m_slow_rings = 0; // in a row
   platform::Milliseconds m_penalty_until = 0;

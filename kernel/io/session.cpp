@@ -138,7 +138,7 @@ void SessionManager::Impl::on_complete(const platform::IoResult &result)
 
 void SessionManager::Impl::refuse(int socket, const platform::PeerCredentials &peer, const std::string &why)
 {
-  platform::system().close_control(socket);
+  platform::system().close_control(socket, peer.uid);
   log(LogCause::process(peer.uid), "pid {} ({}, uid {}) is turned away: {}", peer.pid, peer.program, peer.uid, why);
 }
 
@@ -146,16 +146,19 @@ void SessionManager::Impl::admit(int socket)
 {
   if (m_is_stopping || m_is_draining) {
     (void)platform::system().send_control(socket, build_goodbye(), {});
-    return platform::system().close_control(socket);
+    return platform::system().close_control(socket, platform::kNoUser);
   }
   auto peer = platform::system().peer_credentials(socket);
   if (peer.is_error()) {
     log(LogKind::Process, "a client's credentials are not to be had ({})", status_name(peer.error()));
-    return platform::system().close_control(socket);
+    return platform::system().close_control(socket, platform::kNoUser);
   }
   SessionId id = ++m_last_session;
   se::Client client = se::client_of(peer->uid, peer->pid, id);
-  if (auto why = m_session_quota.refusal(client))
+  auto why = m_session_quota.refusal(client);
+  if (!why)
+    why = m_held_closes.refusal(peer->uid);
+  if (why)
     return refuse(socket, *peer, *why);
   m_session_quota.take(client);
   auto &session = m_sessions[id];
@@ -217,6 +220,7 @@ void SessionManager::Impl::forget(SessionId id)
   if (ended && found->second->was_welcomed())
     ended(id);
   m_sessions.erase(found);
+  m_held_closes.look_soon();
   finish_if_stopped();
 }
 
@@ -252,6 +256,7 @@ void SessionManager::Impl::stop(std::function<void()> done)
   auto &core = ke::Core::current();
   core.timers().cancel(*this);
   m_outage.stop();
+  m_held_closes.stop();
   if (is_in_flight())
     core.io().cancel(*this);
   for (auto &[id, session] : m_sessions)
@@ -263,7 +268,7 @@ void SessionManager::Impl::finish_if_stopped()
 {
   if (!m_is_stopping || !m_sessions.empty() || is_in_flight() || m_listener < 0)
     return;
-  platform::system().close_control(m_listener); // with who waits in it
+  platform::system().close_control(m_listener, platform::kNoUser); // with who waits in it
   m_listener = -1; // once
   auto stopped = std::move(m_stopped);
   stopped();

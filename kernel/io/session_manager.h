@@ -2,6 +2,7 @@
 // SessionManager::Impl: see session.h. For io's own files. Lives on core 0.
 #pragma once
 #include "kernel/io/control_session.h"
+#include "kernel/io/held_closes.h"
 #include "kernel/ke/outage.h"
 #include <unordered_map>
 
@@ -62,6 +63,7 @@ private:
   std::vector<uint32_t> m_channels_on_core;
   ke::CoreId m_next_core = 0;
   ke::Outage m_outage; // of accept
+  HeldClosesWatch m_held_closes;
 };
 
 }

@@ -145,8 +145,9 @@ Result<void> Daemon::prepare(std::string &reason)
 
 Result<void> Daemon::start_threads(platform::LinuxSystem &system, std::string &reason)
 {
-  if (auto closer = system.start_closer(); closer.is_error()) {
-    reason = fmt::format("the thread that closes control sockets cannot be started ({})", status_name(closer.error()));
+  std::string why_not;
+  if (auto closer = system.start_closing_process(why_not); closer.is_error()) { // before any thread
+    reason = fmt::format("the process that closes what clients share with this one cannot be started: {}", why_not);
     return closer;
   }
   uint32_t count = m_options.cores;

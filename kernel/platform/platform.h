@@ -82,6 +82,13 @@ struct PeerCredentials {
   std::string program; // of pid at the time of the call, for logs; may be empty
 };
 
+// Of a user whose descriptors somebody holds up the close of.
+struct HeldCloses {
+  uint32_t uid = 0;
+  size_t count = 0; // that wait
+};
+inline constexpr uint32_t kNoUser = UINT32_MAX; // no uid: for closes that are nobody's
+
 struct ControlPacket {
   SecretBytes bytes;            // may be a private key: locked in memory, wiped when it goes
   bool truncated = false;       // longer than the limit; bytes hold its beginning
@@ -122,18 +129,25 @@ public:
   // Ends the connection for the peer: it gets what we have sent, then the end.
   virtual void shut_control(int socket) = 0;
   // Takes a control socket over, the listening one too, with no operation on it: shuts it, drops what its peer has sent and closes it, on a
-  // thread of the system's own. Descriptors may be among that, and whoever closes these may be made to wait.
-  virtual void close_control(int socket) = 0;
-  // Takes a descriptor over that a client has too, or whose other end it has, and closes it on that thread: a client can make whoever does
-  // so wait, or wake much.
+  // thread or process of the system's own. Descriptors may be among that, and whoever closes these may be made to wait: nobody else than
+  // that user's other closes.
+  virtual void close_control(int socket, uint32_t uid) = 0;
+  // Before a client is given a file that this process has, too, and that can be watched: it can make whoever closes it last wait, so
+  // somebody else keeps it. It is closed with close_shared then, for that user.
+  virtual Result<void> share(int descriptor) = 0;
+  virtual void close_shared(int descriptor, uint32_t uid) = 0;
+  // Takes a descriptor over whose other end a client has, and closes it on a thread of the system's own: a client can have it wake much.
   virtual void close_elsewhere(int descriptor) = 0;
-  // Descriptors that these two have and that are still open.
+  // Descriptors that the first two have and that are still open, without those of held_closes().
   virtual size_t closing_controls() = 0;
+  // Users who hold up closes of theirs.
+  virtual std::vector<HeldCloses> held_closes() = 0;
   // Never blocks: InsufficientResources when the peer does not read, ConnectionAborted when it has gone.
   virtual NtStatus send_control(int socket, std::span<const uint8_t> bytes, std::span<const int> descriptors) = 0;
 
   virtual Result<int> create_event() = 0;                      // eventfd, non-blocking
-  // A socket pair that goes one way, {read end, write end}; both CLOEXEC and non-blocking. Both are closed with close_elsewhere.
+  // A socket pair that goes one way, {read end, write end}; both CLOEXEC and non-blocking. The first is for
+  // sharing, the second is closed with close_elsewhere.
   virtual Result<std::pair<int, int>> create_bell() = 0;
   // Never blocks; full counts as rung. What it wakes is the reader's choice: false when that took more than kRingNanoseconds, of the time
   // that has passed or, counts_own_time, of this thread's own.

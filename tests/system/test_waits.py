@@ -2,13 +2,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Clients that try to make the daemon wait for them: it answers others meanwhile, and when it is killed it is gone."""
 
+import os
+import shutil
 import time
+import unittest
 
 import harness
 from processes import PATIENCE
 
 NOT_SEALED, BELL = 9, 10   # hsys_revocation
 MOST = 4                   # seconds that an answer of all cores may take: the ring's fuzz harness calls five a hang
+HOLDER = 61001             # the user who makes closes wait
 WATCHES = 300000           # by which a ring takes tens of milliseconds
 
 
@@ -40,6 +44,58 @@ class Waits(harness.SystemTest):
         self.check_answers()
         client.close_stdin()
         client.wait()
+
+    def holder(self, sessions, what):
+        """A client of another user that makes whoever closes the kicks of its sessions last wait."""
+        for path in (self.folder, self.daemon.socket):
+            os.chmod(path, 0o777)
+        client = self.application('tests/system/waiting_client', self.daemon.socket, 'epoll', HOLDER, sessions, what)
+        self.assertEqual(self.outcome(client), ('hangs', sessions))
+        return client
+
+    def check_end(self, end):
+        """The daemon is gone at once, and the next one serves."""
+        began = time.monotonic()
+        end()
+        self.assertLess(time.monotonic() - began, 2 * PATIENCE)
+        self.daemon.start()
+        self.check_answers()
+
+    @unittest.skipIf(os.geteuid() != 0, 'needs root to become another user')
+    def test_closes_that_wait_for_a_client(self):
+        """Others come and go meanwhile; its user gets no more sessions."""
+        client = self.holder(60, 'leaves')
+        for _ in range(20):
+            began = time.monotonic()
+            self.daemon.statistics()
+            self.assertLess(time.monotonic() - began, 1 * PATIENCE)
+        for _ in range(5):
+            port = harness.free_port()
+            began = time.monotonic()
+            server = self.application('tests/system/api_server', 'event', 1, '-', 'create', f'http://localhost:{port}/')
+            server.expect('^ready$')
+            self.assertEqual(self.connect(port, plain=True).get('/plain').status, 200)
+            server.kill()
+            self.assertLess(time.monotonic() - began, 2 * PATIENCE)
+        self.daemon.expect_log(rf'a process of uid {HOLDER} holds up the close of what its ended sessions had: \d+ descriptors wait')
+        refused = self.application('tests/system/waiting_client', self.daemon.socket, 'epoll', HOLDER, 1, 'leaves')
+        self.assertEqual(refused.wait(), 1)
+        self.daemon.expect_log(rf'is turned away: a process of uid {HOLDER} holds up the close of \d+ descriptors of its ended sessions, '
+                               r'47 may be \(kClosesHeldPerUser\)')
+        client.close_stdin()
+        client.wait()
+        self.daemon.expect_log(rf'what ended sessions of uid {HOLDER} had is closed')
+        self.holder(1, 'leaves')
+
+    @unittest.skipIf(os.geteuid() != 0, 'needs root to become another user')
+    def test_ends_that_wait_for_a_client(self):
+        """Neither an orderly end nor another waits for it, with sessions that have ended or with some that have not."""
+        for what, end in ((what, end) for what in ('leaves', 'stays') for end in (self.daemon.stop, self.daemon.kill)):
+            with self.subTest(what=what, end=end.__name__):
+                client = self.holder(20, what)
+                self.check_end(end)
+                client.close_stdin()
+                client.wait()
 
     def test_memory_that_goes_away(self):
         """Whoever looks at a page waits while it is taken away. The daemon does not look before that is impossible."""

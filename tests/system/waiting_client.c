@@ -2,6 +2,8 @@
 // A client of the ring that tries to make the daemon wait, until its standard input ends: waiting_client SOCKET KIND
 // hangs: a thread reads the bell into a page that does not come (userfaultfd), and the bell is rung. Prints "hangs".
 // takes-away: it kicks and takes its half of the channel away, without having sealed it. Prints "cut off REASON".
+// epoll UID COUNT leaves|stays: has so many sessions as that user, hangs in an epoll_wait that holds their kicks and bells, and leaves them
+// all, or closes the kicks alone: whoever closes one of these last waits for it. Prints "hangs COUNT".
 // watched COUNT: its bell is watched in so many places and rung until it is cut off. Prints "cut off REASON" (hsys_revocation).
 // Prints "not tried: WHY" where it cannot.
 #include "tests/abi/ring_client.h"
@@ -75,16 +77,15 @@ static void *read_bell(void *unused)
   return NULL;
 }
 
-static void hang(void)
+// What tells of a fault on absent_page; -1: not tried.
+static int make_absent_page(void)
 {
   struct uffdio_api api = {.api = UFFD_API};
   struct uffdio_register range = {.mode = UFFDIO_REGISTER_MODE_MISSING};
-  int faults = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
-  struct pollfd fault = {.fd = faults, .events = POLLIN};
-  pthread_t reader;
+  int faults = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK); // whoever polls it needs that
   if (faults < 0) {
     say("not tried: userfaultfd is not permitted", errno);
-    return;
+    return -1;
   }
   check("UFFDIO_API", ioctl(faults, UFFDIO_API, &api) == 0);
   absent_page = mmap(NULL, HSYS_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -92,6 +93,15 @@ static void hang(void)
   range.range.start = (uint64_t)(uintptr_t)absent_page;
   range.range.len = HSYS_PAGE;
   check("UFFDIO_REGISTER", ioctl(faults, UFFDIO_REGISTER, &range) == 0);
+  return faults;
+}
+
+static void hang(void)
+{
+  struct pollfd fault = {.fd = make_absent_page(), .events = POLLIN};
+  pthread_t reader;
+  if (fault.fd < 0)
+    return;
   check("pthread_create", pthread_create(&reader, NULL, read_bell, NULL) == 0);
   submit_ringing();
   check("the fault", poll(&fault, 1, ANSWER_MS) == 1);
@@ -102,6 +112,45 @@ static void hang(void)
   say("hangs", 0);
   wait_for_input();
   _exit(0); // a sanitizer's search for leaks would wait for the reader
+}
+
+static void *wait_for_events(void *watcher)
+{
+  if (epoll_wait(*(const int *)watcher, absent_page, 1, -1) < 0) // with its lock, while it writes what it has found
+    perror("epoll_wait");
+  return NULL;
+}
+
+static void hang_in_epoll(const char *socket, unsigned user, long count, int leaves)
+{
+  struct pollfd fault = {.fd = make_absent_page(), .events = POLLIN};
+  struct ring_client *clients = calloc((size_t)count, sizeof *clients);
+  struct epoll_event event = {.events = EPOLLIN | EPOLLOUT};
+  int watcher = epoll_create1(EPOLL_CLOEXEC);
+  pthread_t waiter;
+  if (fault.fd < 0)
+    return;
+  check("calloc", clients != NULL);
+  check("setresuid", setresgid(user, user, user) == 0 && setresuid(user, user, user) == 0); // who may have such a page is another matter
+  for (long i = 0; i < count; i++) {
+    check("ring_connect", ring_connect(&clients[i], socket, ANSWER_MS) == 0);
+    check("ring_hello", ring_hello(&clients[i], "waiting_client") == 0);
+    check("ring_open_channel", ring_open_channel(&clients[i], 64, 128, 65536, 65536) == 0);
+    check("epoll_ctl", epoll_ctl(watcher, EPOLL_CTL_ADD, clients[i].kick, &event) == 0);
+    check("epoll_ctl", epoll_ctl(watcher, EPOLL_CTL_ADD, clients[i].bell, &event) == 0);
+  }
+  check("pthread_create", pthread_create(&waiter, NULL, wait_for_events, &watcher) == 0);
+  check("the fault", poll(&fault, 1, ANSWER_MS) == 1);
+  // Not the last closes, as the daemon has the kicks until the session ends. The bells' ends it may have closed: that would hang here.
+  for (long i = 0; i < count; i++) {
+    close(clients[i].kick);
+    clients[i].kick = clients[i].bell = -1;
+    if (leaves)
+      ring_close(&clients[i]);
+  }
+  say("hangs", count);
+  wait_for_input();
+  _exit(0); // as in hang()
 }
 
 static void tell_end(void)
@@ -166,6 +215,10 @@ int main(int argc, char **argv)
 {
   if (argc < 3)
     return 2;
+  if (strcmp(argv[2], "epoll") == 0) {
+    hang_in_epoll(argv[1], (unsigned)atol(argv[3]), atol(argv[4]), strcmp(argv[5], "leaves") == 0);
+    return 0;
+  }
   check("ring_connect", ring_connect(&client, argv[1], ANSWER_MS) == 0);
   check("ring_hello", ring_hello(&client, "waiting_client") == 0);
   client.leaves_unsealed = strcmp(argv[2], "takes-away") == 0;

@@ -1,154 +1,144 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/platform/linux/control_closer.h"
-#include "kernel/base/log.h"
 #include "kernel/limits.h"
 #include "kernel/platform/linux/errno_map.h"
-#include "kernel/platform/platform.h"
+#include "kernel/platform/linux/linux_system.h"
+#include <algorithm>
 #include <cerrno>
-#include <condition_variable>
-#include <csignal>
 #include <cstring>
-#include <ctime>
-#include <deque>
-#include <mutex>
-#include <pthread.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 namespace httpsys::platform {
 
-// Interrupts what the thread does for a socket, again and again while it is set: a signal ends the waits that a close can be
-// made to do, and the kernel goes on with such a file by itself. Without it (no timers left for this user) they last as long as
-// the client wants.
-class Interrupter {
-public:
-  Interrupter()
-  {
-    struct sigaction action{};
-    action.sa_handler = [](int) {}; // no SA_RESTART
-    sigaction(SIGRTMIN, &action, nullptr);
-    sigset_t set;
-    sigfillset(&set); // signals to the process are others' business
-    sigdelset(&set, SIGRTMIN);
-    pthread_sigmask(SIG_SETMASK, &set, nullptr);
-    sigevent event{};
-    event.sigev_notify = SIGEV_THREAD_ID;
-    event.sigev_signo = SIGRTMIN;
-    event._sigev_un._tid = static_cast<pid_t>(syscall(SYS_gettid));
-    m_exists = timer_create(CLOCK_MONOTONIC, &event, &m_timer) == 0;
-    if (!m_exists)
-      log("closing control sockets may take long: no timer ({})", std::strerror(errno));
-  }
-  ~Interrupter()
-  {
-    if (m_exists)
-      timer_delete(m_timer);
-  }
-  void set(bool on)
-  {
-    const timespec period{0, on ? long{limits::kControlCloseMilliseconds} * 1'000'000 : 0};
-    const itimerspec times{period, period};
-    if (m_exists)
-      timer_settime(m_timer, 0, &times, nullptr);
-  }
+static_assert(std::atomic<uint32_t>::is_always_lock_free); // two processes use it
 
-private:
-  timer_t m_timer{};
-  bool m_exists = false;
-};
-
-struct ControlCloser::Shared {
-  bool has_thread = false; // set before others know of it
-  mutable std::mutex mutex; // of the following
-  std::condition_variable changed;
-  std::deque<Entry> entries; // the first is being closed
-  bool stops = false;
-
-  void run();
-};
-
-// Closing with messages unread would make the client's next receive fail with ECONNRESET before it sees ours.
-static void drop_messages(int socket)
+Result<void> ControlCloser::make_slots()
 {
-  // From now on a packet comes with its sender's credentials, which an empty one has too and the end has not.
-  const int on = 1;
-  setsockopt(socket, SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
-  for (uint32_t count = 0; count < limits::kControlMessagesUnread; count++) {
-    alignas(cmsghdr) char credentials[CMSG_SPACE(sizeof(ucred))]; // no room for descriptors
-    msghdr message{};
-    message.msg_control = credentials;
-    message.msg_controllen = sizeof credentials;
-    if (recvmsg(socket, &message, MSG_DONTWAIT) < 0) {
-      if (errno == EINTR || errno == ECONNRESET) // this one once, before what is unread
-        continue;
-      return;
-    }
-    if (message.msg_controllen == 0)
-      return;
-  }
-}
-
-void ControlCloser::Shared::run()
-{
-  name_thread("httpsys-closer");
-  Interrupter interrupter;
-  std::unique_lock lock(mutex);
-  for (;;) {
-    changed.wait(lock, [this] { return stops || !entries.empty(); });
-    if (stops)
-      return;
-    const Entry entry = entries.front();
-    lock.unlock();
-    interrupter.set(true);
-    if (entry.has_messages)
-      drop_messages(entry.descriptor);
-    ::close(entry.descriptor);
-    interrupter.set(false);
-    lock.lock();
-    entries.pop_front();
-  }
-}
-
-ControlCloser::ControlCloser() : m_shared(std::make_shared<Shared>()) {}
-
-ControlCloser::~ControlCloser()
-{
-  std::lock_guard lock(m_shared->mutex);
-  m_shared->stops = true;
-  m_shared->changed.notify_all();
+  if (m_slots)
+    return {};
+  void *memory = mmap(nullptr, limits::kClosesFollowed * sizeof *m_slots, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED)
+    return status_from_errno(errno);
+  m_slots = static_cast<std::atomic<uint32_t> *>(memory);
+  for (uint32_t slot = limits::kClosesFollowed; slot > 0; slot--)
+    m_free_slots.push_back(slot - 1);
+  return {};
 }
 
 Result<void> ControlCloser::start()
 {
-  if (m_shared->has_thread)
+  TRY(make_slots());
+  return m_lanes.start(limits::kClosers);
+}
+
+Result<void> ControlCloser::start_process(std::string &reason)
+{
+  if (auto made = make_slots(); made.is_error()) {
+    reason = std::strerror(errno);
+    return made;
+  }
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  m_kept_most = limit.rlim_cur - std::min<uint64_t>(limit.rlim_cur, limits::kDescriptorsSpareLeast);
+  TRY(m_process.start(m_slots, reason));
+  reason = "no thread can be started";
+  return m_lanes.start(1);
+}
+
+// Nothing when it cannot be kept.
+std::optional<uint64_t> ControlCloser::keep(int descriptor)
+{
+  if (m_kept.size() + m_open.size() >= m_kept_most)
+    return std::nullopt;
+  if (!m_process.keep(++m_last_number, descriptor))
+    return std::nullopt;
+  return m_last_number;
+}
+
+Result<void> ControlCloser::share(int descriptor)
+{
+  std::lock_guard lock(m_mutex);
+  if (!m_process.runs())
     return {};
-  auto owned = std::make_unique<std::shared_ptr<Shared>>(m_shared);
-  auto run = [](void *argument) -> void * {
-    std::unique_ptr<std::shared_ptr<Shared>>(static_cast<std::shared_ptr<Shared> *>(argument))->get()->run();
-    return nullptr;
-  };
-  pthread_t thread;
-  if (int error = pthread_create(&thread, nullptr, run, owned.get()); error != 0)
-    return status_from_errno(error);
-  static_cast<void>(owned.release()); // the thread's
-  pthread_detach(thread);
-  m_shared->has_thread = true;
+  forget_closed();
+  auto number = keep(descriptor);
+  if (!number && m_process.runs())
+    return NtStatus::InsufficientResources;
+  if (number)
+    m_kept.emplace(descriptor, *number);
   return {};
 }
 
-void ControlCloser::add(Entry entry)
+uint32_t ControlCloser::note_open(uint32_t uid)
 {
-  VERIFY(m_shared->has_thread);
-  std::lock_guard lock(m_shared->mutex);
-  m_shared->entries.push_back(entry);
-  m_shared->changed.notify_all();
+  if (m_free_slots.empty())
+    forget_closed();
+  if (m_free_slots.empty())
+    return ClosingProcess::kNoSlot;
+  const uint32_t slot = m_free_slots.back();
+  m_free_slots.pop_back();
+  m_slots[slot].store(1, std::memory_order_relaxed);
+  m_open.push_back({slot, uid, monotonic_milliseconds()});
+  return slot;
 }
 
-size_t ControlCloser::waiting() const
+void ControlCloser::close(int descriptor, uint32_t uid, bool has_messages)
 {
-  std::lock_guard lock(m_shared->mutex);
-  return m_shared->entries.size();
+  std::lock_guard lock(m_mutex);
+  const uint32_t slot = note_open(uid);
+  auto kept = m_kept.extract(descriptor);
+  auto number = kept ? std::optional(kept.mapped()) : m_process.runs() ? keep(descriptor) : std::nullopt;
+  if (!number)
+    return m_lanes.add({descriptor, uid, has_messages, slot == ClosingProcess::kNoSlot ? nullptr : m_slots + slot});
+  ::close(descriptor); // not the last one
+  if (!m_process.close(*number, uid, has_messages, slot) && slot != ClosingProcess::kNoSlot)
+    m_slots[slot].store(0, std::memory_order_relaxed);
+}
+
+void ControlCloser::close_own(int descriptor)
+{
+  m_lanes.add({descriptor, kNoUser, false, nullptr});
+}
+
+void ControlCloser::forget_closed()
+{
+  std::erase_if(m_open, [this](const Open &open) {
+    if (m_slots[open.slot].load(std::memory_order_acquire) != 0)
+      return false;
+    m_free_slots.push_back(open.slot);
+    return true;
+  });
+}
+
+size_t ControlCloser::waiting()
+{
+  size_t count = 0;
+  for (const auto &held_closes : held())
+    count += held_closes.count;
+  std::lock_guard lock(m_mutex);
+  return m_open.size() - std::min(count, m_open.size());
+}
+
+std::vector<HeldCloses> ControlCloser::held()
+{
+  std::lock_guard lock(m_mutex);
+  forget_closed();
+  if (m_open.empty())
+    return {};
+  const Milliseconds now = monotonic_milliseconds();
+  std::unordered_map<uint32_t, size_t> counts;
+  for (const Open &open : m_open) // those who have one that has waited for too long
+    if (now - open.since >= limits::kCloseHeldMilliseconds)
+      counts.try_emplace(open.uid, 0);
+  for (const Open &open : m_open)
+    if (auto count = counts.find(open.uid); count != counts.end())
+      count->second++;
+  std::vector<HeldCloses> held;
+  for (const auto &[uid, count] : counts)
+    held.push_back({uid, count});
+  return held;
 }
 
 }

@@ -360,10 +360,10 @@ void LinuxSystem::shut_control(int socket)
   ::shutdown(socket, SHUT_RDWR);
 }
 
-void LinuxSystem::close_control(int socket)
+void LinuxSystem::close_control(int socket, uint32_t uid)
 {
   shut_control(socket); // so that there is an end of packets
-  m_closer.close(socket);
+  m_closer.close_control(socket, uid);
 }
 
 NtStatus LinuxSystem::send_control(int socket, std::span<const uint8_t> bytes, std::span<const int> descriptors)

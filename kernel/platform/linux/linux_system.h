@@ -13,8 +13,9 @@ Milliseconds monotonic_milliseconds();
 class LinuxSystem : public System {
 public:
   LinuxSystem();
-  // The thread of close_control: to be called before it.
+  // What closes: one of these is to be called before anything is to be closed so.
   Result<void> start_closer() { return m_closer.start(); }
+  Result<void> start_closing_process(std::string &reason) { return m_closer.start_process(reason); }
   Milliseconds now() override;
   int64_t wall_clock_seconds() override;
   void fill_random(std::span<uint8_t> bytes) override;
@@ -30,9 +31,12 @@ public:
   Result<int> peer_process(int socket) override;
   Result<ControlPacket> receive_control(int socket, size_t maximum) override;
   void shut_control(int socket) override;
-  void close_control(int socket) override;
-  void close_elsewhere(int descriptor) override { m_closer.close_only(descriptor); }
+  void close_control(int socket, uint32_t uid) override;
+  Result<void> share(int descriptor) override { return m_closer.share(descriptor); }
+  void close_shared(int descriptor, uint32_t uid) override { m_closer.close_shared(descriptor, uid); }
+  void close_elsewhere(int descriptor) override { m_closer.close_own(descriptor); }
   size_t closing_controls() override { return m_closer.waiting(); }
+  std::vector<HeldCloses> held_closes() override { return m_closer.held(); }
   NtStatus send_control(int socket, std::span<const uint8_t> bytes, std::span<const int> descriptors) override;
   Result<int> create_event() override;
   Result<std::pair<int, int>> create_bell() override;

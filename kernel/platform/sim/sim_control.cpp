@@ -72,7 +72,7 @@ void SimSystem::shut_control(int socket)
   peer.arrivals->signals++;
 }
 
-void SimSystem::close_control(int socket)
+void SimSystem::close_control(int socket, uint32_t)
 {
   close(socket);
 }

@@ -72,9 +72,12 @@ public:
   Result<int> peer_process(int socket) override;
   Result<ControlPacket> receive_control(int socket, size_t maximum) override;
   void shut_control(int socket) override;
-  void close_control(int socket) override;
+  void close_control(int socket, uint32_t uid) override;
+  Result<void> share(int) override { return {}; }
+  void close_shared(int descriptor, uint32_t) override { close(descriptor); }
   void close_elsewhere(int descriptor) override { close(descriptor); }
   size_t closing_controls() override { return 0; }
+  std::vector<HeldCloses> held_closes() override { return {}; }
   NtStatus send_control(int socket, std::span<const uint8_t> bytes, std::span<const int> descriptors) override;
   Result<int> create_event() override;
   Result<std::pair<int, int>> create_bell() override;

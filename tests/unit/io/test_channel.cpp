@@ -472,7 +472,7 @@ TEST_CASE("a client that kicks unasked more than a thousand times is not listene
   cores.start_stepped(std::move(engines));
   auto bell = MUST(platform::system().create_bell());
   ::close(bell.first);
-  auto doorbell = std::make_unique<Doorbell>(listener, MUST(platform::system().create_event()), bell.second);
+  auto doorbell = std::make_unique<Doorbell>(listener, MUST(platform::system().create_event()), bell.second, getuid());
   auto heard = [&](bool kicks) {
     const uint32_t before = listener.kicks;
     if (kicks)

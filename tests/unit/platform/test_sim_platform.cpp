@@ -23,7 +23,7 @@ struct Rig {
   {
     engine.cancel(accepts);
     engine.run_once(0);
-    system.close_control(listener);
+    system.close_control(listener, kNoUser);
   }
   int accept()
   {
@@ -53,7 +53,7 @@ TEST_CASE("a control connection of the simulated system: packets, descriptors, b
   CHECK(rig.system.receive_control(socket, 3)->had_descriptors);
   CHECK(rig.system.receive_control(socket, 3)->had_descriptors); // it stays
   CHECK(rig.system.send_control(socket, {}, {}) == NtStatus::ConnectionAborted);
-  rig.system.close_control(socket);
+  rig.system.close_control(socket, 1000);
   CHECK(client->is_closed);
 }
 
@@ -68,7 +68,7 @@ TEST_CASE("a simulated client that does not read: its room ends")
   CHECK(rig.system.send_control(socket, {&byte, 1}, {}) == NtStatus::InsufficientResources);
   rig.system.shut_control(socket);
   CHECK(rig.system.receive_control(socket, 8).error() == NtStatus::EndOfFile);
-  rig.system.close_control(socket);
+  rig.system.close_control(socket, 1000);
 }
 
 TEST_CASE("descriptors that go with a message: memory by number, events as what they stand for")
@@ -94,7 +94,7 @@ TEST_CASE("descriptors that go with a message: memory by number, events as what 
   rig.engine.cancel(kicks);
   rig.engine.run_once(0);
   rig.system.close(event);
-  rig.system.close_control(socket);
+  rig.system.close_control(socket, 1000);
 }
 
 TEST_CASE("the end of a simulated process wakes who watches it")
@@ -112,7 +112,7 @@ TEST_CASE("the end of a simulated process wakes who watches it")
   rig.engine.cancel(watch);
   rig.engine.run_once(0);
   rig.system.close(process);
-  rig.system.close_control(socket);
+  rig.system.close_control(socket, 1000);
 }
 
 TEST_CASE("faults are decided by the seed")
