@@ -21,13 +21,12 @@ void Doorbell::start()
 // that a ring after a slow one is measured by what it takes alone.
 bool Doorbell::ring()
 {
-  if (m_slow_rings >= limits::kSlowRings)
+  if (m_slow_rings.is_too_slow())
     return true;
-  if (platform::system().ring_bell(m_bell, m_slow_rings > 0))
-    m_slow_rings = 0;
-  else
-    m_slow_rings++;
-  return m_slow_rings < limits::kSlowRings;
+  const auto now = ke::Core::current().now();
+  const bool is_fast = platform::system().ring_bell(m_bell, m_slow_rings.has_some(now));
+  m_slow_rings.note(now, !is_fast);
+  return !m_slow_rings.is_too_slow();
 }
 
 void Doorbell::stop()

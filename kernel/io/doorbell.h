@@ -34,6 +34,29 @@ private:
   platform::Milliseconds m_second_began = 0;
 };
 
+// Rings that took long. A fast one says nothing: that of a full bell takes no time, and its client decides when it is full.
+class SlowRings {
+public:
+  bool has_some(platform::Milliseconds now)
+  {
+    for (; m_count > 0 && now - m_since >= limits::kSlowRingMilliseconds; m_since += limits::kSlowRingMilliseconds)
+      m_count--;
+    return m_count > 0;
+  }
+  bool is_too_slow() const { return m_count >= limits::kSlowRings; }
+  void note(platform::Milliseconds now, bool is_slow)
+  {
+    const bool has_others = has_some(now);
+    m_count += is_slow;
+    if (is_slow && !has_others)
+      m_since = now;
+  }
+
+private:
+  uint32_t m_count = 0;
+  platform::Milliseconds m_since = 0; // while there are some: when the last one was forgotten
+};
+
 class Doorbell final : platform::IoOperation, ke::Timer {
 public:
   class Listener {
@@ -67,7 +90,7 @@ private:
   int m_kick, m_bell;
   uint32_t m_uid;
   KickBudget m_budget;
-  uint32_t m_slow_rings = 0; // in a row
+  SlowRings m_slow_rings;
   platform::Milliseconds m_penalty_until = 0;
   bool m_is_stopped = false;
 };

@@ -131,6 +131,28 @@ TEST_CASE("completions are shown in batches")
   CHECK(ring.admission().head() == 3);
 }
 
+TEST_CASE("rings that take long count for a second each, whatever is rung between them")
+{
+  SlowRings rings;
+  platform::Milliseconds now = 5000;
+  for (uint32_t count = 1; count < limits::kSlowRings; count++, now++) {
+    rings.note(now, true);
+    for (int fast = 0; fast < 100; fast++)
+      rings.note(now, false);
+    CHECK(rings.has_some(now));
+    CHECK_FALSE(rings.is_too_slow());
+  }
+  // One a second is borne for ever, and what came before is not.
+  for (int second = 0; second < 100; second++) {
+    now += limits::kSlowRingMilliseconds;
+    rings.note(now, true);
+    CHECK_FALSE(rings.is_too_slow());
+  }
+  rings.note(now, true);
+  CHECK(rings.is_too_slow());
+  CHECK_FALSE(rings.has_some(now + limits::kSlowRings * limits::kSlowRingMilliseconds));
+}
+
 TEST_CASE("a client may kick as often as it is asked to, and a thousand times a second besides")
 {
   KickBudget budget;
