@@ -3,7 +3,7 @@
 """Clients that try to make the daemon wait for them: it answers others meanwhile, and when it is killed it is gone."""
 
 import os
-import shutil
+import signal
 import time
 import unittest
 
@@ -96,6 +96,23 @@ class Waits(harness.SystemTest):
                 self.check_end(end)
                 client.close_stdin()
                 client.wait()
+
+    def test_without_the_closing_process(self):
+        """It is killed: the daemon says so and closes what it has itself."""
+        server = self.application('tests/system/api_server', 'event', 1, '-', 'create', f'http://localhost:{harness.free_port()}/')
+        server.expect('^ready$')
+        with open(f'/proc/{self.daemon.process.pid}/task/{self.daemon.process.pid}/children', encoding='ascii') as children:
+            os.kill(int(children.read()), signal.SIGKILL)
+        self.check_answers()
+        server.kill()
+        self.daemon.expect_log('the process that closes what clients share with this one is gone')
+        port = harness.free_port()
+        server = self.application('tests/system/api_server', 'event', 1, '-', 'create', f'http://localhost:{port}/')
+        server.expect('^ready$')
+        self.assertEqual(self.connect(port, plain=True).get('/plain').status, 200)
+        server.kill()
+        harness.eventually(lambda: self.daemon.statistics()['sessions'] == 1, 10, 'the end of its session')
+        self.check_end(self.daemon.stop)
 
     def test_memory_that_goes_away(self):
         """Whoever looks at a page waits while it is taken away. The daemon does not look before that is impossible."""
