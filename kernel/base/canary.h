@@ -47,6 +47,7 @@ enum class Canary {
   UsersTogether,       // what one user may have is refused when all together have it
   BlockLost,           // now and then a block that is handed back is neither on loan nor free afterwards
   HandleNotGivenBack,  // a handle that was closed counts on for its client
+  WaitingNotGivenBack, // a result that waited for a block counts on for its client
 };
 
 #ifdef HTTPSYS_SIMULATOR

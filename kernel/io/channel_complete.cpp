@@ -155,7 +155,8 @@ bool Channel::Impl::serve_waiting()
     Waiting done = std::move(waiting.front());
     waiting.pop_front();
     bytes += done.completion.output.size();
-    waiting_output.give(done.completion.output.size());
+    if (!is_broken(Canary::WaitingNotGivenBack))
+      waiting_output.give(done.completion.output.size());
     write_entry(done, &*block, static_cast<uint32_t>(done.completion.output.size()), HSYS_CQE_BLOCK);
   }
   return true;

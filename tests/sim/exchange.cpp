@@ -73,4 +73,16 @@ Exchange *Model::find_exchange(uint32_t number)
   return number == 0 || number > m_exchanges.size() ? nullptr : &m_exchanges[number - 1];
 }
 
+Model::Range Model::connections() const
+{
+  auto accepted = std::ranges::count_if(m_visits, [](const Visit &visit) { return visit.socket->is_accepted; });
+  return {static_cast<uint64_t>(accepted), m_visits.size()};
+}
+
+Model::Range Model::requests() const
+{
+  auto received = std::ranges::count_if(m_exchanges, [](const Exchange &exchange) { return exchange.worker != 0; });
+  return {static_cast<uint64_t>(received), m_exchanges.size()};
+}
+
 }

@@ -111,8 +111,17 @@ public:
   Exchange *find_exchange(uint32_t number);
   Site *find_site(uint32_t number) { return number == 0 || number > m_sites.size() ? nullptr : &m_sites[number - 1]; }
   std::deque<Site> &sites() { return m_sites; }
+  // So many the daemon has counted at least, and so many at most: connections that were accepted and all that have come; requests that
+  // workers have received and all that visitors have begun.
+  struct Range {
+    uint64_t least = 0, most = 0;
+    bool contains(uint64_t count) const { return count >= least && count <= most; }
+  };
+  Range connections() const;
+  Range requests() const;
   bool has_few_requests = false; // kFewRequests are the most that may be under way for a user
   bool has_few_places = false;   // for connections: who is idle may be ended
+  bool has_full_arenas = false;  // of half of the workers: results wait for blocks
 
 private:
   std::deque<Site> m_sites; // references stay

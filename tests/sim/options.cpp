@@ -45,6 +45,7 @@ static constexpr CanaryRow kCanaries[] = {
     {"UsersTogether", Canary::UsersTogether, ProfileName::Cores},
     {"BlockLost", Canary::BlockLost, ProfileName::Cores},
     {"HandleNotGivenBack", Canary::HandleNotGivenBack, ProfileName::Cores},
+    {"WaitingNotGivenBack", Canary::WaitingNotGivenBack, ProfileName::Cores},
 };
 
 std::span<const CanaryRow> canaries()

@@ -2,6 +2,7 @@
 #include "tests/sim/simulation.h"
 #include "kernel/base/log.h"
 #include "kernel/http/connection.h"
+#include "kernel/http/counters.h"
 #include "kernel/http/settings.h"
 #include "kernel/io/session.h"
 #include "kernel/net/listener_set.h"
@@ -14,6 +15,7 @@
 #include "tools/fuzz/run.h"
 #include <algorithm>
 #include <fmt/format.h>
+#include <numeric>
 #include <utility>
 
 namespace httpsys::sim {
@@ -46,6 +48,9 @@ Simulation::Simulation(uint64_t seed, ProfileName name, uint32_t cores, Trace &w
   seed_randomness(seed);
   tls::initialize_library();
   m_target = new fuzz::SimulatedTarget(seed, profile.cores);
+  m_connections_before = http::counters().connections_total;
+  m_requests_before = http::counters().requests_total;
+  m_tallies_before = ke::tallies();
   s_trace = &where;
   set_log_sink([](LogCause, std::string line) { s_trace->note("log: {}", line); });
   platform::SimSystem &system = m_target->system();
@@ -66,6 +71,7 @@ Simulation::Simulation(uint64_t seed, ProfileName name, uint32_t cores, Trace &w
     m_target->next_person = [this] { return people.next_stranger(); };
   if (name != ProfileName::Hostile && (seed % 16 == 7 || seed % 16 == 8))
     make_places_few();
+  model.has_full_arenas = seed % 16 == 12;
   system.faults = profile.faults;
   if (has_administrator)
     m_administrator = std::make_unique<Administrator>(
@@ -302,10 +308,30 @@ void Simulation::calm_down()
   }
 }
 
+// Totals of STATS, and why connections have ended.
+void Simulation::check_totals() const
+{
+  ke::Tallies tallies = ke::tallies();
+  for (size_t i = 0; i < tallies.size(); i++)
+    tallies[i] -= m_tallies_before[i];
+  uint64_t connections = http::counters().connections_total - m_connections_before;
+  uint64_t requests = http::counters().requests_total - m_requests_before;
+  auto of = [&](ke::Tally what) { return tallies[static_cast<size_t>(what)]; };
+  uint64_t ended = std::accumulate(tallies.begin(), tallies.begin() + static_cast<size_t>(ke::Tally::kEnds), uint64_t{0});
+  if (ended != connections)
+    throw Finding{"not conserved", fmt::format("{} connections are counted, and {} ends of such", connections, ended)};
+  uint64_t come = connections + of(ke::Tally::Vanished) + of(ke::Tally::Turned);
+  if (auto range = model.connections(); !range.contains(come))
+    throw Finding{"not conserved", fmt::format("{} connections are counted in all, not {} to {}", come, range.least, range.most)};
+  if (auto range = model.requests(); !range.contains(requests))
+    throw Finding{"not conserved", fmt::format("{} requests are counted in all, not {} to {}", requests, range.least, range.most)};
+}
+
 void Simulation::leave()
 {
   m_visitors.clear();
   m_target->require_no_visitors();
+  check_totals();
   // What visitors' ends have brought, and then what the blocks that are handed back have.
   for (int round = 0; round < 2; round++) {
     for (auto &worker : m_workers)

@@ -5,6 +5,7 @@
 // does the same each time.
 #pragma once
 #include "kernel/base/random.h"
+#include "kernel/ke/tally.h"
 #include "tests/sim/administrator.h"
 #include "tests/sim/exchange.h"
 #include "tests/sim/people.h"
@@ -55,6 +56,7 @@ private:
   void calm_down();
   bool is_calm() const;
   void leave();
+  void check_totals() const;
   SessionBound bound_of(const platform::PeerCredentials &who);
   void start_worker();
   void start_visitor();
@@ -75,6 +77,9 @@ private:
   Random m_administrator_turns;
   uint16_t m_port = 20000;
   uint64_t m_turns = 0;
+  // What the daemon had counted before.
+  uint64_t m_connections_before, m_requests_before;
+  ke::Tallies m_tallies_before;
 };
 
 }

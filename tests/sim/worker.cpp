@@ -18,6 +18,7 @@ static constexpr uint32_t kParameterBytes = 512;
 static constexpr uint32_t kBigOffset = 512 * 1024;
 static constexpr uint32_t kBigBytes = 400'000;
 static constexpr uint32_t kArenaBytes = 1 << 20;
+static constexpr size_t kBlocksLeft = 2, kAtOnce = 16; // by who fills its arena
 static constexpr uint32_t kCompletions = 256;
 static constexpr unsigned kTurnsOfCall = 100'000;
 static constexpr size_t kReceivesAtOnce = 4;
@@ -116,7 +117,26 @@ bool Worker::attach(bool is_tls, SessionBound bound)
   m_site->is_served = is_good;
   m_site->disturbed_step = m_simulation.step;
   m_simulation.trace.note("w{} serves {}", m_number, m_site->url());
+  m_fills = is_good && m_hoards && m_simulation.model.has_full_arenas;
+  if (m_fills)
+    fill_arena();
   return is_good;
+}
+
+void Worker::fill_arena()
+{
+  const size_t most = m_client.geometry().rx_bytes / HSYS_BLOCK_MIN - kBlocksLeft;
+  for (unsigned turns = 0; m_blocks.size() < most && !has_ended(); turns++) {
+    if (turns > kTurnsOfCall * most)
+      throw Finding{"hung", fmt::format("w{} waits in vain for blocks", m_number)};
+    for (size_t count = m_blocks.size() + m_operations.size(); count < most && has_room() && m_operations.size() < kAtOnce; count++)
+      submit(HSYS_OP_CANCEL, nullptr, UINT64_MAX).is_nonsense = true;
+    publish();
+    m_simulation.wait_a_turn(turns);
+    m_client.take_messages();
+    reap(SIZE_MAX);
+    advance();
+  }
 }
 
 // One operation and its completion.
@@ -500,7 +520,7 @@ void Worker::act()
     return advance();
   if (is(6)) {
     if (!m_hoards || m_simulation.people.chance(1, 20))
-      give_back();
+      give_back(m_fills ? 2 : SIZE_MAX);
     return;
   }
   if (is(12))

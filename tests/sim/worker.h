@@ -77,6 +77,7 @@ private:
     uint32_t out_length, flags;
     bool is_cancelled = false; // CANCEL has named it, or its handle was closed or shut
     bool must_end = false;     // CANCEL said that it does
+    bool is_nonsense = false; // refused: its reason takes a block
     uint64_t cancels = 0;      // CANCEL: which one
     bool has_big_body = false;
     Site *site = nullptr;
@@ -121,7 +122,8 @@ private:
   // worker_completions.cpp: what comes.
   void reap(size_t most);
   void advance();
-  void give_back();
+  void give_back(size_t most = SIZE_MAX);
+  void fill_arena();
   void look_at(const fuzz::Completion &completion);
   void judge(const Operation &operation, const fuzz::Completion &completion);
   void ended_early(const Operation &operation, hsys_status status);
@@ -150,7 +152,8 @@ private:
   std::vector<uint32_t> m_blocks;          // lent
   std::vector<Site *> m_taken;             // whose URLs it has, until it gives them up
   uint64_t m_last = 0;
-  bool m_hoards = false; // keeps blocks of a small arena, so that results wait for some
+  bool m_hoards = false; // keeps blocks of a small arena
+  bool m_fills = false;  // and all but a few from the beginning, so that results wait for some
   bool m_has_big_body = false; // the one place for it is taken
   std::optional<std::pair<uint32_t, uint64_t>> m_called; // status and id of what call() waits for
 };

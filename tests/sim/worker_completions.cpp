@@ -39,10 +39,12 @@ void Worker::advance()
   m_reaped_slots.clear();
 }
 
-void Worker::give_back()
+void Worker::give_back(size_t most)
 {
-  for (uint32_t block : std::exchange(m_blocks, {}))
-    m_client.give_back(block);
+  for (; most > 0 && !m_blocks.empty(); most--) {
+    m_client.give_back(m_blocks.front());
+    m_blocks.erase(m_blocks.begin());
+  }
   m_client.publish_returns(0);
 }
 
@@ -63,7 +65,10 @@ void Worker::look_at(const Completion &completion)
   m_simulation.trace.note("w{} sees {} {} end with {:#x}", m_number, entry.user_data, fuzz::operation_name(operation.op), entry.status);
   m_reaped_slots.push_back(operation.slot);
   m_has_big_body &= !operation.has_big_body;
-  judge(operation, completion);
+  if (!operation.is_nonsense)
+    judge(operation, completion);
+  else if (static_cast<NtStatus>(entry.status) != NtStatus::InvalidParameter)
+    complain("accepted", operation, completion, "it names nothing");
 }
 
 static bool is_end(uint32_t status)
