@@ -30,8 +30,6 @@ inline constexpr uint32_t kReceiveBufferBytes = 16384;   // of one buffer: a TLS
 // messages and timers have had their turn. Some 10 us each, more where much has come at once.
 inline constexpr uint32_t kCompletionsPerTurn = 1024;
 inline constexpr uint32_t kCompletionsPerLook = 4; // between two looks at the clock
-// Of these, at least so many of those without data, such as ends of sends. Those with data go first, since they hold buffers.
-inline constexpr uint32_t kOtherCompletionsPerTurn = 64;
 // Then such a part of a turn is over; by a clock that counts milliseconds, so it is one to three.
 inline constexpr uint64_t kSliceMilliseconds = 2;
 inline constexpr int kListenBacklog = 2048;              // connections that wait for accept, of one address; net.core.somaxconn caps it

@@ -12,36 +12,29 @@ HandshakeTurns &HandshakeTurns::here()
   return s_turns.here();
 }
 
-bool HandshakeTurns::take()
+bool HandshakeTurns::Line::take()
 {
-  ke::Core::current().request_flush(*this);
-  if (!m_slice)
-    m_slice.emplace(settings().handshake_steps_per_turn);
-  return m_slice->take();
-}
-
-bool HandshakeTurns::take_new()
-{
-  bool may_go = take() || !m_new_one_went;
-  m_new_one_went = true;
-  return may_go;
+  if (!slice)
+    slice.emplace(settings().handshake_steps_per_turn);
+  return slice->take();
 }
 
 void HandshakeTurns::flush()
 {
-  m_slice.reset();
-  m_new_one_went = false;
+  m_begun.slice.reset();
+  m_new.slice.reset();
 }
 
 bool HandshakeTurns::may_go(HandshakeStep &step)
 {
   if (step.is_linked())
     return false;
-  // Whoever has begun overtakes hellos that wait.
-  if (m_begun.is_empty() && (step.is_new() ? m_new.is_empty() && take_new() : take()))
+  ke::Core::current().request_flush(*this);
+  Line &line = line_of(step);
+  if (line.waiting.is_empty() && line.take())
     return true;
   step.m_since = ke::Core::current().now();
-  list_of(step).append(step);
+  line.waiting.append(step);
   if (!Poller::is_linked())
     ke::Core::current().add_poller(*this);
   return false;
@@ -50,29 +43,31 @@ bool HandshakeTurns::may_go(HandshakeStep &step)
 void HandshakeTurns::forget(HandshakeStep &step)
 {
   if (step.is_linked())
-    list_of(step).remove(step);
+    line_of(step).waiting.remove(step);
 }
 
 HandshakeStep *HandshakeTurns::next()
 {
-  if (!m_begun.is_empty() && take())
-    return m_begun.take_first();
-  return !m_new.is_empty() && take_new() ? next_new() : nullptr;
+  if (!m_begun.waiting.is_empty() && m_begun.take())
+    return m_begun.waiting.take_first();
+  return !m_new.waiting.is_empty() && m_new.take() ? next_new() : nullptr;
 }
 
 // When more come than can be served, the oldest have no time left for the rest of their handshake, and all would be done for nothing: then
 // the newest go first.
 HandshakeStep *HandshakeTurns::next_new()
 {
-  bool is_late = m_new.first()->m_since + settings().handshake / limits::kHelloPatiencePart < ke::Core::current().now();
-  HandshakeStep *step = is_late ? m_new.last() : m_new.first();
-  m_new.remove(*step);
+  auto &waiting = m_new.waiting;
+  bool is_late = waiting.first()->m_since + settings().handshake / limits::kHelloPatiencePart < ke::Core::current().now();
+  HandshakeStep *step = is_late ? waiting.last() : waiting.first();
+  waiting.remove(*step);
   return step;
 }
 
 bool HandshakeTurns::poll()
 {
   bool worked = false;
+  ke::Core::current().request_flush(*this);
   while (HandshakeStep *step = next()) {
     worked = true;
     step->take_step();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // HandshakeTurns: the steps of a core's TLS handshakes, and of questions for certificates, some in each turn of its loop. One takes up to
 // some milliseconds, and thousands of clients can begin at once: meanwhile rings, control sockets and connections that are secured go on.
-// What has begun goes first, new hellos have the rest of the turn's time and one of them goes in any case: a handshake that was begun and
-// never ends is work for nothing. One for each core, for ever.
+// What has begun waits for no hello, for a handshake that was begun and never ends is work for nothing; new hellos have a part of the turn
+// of their own. One for each core, for ever.
 #pragma once
 #include "kernel/ke/core.h"
 #include "kernel/platform/slice.h"
@@ -36,19 +36,20 @@ public:
   void forget(HandshakeStep &step); // no effect when it does not wait
 
 private:
-  using Steps = IntrusiveList<HandshakeStep>;
+  struct Line {
+    bool take();
+    IntrusiveList<HandshakeStep> waiting;
+    std::optional<platform::Slice> slice; // of this turn
+  };
+
   bool poll() override;
-  bool before_sleep() override { return m_begun.is_empty() && m_new.is_empty(); }
+  bool before_sleep() override { return m_begun.waiting.is_empty() && m_new.waiting.is_empty(); }
   void flush() override; // the turn is over
-  Steps &list_of(const HandshakeStep &step) { return step.is_new() ? m_new : m_begun; }
-  bool take();
-  bool take_new();
+  Line &line_of(const HandshakeStep &step) { return step.is_new() ? m_new : m_begun; }
   HandshakeStep *next();
   HandshakeStep *next_new();
 
-  Steps m_begun, m_new;
-  std::optional<platform::Slice> m_slice; // of this turn
-  bool m_new_one_went = false; // in this turn
+  Line m_begun, m_new;
 };
 
 }

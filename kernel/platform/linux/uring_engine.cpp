@@ -4,6 +4,8 @@
 #include "kernel/platform/linux/errno_map.h"
 #include "kernel/platform/linux/linux_system.h"
 #include "kernel/platform/slice.h"
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <bit>
 #include <cerrno>
@@ -42,6 +44,8 @@ constexpr uint64_t kWake = 8;
 static_assert(alignof(IoOperation) > kKindMask);
 // An operation's engine_word: its kind, and so many of these as completions with its data wait.
 constexpr uint64_t kOneWaits = kKindMask + 1;
+// What is left for later turns. Data: what holds a buffer, and the end of an operation of which such is there.
+enum LeftKind : size_t { kLeftData, kLeftSends, kLeftReceives, kLeftKinds };
 
 IoOperation &operation_of(uint64_t data)
 {
@@ -119,7 +123,7 @@ public:
   }
 
   uint32_t run_once(Milliseconds deadline) override;
-  bool has_left() const override { return !m_left_data.empty() || !m_left.empty(); }
+  bool has_left() const override { return !std::ranges::all_of(m_left, [](auto &kind) { return kind.empty(); }); }
   void wake() override;
 
 private:
@@ -149,12 +153,11 @@ private:
   io_uring_buf_ring *m_buffer_ring = nullptr;
   uint8_t *m_buffers = nullptr;
   std::deque<io_uring_sqe> m_spilled; // entries that the kernel had no memory for, in order
-  // Of receives and sends, for this turn and the next ones; of each operation in order. m_left_data: what holds a buffer, and the end of an
-  // operation of which such are there.
-  std::deque<Completion> m_left_data, m_left;
+  // Of receives and sends, for this turn and the next ones; of each operation in order.
+  std::array<std::deque<Completion>, kLeftKinds> m_left;
+  size_t m_next_left = 0; // kind
   int m_wake_event = -1;
-  std::atomic<bool> m_waiting{false};
-  std::atomic<bool> m_wake_requested{false};
+  std::atomic<bool> m_waiting{false}, m_wake_requested{false};
 };
 
 io_uring_sqe &UringEngine::start(IoOperation &operation, Kind kind)
@@ -278,24 +281,23 @@ void UringEngine::leave(const Completion &completion)
 {
   uint64_t &word = engine_word(operation_of(completion.data));
   const bool has_buffer = completion.flags & IORING_CQE_F_BUFFER;
-  (has_buffer || word >= kOneWaits ? m_left_data : m_left).push_back(completion);
+  const bool is_send = (word & kKindMask) == static_cast<uint64_t>(Kind::Send);
+  m_left[has_buffer || word >= kOneWaits ? kLeftData : is_send ? kLeftSends : kLeftReceives].push_back(completion);
   word += has_buffer ? kOneWaits : 0;
 }
 
-// While a core's buffers wait, receives of others end without one.
+// One of each kind in turn: whoever has had a buffer asks for the next behind a receive that has found none, and neither makes sends wait.
 uint32_t UringEngine::handle_left()
 {
   uint32_t handled = 0;
   Slice slice(m_settings.completions_per_turn, limits::kCompletionsPerLook, monotonic_milliseconds);
-  const auto handle_first = [&](std::deque<Completion> &left) {
-    const Completion completion = left.front();
-    left.pop_front();
+  for (; has_left() && slice.take(); m_next_left = (m_next_left + 1) % kLeftKinds) {
+    while (m_left[m_next_left].empty())
+      m_next_left = (m_next_left + 1) % kLeftKinds;
+    const Completion completion = m_left[m_next_left].front();
+    m_left[m_next_left].pop_front();
     handled += handle(completion);
-  };
-  while (!m_left_data.empty() && slice.take())
-    handle_first(m_left_data);
-  for (uint32_t others = 0; !m_left.empty() && (slice.take() || others < m_settings.others_per_turn); others++)
-    handle_first(m_left);
+  }
   return handled;
 }
 

@@ -15,7 +15,6 @@ struct UringSettings {
   uint32_t receive_buffers = limits::kReceiveBuffers; // power of two
   uint32_t receive_buffer_bytes = limits::kReceiveBufferBytes;
   uint32_t completions_per_turn = limits::kCompletionsPerTurn; // of receives and sends
-  uint32_t others_per_turn = limits::kOtherCompletionsPerTurn; // of those without data, at least
 };
 
 // On the thread that will run it. On failure reason is a sentence that names the cause and, where there is one, the remedy.
