@@ -70,9 +70,9 @@ inline constexpr uint64_t kAcceptRetryMilliseconds = 100; // pause after accept 
 // Descriptors (RLIMIT_NOFILE) that connections leave to sessions, new ports and state files: a part of all, at least so many that
 // administrators and some applications always get in, at most so many that all sessions do.
 inline constexpr uint64_t kDescriptorsKeptPart = 4;   // one in so many
-inline constexpr uint64_t kDescriptorsKeptLeast = 128; // sixteen sessions, and 32
-inline constexpr uint64_t kDescriptorsKeptMost = 6560; // kSessions and kSessionsReserved, and 320
-inline constexpr uint64_t kDescriptorsPerSession = 6; // its socket, its process, two halves of its channel, kick, bell
+inline constexpr uint64_t kDescriptorsKeptLeast = 172; // sixteen sessions, and 43
+inline constexpr uint64_t kDescriptorsKeptMost = 8640; // kSessions and kSessionsReserved, and 320
+inline constexpr uint64_t kDescriptorsPerSession = 8; // its socket, its process, two halves of its channel with a pipe each, kick, bell
 // Of those kept, for what is no session: one in so many. Half of them may be control sockets that wait for their close.
 inline constexpr uint64_t kDescriptorsSparePart = 4;
 inline constexpr uint64_t kDescriptorsSpareLeast = 32;

@@ -204,8 +204,34 @@ void Channel::Impl::on_kick()
   if (!is_sealed && !is_revoked) {
     if (!utok.is_sealed())
       return revoke(HSYS_REVOKED_UNSEALED, "it kicked before it had sealed its half of the channel");
-    is_sealed = true;
+    return pin();
   }
+  poll_soon();
+}
+
+// While the kernel moves pages of it whoever touches one waits: nothing is read before they are kept from that, which may take as long.
+void Channel::Impl::pin()
+{
+  if (std::exchange(is_pinning, true))
+    return;
+  ke::Cores::instance().run_on_helper([memory = utok.region(), home = address]() mutable {
+    const NtStatus status = memory->pin().error();
+    memory = nullptr;
+    ke::Cores::instance().run_on(home.core, [number = home.number, status] {
+      if (Channel *pinned = Channel::find(number))
+        pinned->m_impl->pinned(status);
+    });
+  });
+}
+
+void Channel::Impl::pinned(NtStatus status)
+{
+  if (is_ending || is_revoked)
+    return;
+  if (status != NtStatus::Success)
+    log(LogCause::process(peer.uid), "pid {} ({}, uid {}) can make this process wait for memory that it shares with it ({})", peer.pid,
+        peer.program, peer.uid, status_name(status));
+  is_sealed = true;
   poll_soon();
 }
 

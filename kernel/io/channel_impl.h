@@ -64,6 +64,8 @@ struct Channel::Impl final : IrpOwner, ke::Poller, ke::Flushable, ke::Timer, Doo
   void flush() override;
   void on_timer() override;
   void on_kick() override;
+  void pin();
+  void pinned(NtStatus status);
   void make_hot();
   void poll_soon();
   void go_cold();
@@ -148,7 +150,8 @@ struct Channel::Impl final : IrpOwner, ke::Poller, ke::Flushable, ke::Timer, Doo
   bool bell_wanted = false;
   bool lacks_credit = false;  // the oldest entry stays in the ring
   bool has_cancelled = false; // a slice, in this turn
-  bool is_sealed = false;     // utok, by the client: before that nothing of it is read
+  bool is_pinning = false;    // the client has sealed utok
+  bool is_sealed = false;     // and it is pinned: before that nothing of it is read
   bool is_revoked = false;    // nothing is read from the rings any more
   bool is_draining = false;
   bool is_ending = false;

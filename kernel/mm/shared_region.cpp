@@ -15,7 +15,10 @@ Result<RefPtr<SharedRegion>> SharedRegion::create(const char *name, uint64_t byt
     return NtStatus::NoMemory;
 #endif
   auto memory = TRY(platform::create_shared_memory(name, bytes, writer, contents));
-  return RefPtr<SharedRegion>::adopt(new SharedRegion(memory, writer));
+  auto region = RefPtr<SharedRegion>::adopt(new SharedRegion(memory, writer));
+  if (writer == Writer::Daemon)
+    TRY(region->pin());
+  return region;
 }
 
 SharedRegion::SharedRegion(const platform::SharedMemory &memory, Writer writer) : m_memory(memory), m_writer(writer) {}

@@ -29,6 +29,10 @@ public:
   uint64_t size() const { return m_memory.bytes; }
   Writer writer() const { return m_writer; }
   bool is_sealed_by_client() const { return platform::is_sealed_by_client(m_memory); }
+  // So that no client can have its pages moved, for which whoever touches one waits. create() has done that for Writer::Daemon. Of a
+  // client's once, when it has sealed it: before that it can put others in the places of those that are pinned. Can wait for the client: on
+  // the helper thread.
+  Result<void> pin() { return platform::pin_shared_memory(m_memory); }
   // Only for a region that the daemon writes; client-written memory is reached through uaccess alone (trust rule T1).
   std::span<uint8_t> daemon_bytes();
 

@@ -13,7 +13,8 @@ public:
   UserMemory() = default;
   explicit UserMemory(RefPtr<SharedRegion> region); // a region with Writer::Client
 
-  // Whether the client has sealed it, so that no page of it can go away and no touch has to wait. Nothing is loaded before that.
+  // Whether the client has sealed it, so that no page of it can go away. Nothing is loaded before that, and before the
+  // region has been pinned: then no touch has to wait.
   bool is_sealed() const { return m_region->is_sealed_by_client(); }
   // Acquire load of a shared word; offset is the daemon's own number, 4-aligned and inside the region.
   uint32_t load_index(uint64_t offset) const;

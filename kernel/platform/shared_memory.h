@@ -14,6 +14,7 @@ struct SharedMemory {
   int descriptor = -1; // CLOEXEC, to be handed to the client
   uint8_t *base = nullptr;
   uint64_t bytes = 0;
+  int pin = -1; // what keeps pages where they are
 };
 
 // A whole number of pages that begin with `contents` and are otherwise zero, populated; its size can never change.
@@ -23,6 +24,10 @@ struct SharedMemory {
 Result<SharedMemory> create_shared_memory(const char *name, uint64_t bytes, SharedWriter writer, std::span<const uint8_t> contents);
 // Of the client's: whether nobody can remove pages any more, for good. While that goes on whoever touches the memory waits. Never waits.
 bool is_sealed_by_client(const SharedMemory &memory);
+// From now on the kernel does not move its pages, all at a time and locked, into larger ones because a client wants that (MADV_COLLAPSE).
+// Where the kernel refuses, which is said once in the log, it may. Not of memory of which a client can still remove pages. Can wait for
+// such a client: not on a core. TooManyOpenedFiles.
+Result<void> pin_shared_memory(SharedMemory &memory);
 void release_shared_memory(const SharedMemory &memory);
 uint64_t shared_page_bytes();
 

@@ -140,8 +140,8 @@ class OtherUsers(SessionsTest):
 
 @unittest.skipIf(os.geteuid() != 0, 'needs root to become other users')
 class FewDescriptors(OtherUsers):
-    """With 320 descriptors there are twelve sessions for users, and some ports. One user takes what he can."""
-    prefix = ('prlimit', '--nofile=320:320')
+    """With 364 descriptors there are twelve sessions for users, and some ports. One user takes what he can."""
+    prefix = ('prlimit', '--nofile=364:364')
 
     def test_sessions(self):
         for _ in range(6):
@@ -157,7 +157,7 @@ class FewDescriptors(OtherUsers):
         self.check_honest()
         self.assertIn('SSL Certificate bindings', self.ctl('show', 'sslcert'))
         self.assertEqual(self.connect(port, plain=True).get('/plain').status, 200)
-        self.assertLess(self.daemon.statistics()['descriptors'], 128)
+        self.assertLess(self.daemon.statistics()['descriptors'], 172)
 
     def test_log(self):
         """The lines about a user's processes are his: he keeps none about another's out of the log."""

@@ -80,7 +80,7 @@ class Many(ApiTest):
 
 
 class FewDescriptors(ApiTest):
-    prefix = ('prlimit', '--nofile=320:320')
+    prefix = ('prlimit', '--nofile=364:364')
 
     def test_full_of_connections(self):
         """More connections than the daemon has descriptors for keep out neither httpsysctl nor an application."""
@@ -100,8 +100,8 @@ class FewDescriptors(ApiTest):
             each.send(b'G')
         self.daemon.expect_log('connections are open, as many as the limit of descriptors')
         if os.getuid() == 0:   # the folder is root's alone
-            # 128 are kept, and the first application's session has some of them.
-            self.assertLessEqual(len(os.listdir(f'/proc/{self.daemon.process.pid}/fd')), 320 - 128 + 8)
+            # 172 are kept, and the first application's session has some of them.
+            self.assertLessEqual(len(os.listdir(f'/proc/{self.daemon.process.pid}/fd')), 364 - 172 + 10)
         self.assertIn('SSL Certificate bindings', self.ctl('show', 'sslcert'))
         self.import_server(f'127.0.0.1:{harness.free_port()}')
         other = self.start('port', queue=name, role='open')

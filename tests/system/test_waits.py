@@ -28,7 +28,7 @@ class Waits(harness.SystemTest):
             self.assertLess(time.monotonic() - began, MOST * PATIENCE)
 
     def outcome(self, client):
-        found = client.expect(r'^(hangs|cut off|not cut off|not tried:.*?) (\d+)$', 60)
+        found = client.expect(r'^(hangs|cut off|not cut off|moved|not tried:.*?) (\d+)$', 60)
         words, number = found.group(1).decode(), int(found.group(2))
         if words.startswith('not tried'):
             self.skipTest(f'{words} {number}')
@@ -121,6 +121,13 @@ class Waits(harness.SystemTest):
         self.assertEqual(self.outcome(client), ('cut off', NOT_SEALED))
         self.daemon.expect_log(r'pid \d+ \(waiting_client, uid \d+\) is cut off: it kicked before it had sealed its half of the channel')
         self.check_answers()
+
+    def test_memory_that_is_moved(self):
+        """Whoever looks at a page waits while the kernel copies it, with others, into a huge one. It moves none of a channel, also when the
+        client has put other pages there before it sealed it."""
+        for what in ('sealed', 'replaced'):
+            with self.subTest(what=what):
+                self.assertEqual(self.outcome(self.waiting_client('collapse', what)), ('moved', 0))
 
     def test_a_bell_that_is_watched_everywhere(self):
         """A ring wakes whatever waits for it, as much as its client likes."""

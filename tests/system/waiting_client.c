@@ -5,6 +5,8 @@
 // epoll UID COUNT leaves|stays: has so many sessions as that user, hangs in an epoll_wait that holds their kicks and bells, and leaves them
 // all, or closes the kicks alone: whoever closes one of these last waits for it. Prints "hangs COUNT".
 // watched COUNT: its bell is watched in so many places and rung until it is cut off. Prints "cut off REASON" (hsys_revocation).
+// collapse sealed|replaced: it has the kernel move the pages of both halves into huge ones, after it has put other pages in the place of
+// those of its half or not. Prints "moved COUNT", of pieces.
 // Prints "not tried: WHY" where it cannot.
 #include "tests/abi/ring_client.h"
 #include "uapi/ring_inline.h"
@@ -25,6 +27,10 @@
 #include <unistd.h>
 
 #define ANSWER_MS 20000
+#define HUGE_BYTES (2ull << 20)
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25 // Linux 6.1
+#endif
 
 static struct ring_client client;
 static void *absent_page;
@@ -211,6 +217,66 @@ static void be_watched(long wanted)
   say("not cut off", 0);
 }
 
+// So many pieces of that file are in huge pages now, which they were not. They need not end where the file does.
+static long collapse(int file, uint64_t bytes)
+{
+  uint64_t pieces = (bytes + HUGE_BYTES - 1) / HUGE_BYTES;
+  char *room = mmap(NULL, (pieces + 1) * HUGE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *base;
+  long moved = 0;
+  check("mmap", room != MAP_FAILED);
+  base = mmap(room + (-(uintptr_t)room & (HUGE_BYTES - 1)), pieces * HUGE_BYTES, PROT_READ, MAP_SHARED | MAP_FIXED, file, 0);
+  check("mmap", base != MAP_FAILED);
+  for (uint64_t i = 0; i < pieces; i++)
+    moved += madvise(base + i * HUGE_BYTES, HUGE_BYTES, MADV_COLLAPSE) == 0;
+  munmap(room, (pieces + 1) * HUGE_BYTES);
+  return moved;
+}
+
+static int can_collapse(void)
+{
+  const off_t bytes = 3 << 20; // the second piece is not whole
+  char setting[100] = "";
+  FILE *file = fopen("/sys/kernel/mm/transparent_hugepage/shmem_enabled", "r");
+  int own = memfd_create("own", MFD_CLOEXEC), is_there = file && fgets(setting, sizeof setting, file);
+  if (file)
+    fclose(file);
+  check("memfd_create", own >= 0 && fallocate(own, 0, 0, bytes) == 0);
+  if (!is_there || strstr(setting, "[always]") || strstr(setting, "[within_size]") || strstr(setting, "[force]"))
+    say("not tried: files are in huge pages from the beginning, or never; errno is", errno);
+  else if (collapse(own, bytes) != 2)
+    say("not tried: the kernel moves no file into huge pages (MADV_COLLAPSE);", errno);
+  else
+    return 1;
+  return 0;
+}
+
+static void await_answer(void)
+{
+  struct hsys_cqe completion;
+  submit_ringing();
+  check("the answer", ring_next(&client, &completion, ANSWER_MS) == 1);
+}
+
+static void move(int replaces)
+{
+  const off_t bytes = (off_t)client.geometry.utok_bytes;
+  long moved;
+  if (!can_collapse())
+    return;
+  if (replaces) {
+    char first[HSYS_PAGE];
+    memcpy(first, client.utok, sizeof first); // where the rings begin
+    check("fallocate", fallocate(client.utok_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, bytes) == 0);
+    memset(client.utok, 0, (size_t)bytes);
+    memcpy(client.utok, first, sizeof first);
+  }
+  check("F_ADD_SEALS", fcntl(client.utok_fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) == 0);
+  await_answer();
+  moved = collapse(client.ktou_fd, client.geometry.ktou_bytes) + collapse(client.utok_fd, client.geometry.utok_bytes);
+  await_answer();
+  say("moved", moved);
+}
+
 int main(int argc, char **argv)
 {
   if (argc < 3)
@@ -221,12 +287,14 @@ int main(int argc, char **argv)
   }
   check("ring_connect", ring_connect(&client, argv[1], ANSWER_MS) == 0);
   check("ring_hello", ring_hello(&client, "waiting_client") == 0);
-  client.leaves_unsealed = strcmp(argv[2], "takes-away") == 0;
-  check("ring_open_channel", ring_open_channel(&client, 64, 4096, 0, client.leaves_unsealed ? HSYS_ARENA_BYTES_MAX / 16 : 0) == 0);
+  client.leaves_unsealed = strcmp(argv[2], "takes-away") == 0 || strcmp(argv[2], "collapse") == 0;
+  check("ring_open_channel", ring_open_channel(&client, 64, 4096, 0, client.leaves_unsealed ? HSYS_ARENA_BYTES_MAX / 4 : 0) == 0);
   if (strcmp(argv[2], "hangs") == 0)
     hang();
   else if (strcmp(argv[2], "takes-away") == 0)
     take_away();
+  else if (strcmp(argv[2], "collapse") == 0)
+    move(strcmp(argv[3], "replaced") == 0);
   else
     be_watched(atol(argv[3]));
   return 0;

@@ -77,16 +77,18 @@ std::vector<Rule> limited()
     {SCMP_SYS(clone), {masked(0, CLONE_THREAD, CLONE_THREAD)}},
     {SCMP_SYS(mmap), {masked(2, PROT_EXEC, 0)}},
     {SCMP_SYS(mprotect), {masked(2, PROT_EXEC, 0)}},
+    {SCMP_SYS(pipe2), {equal(1, O_CLOEXEC)}},
     {SCMP_SYS(prctl), {equal(0, PR_SET_NAME)}},
     {SCMP_SYS(prlimit64), {equal(0, 0), equal(2, 0)}}, // its own, and looking alone
     {SCMP_SYS(tgkill), {equal(0, static_cast<uint64_t>(getpid()))}}, // abort()
+    {SCMP_SYS(vmsplice), {equal(3, SPLICE_F_NONBLOCK)}},            // pins channels
     // Addresses name nobody: the service manager's socket is connected.
     {SCMP_SYS(sendto), {masked(3, MSG_FASTOPEN, 0), equal(4, 0)}},
     {SCMP_SYS(sendmsg), {masked(2, MSG_FASTOPEN, 0)}},
     {SCMP_SYS(socketpair), {equal(0, AF_UNIX), masked(1, kTypeMask, SOCK_STREAM), equal(2, 0)}}}; // bells
   for (uint64_t family : std::initializer_list<uint64_t>{AF_INET, AF_INET6})
     rules.push_back({SCMP_SYS(socket), {equal(0, family), masked(1, kTypeMask, SOCK_STREAM), equal(2, 0)}});
-  for (uint64_t command : std::initializer_list<uint64_t>{F_ADD_SEALS, F_GET_SEALS, F_GETFD, F_GETFL, F_SETFD})
+  for (uint64_t command : std::initializer_list<uint64_t>{F_ADD_SEALS, F_GET_SEALS, F_GETFD, F_GETFL, F_SETFD, F_SETPIPE_SZ})
     rules.push_back({SCMP_SYS(fcntl), {equal(1, command)}});
   constexpr uint64_t kCancelAll = 24; // IORING_REGISTER_SYNC_CANCEL, Linux 6.0
   for (uint64_t operation : {uint64_t{IORING_UNREGISTER_PBUF_RING}, kCancelAll})

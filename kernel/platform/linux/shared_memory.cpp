@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/platform/shared_memory.h"
+#include "kernel/base/log.h"
 #include "kernel/limits.h"
 #include "kernel/platform/linux/errno_map.h"
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
+#include <vector>
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008u // Linux 6.3
@@ -98,8 +103,45 @@ bool is_sealed_by_client(const SharedMemory &memory)
   return seals >= 0 && (seals & kNoWritersFromNow) == kNoWritersFromNow;
 }
 
+// 0 or an errno; then maybe a part is pinned. A page of which there is another reference makes the kernel leave all that it would have to
+// move together, before it locks one of them; it looks at the first one first. A pipe refers to what it is given until its last end is
+// closed.
+static int pin_in_pipe(SharedMemory &memory)
+{
+  constexpr uint64_t kMovedTogether = 2 << 20; // from such a place in the file, also beyond its end; on some machines more
+  std::vector<iovec> pages;
+  for (uint64_t place = 0; place < memory.bytes; place += kMovedTogether)
+    pages.push_back({memory.base + place, 1});
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0)
+    return errno;
+  // A user's pipes have 16384 places (fs.pipe-user-pages-soft), then two each, as many as half a channel of the default size needs.
+  int error = fcntl(ends[1], F_SETPIPE_SZ, static_cast<int>(pages.size() * shared_page_bytes())) < 0 ? errno : ENOSPC;
+  const ssize_t pinned = vmsplice(ends[1], pages.data(), pages.size(), SPLICE_F_NONBLOCK);
+  if (pinned < 0 || pinned == static_cast<ssize_t>(pages.size()))
+    error = pinned < 0 ? errno : 0;
+  memory.pin = ends[0];
+  ::close(ends[1]);
+  return error;
+}
+
+Result<void> pin_shared_memory(SharedMemory &memory)
+{
+  static std::atomic<bool> s_is_said = false;
+  VERIFY(memory.pin < 0);
+  const int error = pin_in_pipe(memory);
+  if (error == EMFILE)
+    return NtStatus::TooManyOpenedFiles;
+  if (error && !s_is_said.exchange(true))
+    log("clients can make this process wait for memory that they share with it: not all of it can be kept in its place ({}; "
+        "fs.pipe-user-pages-soft)", std::strerror(error));
+  return {};
+}
+
 void release_shared_memory(const SharedMemory &memory)
 {
+  if (memory.pin >= 0)
+    ::close(memory.pin); // nobody else has it, so that does not wait
   unmap_region(memory.base, memory.bytes);
   ::close(memory.descriptor);
 }

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <string>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -167,6 +168,73 @@ TEST_CASE("a client can read ktou and nothing else, and cannot resize either hal
   // The daemon's own mapping stays writable.
   (*ktou)->daemon_bytes()[0] = 1;
   CHECK(in_client((*ktou)->descriptor(), map_readable) == 1);
+}
+
+namespace {
+
+constexpr uint64_t kHugeBytes = 2 << 20;
+
+// So many pieces of that file the kernel has moved into huge pages. They need not end where the file does.
+int collapse(int descriptor, uint64_t bytes)
+{
+  constexpr int kCollapse = 25; // MADV_COLLAPSE, Linux 6.1
+  const uint64_t pieces = (bytes + kHugeBytes - 1) / kHugeBytes;
+  void *room = mmap(nullptr, (pieces + 1) * kHugeBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  REQUIRE(room != MAP_FAILED);
+  auto *base = static_cast<uint8_t *>(room) + (-reinterpret_cast<uintptr_t>(room) & (kHugeBytes - 1));
+  REQUIRE(mmap(base, pieces * kHugeBytes, PROT_READ, MAP_SHARED | MAP_FIXED, descriptor, 0) == base);
+  int moved = 0;
+  for (uint64_t i = 0; i < pieces; i++)
+    moved += madvise(base + i * kHugeBytes, kHugeBytes, kCollapse) == 0;
+  munmap(room, (pieces + 1) * kHugeBytes);
+  return moved;
+}
+
+int next_descriptor()
+{
+  const int descriptor = dup(0);
+  close(descriptor);
+  return descriptor;
+}
+
+}
+
+TEST_CASE("nobody can have the pages of a pinned region moved (trust rule T7)")
+{
+  const int first = next_descriptor();
+  // A channel can be that large. The last piece is not whole.
+  for (uint64_t bytes : {uint64_t{4096}, kHugeBytes, 2 * kHugeBytes + kBytes, 129 * kHugeBytes - kBytes}) {
+    CAPTURE(bytes);
+    const auto pieces = static_cast<int>((bytes + kHugeBytes - 1) / kHugeBytes);
+    auto ktou = SharedRegion::create("test-ktou", bytes, SharedRegion::Writer::Daemon);
+    auto utok = SharedRegion::create("test-utok", bytes, SharedRegion::Writer::Client);
+    auto other = SharedRegion::create("test-other", bytes, SharedRegion::Writer::Client);
+    REQUIRE(ktou);
+    REQUIRE(utok);
+    REQUIRE(other);
+    REQUIRE((*utok)->pin());
+    CHECK(collapse((*ktou)->descriptor(), bytes) == 0);
+    CHECK(collapse((*utok)->descriptor(), bytes) == 0);
+    if (collapse((*other)->descriptor(), bytes) != pieces)
+      MESSAGE("the kernel moves no pages (MADV_COLLAPSE): this shows nothing");
+  }
+  CHECK(next_descriptor() == first);
+}
+
+TEST_CASE("a region that cannot be pinned for want of descriptors is not made")
+{
+  rlimit before{};
+  REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
+  const rlimit less{static_cast<rlim_t>(next_descriptor()) + 2, before.rlim_max}; // the file's, and one of a pipe's two
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &less) == 0);
+  auto ktou = SharedRegion::create("test-ktou", kBytes, SharedRegion::Writer::Daemon);
+  auto utok = SharedRegion::create("test-utok", kBytes, SharedRegion::Writer::Client);
+  auto pinned = utok ? (*utok)->pin() : Result<void>{};
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &before) == 0);
+  CHECK(ktou.error() == NtStatus::TooManyOpenedFiles);
+  REQUIRE(utok);
+  CHECK(pinned.error() == NtStatus::TooManyOpenedFiles);
+  CHECK((*utok)->pin());
 }
 
 TEST_CASE("both halves are closed on exec, and cannot be made executable where the kernel knows how")

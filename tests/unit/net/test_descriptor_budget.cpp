@@ -18,20 +18,20 @@ TEST_CASE("a part of the descriptors is kept, within bounds, and sessions have m
   const Case cases[] = {
     {0, 0, std::nullopt},
     {20, 40, std::nullopt}, // lowered since
-    {255, 0, std::nullopt},
-    {256, 0, 128, 12, 16},
-    {256, 1, std::nullopt},
-    {320, 64, 192 - 64, 12, 16},
-    {320, 65, std::nullopt},
-    {512, 0, 384, 12, 16},
-    {516, 0, 387, 12, 16},
-    {1024, 24, 744, 28, 32},
-    {20000, 0, 15000, 768, 160},
-    {4 * 6560 - 4, 0, 3 * 6560 - 3, 1023, 160},
-    {4 * 6560, 0, 3 * 6560, 1024, 160},
-    {4 * 6560 + 4, 0, 3 * 6560 + 4, 1024, 160},
-    {524288, 100, 524288 - 100 - 6560, 1024, 160},
-    {UINT64_MAX, 100, UINT64_MAX - 100 - 6560, 1024, limits::kControlsClosing},
+    {299, 0, std::nullopt},
+    {300, 0, 128, 12, 21},
+    {300, 1, std::nullopt},
+    {364, 64, 192 - 64, 12, 21},
+    {364, 65, std::nullopt},
+    {688, 0, 516, 12, 21},
+    {692, 0, 519, 12, 21},
+    {1024, 24, 744, 20, 32},
+    {20000, 0, 15000, 576, 160},
+    {4 * 8640 - 4, 0, 3 * 8640 - 3, 1023, 160},
+    {4 * 8640, 0, 3 * 8640, 1024, 160},
+    {4 * 8640 + 4, 0, 3 * 8640 + 4, 1024, 160},
+    {524288, 100, 524288 - 100 - 8640, 1024, 160},
+    {UINT64_MAX, 100, UINT64_MAX - 100 - 8640, 1024, limits::kControlsClosing},
   };
   for (const Case &each : cases) {
     CAPTURE(each.limit);
@@ -49,7 +49,7 @@ TEST_CASE("a part of the descriptors is kept, within bounds, and sessions have m
 TEST_CASE("whatever the limit is, sessions and ports of users and administrators fit their part")
 {
   auto with_reserve = [](uint64_t of_users) { return of_users + std::max(of_users / se::kReservePart, se::kReserveLeast); };
-  for (uint64_t limit = 256; limit < 40000; limit++) {
+  for (uint64_t limit = 300; limit < 40000; limit++) {
     auto budget = descriptor_budget(limit, 0);
     REQUIRE(budget);
     CAPTURE(limit);
