@@ -17,16 +17,14 @@ void Doorbell::start()
   ke::Core::current().io().poll_multishot(m_kick, *this);
 }
 
-// A client may have its bell watched in a million places, each of which a ring wakes. What other work has delayed is not its fault, so
-// that a ring after a slow one is measured by what it takes alone.
+// A client may have its bell watched in a million places, each of which a ring wakes.
 bool Doorbell::ring()
 {
-  if (m_slow_rings.is_too_slow())
+  if (m_slow_rings.are_too_slow())
     return true;
   const auto now = ke::Core::current().now();
-  const bool is_fast = platform::system().ring_bell(m_bell, m_slow_rings.has_some(now));
-  m_slow_rings.note(now, !is_fast);
-  return !m_slow_rings.is_too_slow();
+  m_slow_rings.note(now, platform::system().ring_bell(m_bell, m_slow_rings.are_watched(now)));
+  return !m_slow_rings.are_too_slow();
 }
 
 void Doorbell::stop()

@@ -34,27 +34,31 @@ private:
   platform::Milliseconds m_second_began = 0;
 };
 
-// Rings that took long. A fast one says nothing: that of a full bell takes no time, and its client decides when it is full.
+// What rings took that were slow, so much of a second. A fast one says nothing: that of a full bell takes no time, and its client decides
+// when it is full. From a slow one on they are measured by what they take of the core alone, for a second; only what is measured so counts,
+// since what delays the core otherwise is not the client's fault.
 class SlowRings {
 public:
-  bool has_some(platform::Milliseconds now)
+  bool are_watched(platform::Milliseconds now) const { return now < m_watched_until; }
+  bool are_too_slow() const { return m_nanoseconds > limits::kSlowRingNanoseconds; }
+  void note(platform::Milliseconds now, uint64_t nanoseconds)
   {
-    for (; m_count > 0 && now - m_since >= limits::kSlowRingMilliseconds; m_since += limits::kSlowRingMilliseconds)
-      m_count--;
-    return m_count > 0;
-  }
-  bool is_too_slow() const { return m_count >= limits::kSlowRings; }
-  void note(platform::Milliseconds now, bool is_slow)
-  {
-    const bool has_others = has_some(now);
-    m_count += is_slow;
-    if (is_slow && !has_others)
-      m_since = now;
+    if (nanoseconds <= limits::kRingNanoseconds)
+      return;
+    if (are_watched(now)) {
+      m_nanoseconds -= std::min(m_nanoseconds, (now - m_last) * limits::kSlowRingNanoseconds / kSecond);
+      m_nanoseconds += nanoseconds;
+    } else {
+      m_nanoseconds = 0;
+    }
+    m_last = now;
+    m_watched_until = now + kSecond;
   }
 
 private:
-  uint32_t m_count = 0;
-  platform::Milliseconds m_since = 0; // while there are some: when the last one was forgotten
+  static constexpr platform::Milliseconds kSecond = 1000;
+  uint64_t m_nanoseconds = 0;
+  platform::Milliseconds m_last = 0, m_watched_until = 0;
 };
 
 class Doorbell final : platform::IoOperation, ke::Timer {

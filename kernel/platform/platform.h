@@ -149,9 +149,9 @@ public:
   // A socket pair that goes one way, {read end, write end}; both CLOEXEC and non-blocking. The first is for
   // sharing, the second is closed with close_elsewhere.
   virtual Result<std::pair<int, int>> create_bell() = 0;
-  // Never blocks; full counts as rung. What it wakes is the reader's choice: false when that took more than kRingNanoseconds, of the time
-  // that has passed or, counts_own_time, of this thread's own.
-  virtual bool ring_bell(int write_end, bool counts_own_time) = 0;
+  // Never blocks; full counts as rung. What it wakes is the reader's choice: the nanoseconds that it took, of the time that has passed or,
+  // counts_own_time, of this thread's own.
+  virtual uint64_t ring_bell(int write_end, bool counts_own_time) = 0;
 };
 
 // The process's system; set once at start, before any core runs.

@@ -147,10 +147,10 @@ Result<std::pair<int, int>> SimSystem::create_bell()
   return std::pair(add(std::move(read_end)), write_end);
 }
 
-bool SimSystem::ring_bell(int write_end, bool)
+uint64_t SimSystem::ring_bell(int write_end, bool)
 {
   m_descriptors.at(write_end).event->signals++;
-  return true;
+  return 0;
 }
 
 void SimSystem::signal(int event)

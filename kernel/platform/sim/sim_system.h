@@ -81,7 +81,7 @@ public:
   NtStatus send_control(int socket, std::span<const uint8_t> bytes, std::span<const int> descriptors) override;
   Result<int> create_event() override;
   Result<std::pair<int, int>> create_bell() override;
-  bool ring_bell(int write_end, bool counts_own_time) override;
+  uint64_t ring_bell(int write_end, bool counts_own_time) override;
 
 private:
   friend class SimEngine;

@@ -94,17 +94,17 @@ void read_extent(Channel &, IrpPtr irp)
 class System final : public platform::LinuxSystem {
 public:
   std::optional<platform::Milliseconds> time;
-  std::deque<bool> is_slow; // the next rings
+  std::deque<uint64_t> rings; // nanoseconds of the next ones
   uint32_t own_times = 0;   // asked for
-  bool ring_bell(int write_end, bool counts_own_time) override
+  uint64_t ring_bell(int write_end, bool counts_own_time) override
   {
-    platform::LinuxSystem::ring_bell(write_end, counts_own_time);
+    const uint64_t took = platform::LinuxSystem::ring_bell(write_end, counts_own_time);
     own_times += counts_own_time;
-    if (is_slow.empty())
-      return true;
-    bool slow = is_slow.front();
-    is_slow.pop_front();
-    return !slow;
+    if (rings.empty())
+      return took;
+    const uint64_t nanoseconds = rings.front();
+    rings.pop_front();
+    return nanoseconds;
   }
   platform::Milliseconds now() override { return time ? *time : platform::LinuxSystem::now(); }
 };
@@ -774,23 +774,24 @@ TEST_CASE("a client whose bell takes long to ring, again and again, is cut off; 
   const uint32_t own_times = system.own_times;
   system.time = system.platform::LinuxSystem::now();
   // Slow by the clock, but not by what the thread itself took.
-  for (int times = 0; times < 5; times++, *system.time += limits::kSlowRingMilliseconds) {
-    system.is_slow = {true, false};
+  constexpr uint64_t kSlow = limits::kSlowRingNanoseconds / 2;
+  for (int times = 0; times < 5; times++, *system.time += 1000) {
+    system.rings = {10 * kSlow, 1000};
     ring();
     ring();
-    REQUIRE(system.is_slow.empty());
+    REQUIRE(system.rings.empty());
   }
   CHECK(system.own_times == own_times + 5);
   CHECK_FALSE(s_seen.is_revoked);
   // Fast ones between say nothing: its bell may have been full.
-  for (uint32_t count = 1; count <= limits::kSlowRings; count++) {
-    system.is_slow = {false, true};
+  for (uint32_t count = 0; count < 4; count++) {
+    system.rings = {1000, kSlow};
     CHECK_FALSE(s_seen.is_revoked);
     ring();
     ring();
   }
   system.time.reset();
-  CHECK(system.is_slow.empty());
+  CHECK(system.rings.empty());
   CHECK(s_seen.is_revoked);
   CHECK(rig.kpage().reason == HSYS_REVOKED_BELL);
   rig.end();
