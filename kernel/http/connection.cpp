@@ -322,12 +322,6 @@ bool Connection::process_body()
   return true;
 }
 
-void Connection::note_channel(io::ChannelAddress channel)
-{
-  if (std::ranges::find(m_channels, channel) == m_channels.end())
-    m_channels.push_back(channel);
-}
-
 // RFC 5246 7.2.1 would allow it in a renegotiation; GnuTLS breaks off, so it waits as responses do.
 void Connection::send_continue()
 {

@@ -45,6 +45,7 @@ public:
   void disconnect(uint64_t queue_id);
   // A channel has received a request of this connection.
   void note_channel(io::ChannelAddress channel);
+  size_t channel_count() const { return m_channels.size(); }
 
   // From the request.
   void send_continue();

@@ -4,6 +4,8 @@
 
 namespace httpsys::http {
 
+static constexpr size_t kChannelsOfConnection = 16;
+
 // What the client's leaving now is.
 ke::Tally Connection::end_by_client() const
 {
@@ -31,6 +33,20 @@ void Connection::close_for_client()
 bool Connection::is_receiver(const io::Irp &irp) const
 {
   return irp.target().queue == m_receiver.queue_id || m_receiver.channel == irp.channel();
+}
+
+// The newest last. Sessions come and go while a connection lives: those that had requests of it long ago are told that it is not theirs any
+// more.
+void Connection::note_channel(io::ChannelAddress channel)
+{
+  if (!m_channels.empty() && m_channels.back() == channel)
+    return;
+  std::erase(m_channels, channel);
+  if (m_channels.size() == kChannelsOfConnection) {
+    queue::connection_gone(m_channels.front(), m_id);
+    m_channels.erase(m_channels.begin());
+  }
+  m_channels.push_back(channel);
 }
 
 void Connection::disconnect(uint64_t queue_id)

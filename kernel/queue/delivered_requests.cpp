@@ -9,6 +9,10 @@
 
 namespace httpsys::queue {
 
+// Through which requests of a connection came, and which may name it: who has received of it through so many others since is no more told
+// of its end than of one that has ended.
+static constexpr size_t kQueuesOfConnection = 16;
+
 static hsys_request image_head(const QueuedRequest &request)
 {
   hsys_request head;
@@ -127,11 +131,24 @@ void DeliveredRequests::give_back(std::unique_ptr<Delivery> delivery)
   io::complete(std::move(delivery->irp), NtStatus::Cancelled);
 }
 
+// The newest last. A client may go from queue to queue on one connection for ever.
 void DeliveredRequests::note_connection(const QueuedRequest &request)
 {
   auto &queues = m_connections[request.connection_id];
-  if (std::ranges::find(queues, request.queue_id) == queues.end())
-    queues.push_back(request.queue_id);
+  if (!queues.empty() && queues.back() == request.queue_id)
+    return;
+  std::erase_if(queues, [&](uint64_t queue) { return queue == request.queue_id || !m_channel.handles().has_queue(queue); });
+  if (queues.size() == kQueuesOfConnection)
+    queues.erase(queues.begin());
+  queues.push_back(request.queue_id);
+}
+
+size_t DeliveredRequests::queues_of_connections() const
+{
+  size_t count = 0;
+  for (const auto &[id, queues] : m_connections)
+    count += queues.size();
+  return count;
 }
 
 void DeliveredRequests::hand_over(std::unique_ptr<Delivery> delivery)

@@ -54,6 +54,7 @@ public:
   size_t count() const { return m_requests.size(); }
   size_t answered_count() const { return m_answered.count(); }
   size_t connection_count() const { return m_connections.size(); }
+  size_t queues_of_connections() const; // that may name them, of all
   size_t note_count() const { return m_unreceived.size(); } // of requests with images
 
   void on_delivery_published(uint64_t request_id, uint32_t cq_index, bool has_output) override;
@@ -78,7 +79,7 @@ private:
   Requests m_requests;
   std::unordered_map<uint64_t, std::unique_ptr<Queue>> m_queues;
   std::deque<std::unique_ptr<Queue>> m_closed;       // whose requests go back or end, some in each turn
-  std::unordered_map<uint64_t, std::vector<uint64_t>> m_connections; // connection id -> queues through which requests of it came
+  std::unordered_map<uint64_t, std::vector<uint64_t>> m_connections; // connection id -> the queues through which requests of it came last
   AnsweredRequests m_answered;
   IntrusiveList<Delivered, Unreceived> m_unreceived; // with images, in the order of delivery
   Delivered *m_next_look = nullptr;                  // of m_unreceived, for forget_received_images(); null: its first

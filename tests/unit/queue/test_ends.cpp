@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // A worker that dies with all that it may have takes a bounded part of each turn: its operations, its handles, the requests that it had
 // received, those that waited in its queues.
+#include "kernel/http/connection.h"
 #include "kernel/http/counters.h"
 #include "kernel/io/irp_queue.h"
 #include "kernel/queue/queue_registry.h"
 #include "kernel/queue/request_queue.h"
 #include "tests/unit/support/service.h"
 #include <cstring>
+#include <deque>
 
 using namespace httpsys;
 using namespace httpsys::test;
@@ -179,7 +181,7 @@ namespace {
 
 // What the channels keep of requests and connections; of all: one process has some.
 struct Kept {
-  size_t requests = 0, connections = 0;
+  size_t requests = 0, connections = 0, queues = 0;
   Kept()
   {
     ke::Core::Scope scope(ke::Cores::instance().core(0));
@@ -188,6 +190,7 @@ struct Kept {
         auto &delivered = static_cast<queue::DeliveredRequests &>(channel->extension());
         requests += delivered.count();
         connections += delivered.connection_count();
+        queues += delivered.queues_of_connections();
       }
   }
 };
@@ -323,4 +326,108 @@ TEST_CASE("a session that ends while what it had of a closed queue goes back lea
     crowd.process.die();
     crowd.turn_to_none(limits::kRequestsReturnedPerTurn, limits::kRequestsReturnedPerTurn);
   } // the world's end looks for what is left
+}
+
+TEST_CASE("a connection that goes from queue to queue is known through the newest of these alone, and through none that is closed")
+{
+  World world;
+  Process process(world, 0);
+  auto wait = [&](uint64_t queue, uint64_t connection) {
+    uint32_t irp = process.submit(Process::entry(HSYS_OP_WAIT_DISCONNECT, queue, connection));
+    world.run();
+    return irp;
+  };
+  uint64_t group = process.serve(u"http://+:8080/", process.create_queue()), connection = 0;
+  auto client = world.connect(8080);
+  auto come = [&](uint64_t queue) {
+    REQUIRE(process.bind(group, queue) == NtStatus::Success);
+    client->send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    uint32_t receive = process.receive(queue);
+    world.run();
+    auto done = process.take(receive);
+    REQUIRE(done.status() == NtStatus::Success);
+    connection = done.entry.aux;
+    uint32_t answer = process.respond(queue, done.entry.object_id, "ok");
+    world.run();
+    CHECK(process.take(answer).status() == NtStatus::Success);
+  };
+  for (int round = 0; round < 40; round++) {
+    uint64_t queue = process.create_queue();
+    come(queue);
+    CHECK(process.call(Process::entry(HSYS_OP_CLOSE_HANDLE, queue)).status() == NtStatus::Success);
+    CHECK(Kept().queues == 1);
+  }
+  std::vector<uint64_t> queues;
+  for (int i = 0; i < 16; i++) {
+    queues.push_back(process.create_queue());
+    come(queues.back());
+  }
+  CHECK(Kept().queues == 16);
+  CHECK_FALSE(process.has(wait(queues[0], connection)));
+  come(queues[0]); // the newest now
+  queues.push_back(process.create_queue());
+  come(queues.back());
+  CHECK(Kept().queues == 16);
+  CHECK(process.take(wait(queues[1], connection)).status() == NtStatus::ConnectionInvalid);
+  for (size_t i : {0, 2, 16})
+    CHECK_FALSE(process.has(wait(queues[i], connection)));
+  client->reset_sent = true;
+  world.run();
+  CHECK(Kept().queues == 0);
+}
+
+TEST_CASE("a connection tells its end to the newest sessions that had requests of it, and the others that it is not theirs")
+{
+  for (uint32_t cores : {1u, 2u}) {
+    CAPTURE(cores);
+    World world(cores);
+    Process owner(world, 0);
+    owner.serve(u"http://+:8080/", owner.create_queue(u"shared"));
+    auto client = world.connect(8080);
+    uint64_t connection = 0;
+    struct Worker {
+      explicit Worker(World &world, uint32_t core) : process(world, core), queue(process.create_queue(u"shared", HSYS_QUEUE_OPEN_EXISTING)) {}
+      Process process;
+      uint64_t queue;
+    };
+    auto come = [&](Worker &worker) {
+      client->send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+      uint32_t receive = worker.process.receive(worker.queue);
+      world.run();
+      auto done = worker.process.take(receive);
+      REQUIRE(done.status() == NtStatus::Success);
+      connection = done.entry.aux;
+      uint32_t answer = worker.process.respond(worker.queue, done.entry.object_id, "ok");
+      world.run();
+      CHECK(worker.process.take(answer).status() == NtStatus::Success);
+    };
+    auto channels = [&] {
+      ke::Core::Scope scope(ke::Cores::instance().core(ob::id_core(connection)));
+      return http::Connection::find(connection)->channel_count();
+    };
+    auto wait = [&](Worker &worker) {
+      uint32_t irp = worker.process.submit(Process::entry(HSYS_OP_WAIT_DISCONNECT, worker.queue, connection));
+      world.run();
+      return irp;
+    };
+    for (int i = 0; i < 30; i++) {
+      Worker worker(world, cores - 1);
+      come(worker);
+      worker.process.die();
+      world.run();
+      CHECK(channels() <= 16);
+    }
+    std::deque<Worker> workers;
+    for (int i = 0; i < 17; i++)
+      come(workers.emplace_back(world, cores - 1));
+    CHECK(channels() == 16);
+    CHECK(workers[0].process.take(wait(workers[0])).status() == NtStatus::ConnectionInvalid);
+    uint32_t oldest = wait(workers[1]);
+    CHECK_FALSE(workers[1].process.has(oldest));
+    come(workers[0]);
+    CHECK_FALSE(workers[0].process.has(wait(workers[0])));
+    client->reset_sent = true;
+    world.run();
+    CHECK(workers[1].process.take(oldest).status() == NtStatus::Success);
+  }
 }
