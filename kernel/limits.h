@@ -189,7 +189,7 @@ inline constexpr uint64_t kHelloPatiencePart = 4;
 // queue
 inline constexpr uint32_t kRequestQueues = 4096;      // of all processes together
 inline constexpr uint32_t kRequestQueueLength = 1000; // requests that wait in one queue (HttpServerQueueLengthProperty's default)
-// Of a session that ends or closes a queue, in one turn: requests that go back or end, connections that are forgotten; some microseconds
+// Of a core whose sessions end or close queues, in a turn: requests that go back or end, connections that are forgotten; some microseconds
 // each, or until kSliceMilliseconds are over.
 inline constexpr uint32_t kRequestsReturnedPerTurn = 512;
 inline constexpr uint32_t kReturnsPerLook = 16; // between two looks at the clock

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/queue/delivered_requests.h"
+#include "kernel/io/per_core.h"
 #include "kernel/limits.h"
 #include "kernel/queue/request_ends.h"
 #include "kernel/queue/request_queue.h"
@@ -57,9 +58,65 @@ static bool is_retrieval(const Delivery &delivery)
   return delivery.irp->entry().object_id != HSYS_NULL_ID;
 }
 
+// What the sessions of a core give back, end and forget in one turn, all together.
+class DeliveredRequests::Turn final : public ke::Flushable {
+public:
+  bool take()
+  {
+    ke::Core::current().request_flush(*this);
+    return m_slice.take();
+  }
+  uint32_t part() const { return std::max(1u, limits::kRequestsReturnedPerTurn / std::max(1u, sessions)); }
+
+  uint32_t sessions = 0; // that have such work
+
+private:
+  void flush() override { m_slice = new_slice(); } // the turn is over
+  static platform::Slice new_slice() { return platform::Slice(limits::kRequestsReturnedPerTurn, limits::kReturnsPerLook); }
+  platform::Slice m_slice = new_slice();
+};
+
+DeliveredRequests::Turn &DeliveredRequests::turn()
+{
+  static io::PerCore<Turn> turns;
+  return turns.here();
+}
+
+// Of a turn, one session's: as much as any other's, and a step at least, whatever the others have taken.
+class DeliveredRequests::Part {
+public:
+  bool take()
+  {
+    if (m_left == 0)
+      return false;
+    m_left--;
+    bool has_turn = turn().take();
+    return std::exchange(m_is_first, false) || has_turn;
+  }
+
+private:
+  uint32_t m_left = turn().part();
+  bool m_is_first = true;
+};
+
+void DeliveredRequests::begin_work()
+{
+  if (!std::exchange(m_has_work, true))
+    turn().sessions++;
+}
+
+void DeliveredRequests::end_work()
+{
+  if (!std::exchange(m_has_work, false))
+    return;
+  VERIFY(turn().sessions > 0);
+  turn().sessions--;
+}
+
 DeliveredRequests::~DeliveredRequests()
 {
   VERIFY(!Poller::is_linked());
+  end_work();
   for (auto &[id, delivered] : m_requests)
     leave(delivered);
 }
@@ -309,30 +366,29 @@ void DeliveredRequests::queue_closed(uint64_t queue_id)
   m_closed.push_back(std::move(queue.mapped()));
   if (m_closed.size() > 1)
     return; // they follow
+  begin_work();
   poll();
   if (!m_closed.empty())
     ke::Core::current().add_poller(*this);
 }
 
-static platform::Slice new_slice()
-{
-  return platform::Slice(limits::kRequestsReturnedPerTurn, limits::kReturnsPerLook);
-}
-
 bool DeliveredRequests::poll()
 {
-  platform::Slice slice = new_slice();
-  let_some_go(m_channel.received_up_to(), slice);
-  if (m_closed.empty() && Poller::is_linked())
+  Part part;
+  let_some_go(m_channel.received_up_to(), part);
+  if (!m_closed.empty())
+    return true;
+  end_work();
+  if (Poller::is_linked())
     ke::Core::current().remove_poller(*this);
   return true;
 }
 
 // Newest first, each to the head of its queue: the oldest ends up in front.
-void DeliveredRequests::let_some_go(uint32_t received_up_to, platform::Slice &slice)
+void DeliveredRequests::let_some_go(uint32_t received_up_to, Part &part)
 {
   std::vector<uint64_t> abandoned;
-  while (!m_closed.empty() && slice.take()) {
+  while (!m_closed.empty() && part.take()) {
     Delivered *delivered = m_closed.front()->requests.first();
     if (!delivered) {
       m_closed.pop_front();
@@ -353,11 +409,12 @@ bool DeliveredRequests::on_session_end(uint32_t received_up_to)
     if (Poller::is_linked())
       ke::Core::current().remove_poller(*this);
     m_answered.clear();
+    begin_work();
   }
-  platform::Slice slice = new_slice();
+  Part part;
   // One queue after the other: a session has few, or few requests of each.
   for (;;) {
-    let_some_go(received_up_to, slice);
+    let_some_go(received_up_to, part);
     if (!m_closed.empty())
       return false;
     if (m_queues.empty())
@@ -366,9 +423,12 @@ bool DeliveredRequests::on_session_end(uint32_t received_up_to)
     queue.mapped()->is_closed = true;
     m_closed.push_back(std::move(queue.mapped()));
   }
-  while (!m_connections.empty() && slice.take())
+  while (!m_connections.empty() && part.take())
     m_connections.erase(m_connections.begin());
-  return m_connections.empty();
+  if (!m_connections.empty())
+    return false;
+  end_work();
+  return true;
 }
 
 void continue_delivery(std::unique_ptr<Delivery> delivery)

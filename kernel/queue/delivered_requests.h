@@ -74,7 +74,12 @@ private:
   void let_go(Requests::iterator request, std::vector<uint64_t> &abandoned);
   void forget_image(Delivered &delivered);
   void forget_received_images();
-  void let_some_go(uint32_t received_up_to, platform::Slice &slice);
+  class Turn;
+  class Part;
+  static Turn &turn(); // of the current core
+  void begin_work();
+  void end_work();
+  void let_some_go(uint32_t received_up_to, Part &part);
   io::Channel &m_channel;
   Requests m_requests;
   std::unordered_map<uint64_t, std::unique_ptr<Queue>> m_queues;
@@ -83,6 +88,7 @@ private:
   AnsweredRequests m_answered;
   IntrusiveList<Delivered, Unreceived> m_unreceived; // with images, in the order of delivery
   Delivered *m_next_look = nullptr;                  // of m_unreceived, for forget_received_images(); null: its first
+  bool m_has_work = false; // it is counted among those that have a part of each turn
   bool m_ended = false;
 };
 

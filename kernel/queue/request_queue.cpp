@@ -110,7 +110,7 @@ void RequestQueue::put_back(QueuedRequest request)
   if (auto irp = m_receives.take_first())
     return deliver(std::move(irp), std::move(request));
   if (s_draining.here())
-    return refuse(request.request_id, Refusal::Draining);
+    return refuse_later({request.request_id}, Refusal::Draining); // hundreds may come in a turn
   uint64_t id = request.request_id;
   m_requests.push_front(std::move(request));
   ke::Cores::instance().run_on(ob::id_core(id), [queue_id = m_id, id] { s_owner.returned(queue_id, id); });
@@ -167,7 +167,7 @@ void return_request(QueuedRequest request)
       queue->put_back(std::move(*owned));
       return;
     }
-    refuse(owned->request_id, Refusal::QueueGone);
+    refuse_later({owned->request_id}, Refusal::QueueGone); // hundreds may come in a turn
   });
 }
 

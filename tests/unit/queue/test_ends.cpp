@@ -109,9 +109,11 @@ TEST_CASE("requests that a worker had received, or that waited in its queue, end
   struct Case {
     bool are_received;
     bool is_closed; // the handle, by a worker that lives on
+    bool go_back = false; // they go back to the queue, which has gone
   };
-  for (const Case &one : {Case{true, false}, Case{false, false}, Case{true, true}, Case{false, true}}) {
+  for (const Case &one : {Case{true, false}, Case{false, false}, Case{true, true}, Case{false, true}, Case{true, true, true}}) {
     CAPTURE(one.are_received);
+    CAPTURE(one.go_back);
     CAPTURE(one.is_closed);
     Service service;
     std::vector<std::shared_ptr<SimSocket>> clients;
@@ -119,7 +121,7 @@ TEST_CASE("requests that a worker had received, or that waited in its queue, end
       clients.push_back(service.connect());
       service.get(*clients.back());
       if (one.are_received)
-        CHECK(service.receive().status() == NtStatus::Success);
+        CHECK(service.receive(0, one.go_back ? 864 : 65536).status() == (one.go_back ? NtStatus::BufferOverflow : NtStatus::Success));
     }
     CHECK(http::counters().requests == kRequests);
     if (one.is_closed)
@@ -130,7 +132,7 @@ TEST_CASE("requests that a worker had received, or that waited in its queue, end
           kRequests / limits::kRequestsEndedPerTurn);
     service.world.run();
     for (auto &client : clients)
-      CHECK((one.are_received ? client->is_closed : client->take().starts_with("HTTP/1.1 503")));
+      CHECK((one.are_received && !one.go_back ? client->is_closed : client->take().starts_with("HTTP/1.1 503")));
   }
 }
 
@@ -386,7 +388,10 @@ TEST_CASE("a connection tells its end to the newest sessions that had requests o
     auto client = world.connect(8080);
     uint64_t connection = 0;
     struct Worker {
-      explicit Worker(World &world, uint32_t core) : process(world, core), queue(process.create_queue(u"shared", HSYS_QUEUE_OPEN_EXISTING)) {}
+      Worker(World &world, uint32_t core)
+          : process(world, core), queue(process.create_queue(u"shared", HSYS_QUEUE_OPEN_EXISTING))
+      {
+      }
       Process process;
       uint64_t queue;
     };
@@ -429,5 +434,58 @@ TEST_CASE("a connection tells its end to the newest sessions that had requests o
     client->reset_sent = true;
     world.run();
     CHECK(workers[1].process.take(oldest).status() == NtStatus::Success);
+  }
+}
+
+TEST_CASE("sessions that end or close their queue together have one turn together, and each its part of it")
+{
+  constexpr size_t kSessions = 4, kRequests = 300;
+  for (bool closes : {false, true}) {
+    CAPTURE(closes);
+    World world;
+    Process other(world, 0);
+    other.serve(u"http://+:8080/", other.create_queue(u"shared"));
+    std::deque<Process> processes;
+    std::vector<uint64_t> queues;
+    std::vector<std::shared_ptr<SimSocket>> clients;
+    for (size_t i = 0; i < kSessions; i++) {
+      queues.push_back(processes.emplace_back(world, 0).create_queue(u"shared", HSYS_QUEUE_OPEN_EXISTING));
+      for (size_t request = 0; request < kRequests; request++) {
+        processes.back().receive(queues.back(), 0, kTooSmall);
+        clients.push_back(world.connect(8080));
+        clients.back()->send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+      }
+      world.run();
+    }
+    auto counts = [] {
+      ke::Core::Scope scope(ke::Cores::instance().core(0));
+      std::vector<size_t> all;
+      for (uint32_t number = 0; number < 8; number++)
+        if (io::Channel *channel = io::Channel::find(number))
+          all.push_back(static_cast<queue::DeliveredRequests &>(channel->extension()).count());
+      return all;
+    };
+    size_t channels = counts().size();
+    REQUIRE(Kept().requests == kSessions * kRequests);
+    for (size_t i = 0; i < kSessions; i++) {
+      if (closes)
+        processes[i].submit(Process::entry(HSYS_OP_CLOSE_HANDLE, queues[i]));
+      else
+        processes[i].die();
+    }
+    size_t begun = 0;
+    for (uint32_t turns = 0; Kept().requests > 0; turns++) {
+      REQUIRE(turns < 20);
+      auto before = counts();
+      size_t all_before = Kept().requests;
+      world.turn(0);
+      auto now = counts();
+      REQUIRE(all_before - Kept().requests <= limits::kRequestsReturnedPerTurn + kSessions);
+      if (all_before - Kept().requests > 0 && begun++ > 0 && now.size() == channels)
+        for (size_t i = 0; i < channels; i++)
+          CHECK((before[i] == 0 || before[i] - now[i] >= std::min(before[i], limits::kRequestsReturnedPerTurn / kSessions / 2)));
+    }
+    world.run();
+    CHECK(http::counters().requests == kSessions * kRequests);
   }
 }
