@@ -3,7 +3,6 @@
 #include "kernel/io/per_core.h"
 #include "kernel/limits.h"
 #include "kernel/queue/request_ends.h"
-#include <algorithm>
 #include <unordered_map>
 #include <utility>
 
@@ -64,19 +63,29 @@ void RequestQueue::refuse_waiting(Refusal why)
 {
   // What is refused comes back with its withdrawal.
   std::vector<uint64_t> refused;
-  for (auto &request : std::exchange(m_requests, {}))
-    refused.push_back(request.request_id);
+  while (Waiting *waiting = m_order.take_first())
+    refused.push_back(waiting->request.request_id);
+  m_requests.clear();
   refuse_later(std::move(refused), why);
 }
 
 bool RequestQueue::take_request(io::IrpPtr &irp)
 {
-  if (m_requests.empty())
+  Waiting *waiting = m_order.take_first();
+  if (!waiting)
     return false;
-  auto request = std::move(m_requests.front());
-  m_requests.pop_front();
+  auto request = std::move(waiting->request);
+  m_requests.erase(request.request_id);
   deliver(std::move(irp), std::move(request));
   return true;
+}
+
+RequestQueue::Waiting &RequestQueue::enter(QueuedRequest request)
+{
+  auto [entered, is_new] = m_requests.try_emplace(request.request_id);
+  VERIFY(is_new); // each is in one place
+  entered->second.request = std::move(request);
+  return entered->second;
 }
 
 void RequestQueue::receive(io::IrpPtr irp)
@@ -102,7 +111,7 @@ void RequestQueue::submit(QueuedRequest request)
     return refuse(request.request_id, Refusal::Draining);
   if (m_requests.size() >= limits::kRequestQueueLength)
     return refuse(request.request_id, Refusal::QueueFull);
-  m_requests.push_back(std::move(request));
+  m_order.append(enter(std::move(request)));
 }
 
 void RequestQueue::put_back(QueuedRequest request)
@@ -112,15 +121,17 @@ void RequestQueue::put_back(QueuedRequest request)
   if (s_draining.here())
     return refuse_later({request.request_id}, Refusal::Draining); // hundreds may come in a turn
   uint64_t id = request.request_id;
-  m_requests.push_front(std::move(request));
+  m_order.prepend(enter(std::move(request)));
   ke::Cores::instance().run_on(ob::id_core(id), [queue_id = m_id, id] { s_owner.returned(queue_id, id); });
 }
 
 void RequestQueue::withdraw(uint64_t request_id)
 {
-  auto found = std::ranges::find(m_requests, request_id, &QueuedRequest::request_id);
-  if (found != m_requests.end())
-    m_requests.erase(found);
+  auto found = m_requests.find(request_id);
+  if (found == m_requests.end())
+    return;
+  m_order.remove(found->second);
+  m_requests.erase(found);
 }
 
 void RequestQueue::deliver(io::IrpPtr irp, QueuedRequest request)

@@ -4,7 +4,7 @@
 #pragma once
 #include "kernel/io/irp_queue.h"
 #include "kernel/queue/request_owner.h"
-#include <deque>
+#include <unordered_map>
 
 namespace httpsys::queue {
 
@@ -43,7 +43,13 @@ private:
   uint64_t m_id;
   std::shared_ptr<UserRequests> m_user;
   io::IrpQueue m_receives;
-  std::deque<QueuedRequest> m_requests;
+  struct Waiting : ListLink<Waiting> {
+    QueuedRequest request;
+  };
+  Waiting &enter(QueuedRequest request);
+  // By id: what a session gives back when it ends has no limit, and each client of it may leave.
+  std::unordered_map<uint64_t, Waiting> m_requests;
+  IntrusiveList<Waiting> m_order; // the next one first
 };
 
 // Sum over the current core's queues, for STATS.

@@ -237,3 +237,34 @@ TEST_CASE("a queue of version 1 counts the sizes of version 1")
   }
   CHECK(sizes[1] - sizes[0] == 864 - 848);
 }
+
+// A session may give back more than the queue's length, which then are withdrawn in any order.
+TEST_CASE("a request is withdrawn from among tens of thousands as fast as from among few")
+{
+  World world;
+  ke::Core::Scope scope(ke::Cores::instance().core(0));
+  constexpr uint32_t kMost = 40'000;
+  auto processor_time = [] {
+    timespec now{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
+  };
+  auto time_of = [&](uint32_t count) {
+    queue::RequestQueue queue(1, nullptr);
+    for (uint32_t id = 1; id <= count; id++) {
+      queue::QueuedRequest request;
+      request.request_id = uint64_t{id} << 32;
+      queue.put_back(std::move(request));
+    }
+    CHECK(queue.waiting_requests() == count);
+    double begun = processor_time();
+    for (uint32_t id = 1; id <= count; id++) // the first is the last in the queue
+      queue.withdraw(uint64_t{id} << 32);
+    CHECK(queue.waiting_requests() == 0);
+    return (processor_time() - begun) / count;
+  };
+  double of_few = 0;
+  for (int i = 0; i < 40; i++)
+    of_few += time_of(kMost / 40) / 40;
+  CHECK(time_of(kMost) < 10 * of_few);
+}
