@@ -17,12 +17,14 @@ class ListenerSet::Listener final : public RefCounted<Listener>,
                                     ke::Timer {
 public:
   // The object holds itself until its socket is closed.
-  Listener(ListenerSet &set, int socket) : m_set(set), m_socket(socket), m_outage([this](auto time) { log_end(time); })
+  Listener(ListenerSet &set, uint16_t port, int socket)
+    : m_set(set), m_port(port), m_socket(socket), m_outage([this](auto time) { log_end(time); })
   {
     ref();
     m_set.m_listeners++;
   }
 
+  uint16_t port() const { return m_port; }
   int socket() const { return m_socket; }
 
   // Once, of those that do not accept yet.
@@ -55,6 +57,7 @@ public:
 
 private:
   friend class RefCounted<Listener>;
+  friend class ListenerSet;
   ~Listener() = default;
 
   // Where there is no place it is looked whether anybody wants one.
@@ -157,7 +160,9 @@ private:
   }
 
   ListenerSet &m_set;
+  uint16_t m_port;
   int m_socket;
+  Payer *m_waits_as = nullptr; // in whose list it waits
   bool m_has_begun = false;
   bool m_closing = false;
   bool m_takes_many = false;  // the accept in flight, and it has not been taken back
@@ -176,8 +181,8 @@ ListenerSet::ListenerSet()
 // What is left at the process's end is forgotten.
 ListenerSet::~ListenerSet()
 {
-  while (m_waiting.take_first())
-    ;
+  while (!m_turns.is_empty())
+    next_waiting();
 }
 
 ListenerSet &ListenerSet::instance()
@@ -212,7 +217,7 @@ NtStatus ListenerSet::listen(Listeners &listeners, uint16_t port, Scope scope, s
         listener->close([] {});
       return socket.error();
     }
-    listeners.push_back(RefPtr<Listener>::adopt(new Listener(instance(), *socket)));
+    listeners.push_back(RefPtr<Listener>::adopt(new Listener(instance(), port, *socket)));
   }
   return NtStatus::Success;
 }
@@ -264,6 +269,13 @@ void ListenerSet::narrow(uint16_t port, std::function<void()> done)
 {
   auto found = m_ports.find(port);
   close_listeners(found == m_ports.end() ? Listeners() : std::exchange(found->second.everywhere, {}), std::move(done));
+}
+
+// Those who wait already keep their turns.
+void ListenerSet::set_payer(uint16_t port, uint32_t uid)
+{
+  if (auto found = m_ports.find(port); found != m_ports.end())
+    found->second.payer = uid;
 }
 
 void ListenerSet::accept_on_new_ports()
@@ -325,7 +337,7 @@ bool ListenerSet::is_nearly_full() const
 bool ListenerSet::must_wait()
 {
   // Nobody comes before those who wait already.
-  auto is_free = [this] { return !is_full() && m_waiting.is_empty(); };
+  auto is_free = [this] { return !is_full() && m_turns.is_empty(); };
   if (is_free())
     return false;
   // Before looking again: whoever closes counts down first and looks at this then.
@@ -341,14 +353,37 @@ bool ListenerSet::must_wait()
 
 void ListenerSet::waits(Listener &listener)
 {
-  m_waiting.append(listener);
+  auto port = m_ports.find(listener.port());
+  uint32_t uid = port == m_ports.end() ? 0 : port->second.payer;
+  Payer &payer = m_payers[uid];
+  payer.uid = uid;
+  if (payer.waiting.is_empty())
+    m_turns.append(payer);
+  payer.waiting.append(listener);
+  listener.m_waits_as = &payer;
   m_relief.somebody_waits();
 }
 
 void ListenerSet::waits_no_more(Listener &listener)
 {
-  if (static_cast<ListLink<Listener, OfWaiting> &>(listener).is_linked())
-    m_waiting.remove(listener);
+  Payer *payer = std::exchange(listener.m_waits_as, nullptr);
+  if (!payer)
+    return;
+  payer->waiting.remove(listener);
+  if (!payer->waiting.is_empty())
+    return;
+  m_turns.remove(*payer);
+  m_payers.erase(payer->uid);
+}
+
+// Of the user whose turn it is, who comes behind the others then, the one that has waited longest.
+ListenerSet::Listener &ListenerSet::next_waiting()
+{
+  Payer &payer = *m_turns.take_first();
+  m_turns.append(payer);
+  Listener &listener = *payer.waiting.first();
+  waits_no_more(listener);
+  return listener;
 }
 
 void ListenerSet::close_connection(int socket, bool makes_room)
@@ -366,7 +401,6 @@ void ListenerSet::note_descriptor_free()
     ke::Cores::instance().post(0, [this] { resume(); });
 }
 
-// Each place goes to the listener that has waited longest.
 void ListenerSet::resume()
 {
   if (m_is_closed)
@@ -374,9 +408,9 @@ void ListenerSet::resume()
   m_wants_resume = true; // before looking, as above
   if (connection_count() < connections_allowed())
     m_full.works_again();
-  while (!m_waiting.is_empty() && !is_full())
-    m_waiting.take_first()->take_place();
-  if (!m_waiting.is_empty())
+  while (!m_turns.is_empty() && !is_full())
+    next_waiting().take_place();
+  if (!m_turns.is_empty())
     return;
   m_relief.nobody_waits(); // as far as is known: who does is seen by the next poll
   if (!is_full())

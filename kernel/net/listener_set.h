@@ -3,7 +3,7 @@
 // URL that names other hosts: whoever adds or removes such a URL takes no connection from the others. Core 0 accepts and hands
 // connections to the cores in turn; a connection never migrates afterwards. While there are as many connections as descriptors or memory
 // allow, nobody is accepted: who comes waits in the kernel's backlog until one has gone, and idle ones go for that (idle_relief.h); then
-// the places that become free go to the listeners in turn.
+// the places that become free go in turn to the users whose ports somebody waits at, however many ports one has.
 // Lives on core 0, as long as the daemon.
 #pragma once
 #include "kernel/base/refptr.h"
@@ -39,6 +39,8 @@ public:
   // which all cores must know by then.
   NtStatus open(uint16_t port, Scope scope);
   void accept_on_new_ports();
+  // Whose port it is: who waits there has a place when it is that user's turn. One that is not told of is uid 0's.
+  void set_payer(uint16_t port, uint32_t uid);
   // Listens on loopback alone from now on, where the port was open to all; done runs on core 0, maybe at once.
   void narrow(uint16_t port, std::function<void()> done);
   // Stops listening; done runs when the port is free again. No effect on connections.
@@ -55,7 +57,13 @@ private:
   using Listeners = std::vector<RefPtr<Listener>>;
   struct Port {
     Listeners loopback, everywhere; // the latter none while loopback is all
+    uint32_t payer = 0;
     Listeners all() const;
+  };
+  // A user at whose ports somebody waits for a place.
+  struct Payer : ListLink<Payer> {
+    uint32_t uid = 0;
+    IntrusiveList<Listener, OfWaiting> waiting; // in the order in which they came
   };
   static NtStatus listen(Listeners &listeners, uint16_t port, Scope scope, std::span<const int> beside);
   void close_listeners(Listeners listeners, std::function<void()> closed);
@@ -73,6 +81,7 @@ private:
   bool must_wait();
   void waits(Listener &listener);
   void waits_no_more(Listener &listener);
+  Listener &next_waiting();
   void note_descriptor_free();
   void resume();
   std::map<uint16_t, Port> m_ports;
@@ -87,7 +96,8 @@ private:
   uint64_t m_listeners = 0; // sockets, those included that are being closed
   std::atomic<uint64_t> m_connections{0};
   std::atomic<bool> m_wants_resume{false};     // when a descriptor is free
-  IntrusiveList<Listener, OfWaiting> m_waiting; // those at which somebody waits for a place, in the order of their turns
+  std::map<uint32_t, Payer> m_payers;          // by uid
+  IntrusiveList<Payer> m_turns;                // all of these, the next one first
   uint64_t m_promised = 0;                     // places whose listeners have not accepted yet
   ke::Outage m_full;
   IdleRelief m_relief;

@@ -210,20 +210,22 @@ void Namespace::erase_url(Urls::iterator url)
   if (auto client = port.clients.find(group.client.process); --client->second.second == 0) {
     port.clients.erase(client);
     if (port.payer->process == group.client.process && !port.clients.empty())
-      pays(port, port.clients.begin()->second.first);
+      pays(prefix.port(), port, port.clients.begin()->second.first);
   }
   port.public_urls -= prefix.is_loopback_only() ? 0 : 1;
   m_ports_with_fewer_urls.insert(prefix.port());
   m_urls.erase(url);
 }
 
-void Namespace::pays(Port &port, std::optional<se::Client> client)
+void Namespace::pays(uint16_t number, Port &port, std::optional<se::Client> client)
 {
   if (port.payer)
     m_port_quota.give(*port.payer);
   port.payer = client;
-  if (client)
-    m_port_quota.take(*client);
+  if (!client)
+    return;
+  m_port_quota.take(*client);
+  net::ListenerSet::instance().set_payer(number, client->uid);
 }
 
 bool Namespace::drop_urls(UrlGroup &group, Steps &steps)
@@ -328,7 +330,7 @@ NtStatus Namespace::check_new_url(const io::Irp &irp, const url::UrlPrefix &pref
   auto why = m_url_quota.refusal(irp.client());
   // One that has lost its last URL listens until the next publication.
   if (port != m_ports.end() && port->second.urls.empty())
-    pays(port->second, std::nullopt);
+    pays(port->first, port->second, std::nullopt);
   if (!why && (port == m_ports.end() || !port->second.payer))
     why = m_port_quota.refusal(irp.client());
   reason = why.value_or("");
@@ -382,7 +384,7 @@ void Namespace::insert_url(io::IrpPtr irp, url::UrlPrefix prefix, uint64_t url_c
   urls_of.first = group->client;
   urls_of.second++;
   if (!port.payer)
-    pays(port, group->client);
+    pays(shared->port(), port, group->client);
   complete_when_published(std::move(irp));
   finish_change();
 }

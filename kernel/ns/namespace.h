@@ -124,7 +124,7 @@ private:
   NtStatus check_new_url(const io::Irp &irp, const url::UrlPrefix &prefix, std::string &reason);
   void insert_url(io::IrpPtr irp, url::UrlPrefix prefix, uint64_t url_context);
   void erase_url(Urls::iterator url);
-  void pays(Port &port, std::optional<se::Client> client);
+  void pays(uint16_t number, Port &port, std::optional<se::Client> client);
   void bind_group(UrlGroup &group, uint64_t queue_id);
   void unbind_group(UrlGroup &group);
   // Slices.

@@ -68,7 +68,7 @@ void Namespace::close_or_narrow(uint16_t number, const std::function<void()> &se
   Port &port = m_ports.at(number);
   if (!port.urls.empty())
     return net::ListenerSet::instance().narrow(number, settled);
-  pays(port, std::nullopt);
+  pays(number, port, std::nullopt);
   m_ports.erase(number);
   net::ListenerSet::instance().close(number, settled);
 }

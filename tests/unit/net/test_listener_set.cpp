@@ -259,6 +259,52 @@ TEST_CASE("places that become free go in turn to the listeners at which somebody
   CHECK(count(others) >= 5);
 }
 
+TEST_CASE("a user with many ports at which somebody waits has no more of the places that become free than one with a single port")
+{
+  Crowded crowded(1, UINT64_MAX, false, 8);
+  auto &world = crowded.world;
+  crowded.connect(8);
+  Process other(world, 0, 1001);
+  uint64_t group = crowded.worker.create_group();
+  // The port of both is the other user's when the first has left it.
+  REQUIRE(crowded.worker.add_url(group, u"http://+:8081/first/") == NtStatus::Success);
+  other.serve(u"http://+:8081/", other.create_queue());
+  REQUIRE(crowded.worker.remove_url(group, u"http://+:8081/first/") == NtStatus::Success);
+  Clients others;
+  auto come = [&](Clients &clients, uint16_t port) {
+    clients.push_back(world.connect(port));
+    REQUIRE(clients.back());
+    clients.back()->send("G");
+  };
+  for (char16_t number = 0; number < 30; number++) {
+    std::u16string digits{static_cast<char16_t>(u'0' + number / 10), static_cast<char16_t>(u'0' + number % 10)};
+    REQUIRE(crowded.worker.add_url(group, u"http://+:90" + digits + u"/") == NtStatus::Success);
+    for (int i = 0; i < 2; i++)
+      come(crowded.clients, static_cast<uint16_t>(9000 + number));
+  }
+  for (int i = 0; i < 20; i++)
+    come(others, 8081);
+  world.run();
+  REQUIRE(crowded.accepted() <= 9); // the listener of 8080 had its accept in flight
+  auto count = [](const Clients &clients) { return std::ranges::count_if(clients, [](auto &client) { return client->is_accepted; }); };
+  for (int left = 1; left <= 16; left++) {
+    CAPTURE(left);
+    auto leaves = std::ranges::find_if(crowded.clients, [](auto &client) { return client->is_accepted && !client->reset_sent; });
+    REQUIRE(leaves != crowded.clients.end());
+    (*leaves)->reset_sent = true;
+    world.run();
+    CHECK(std::abs(count(crowded.clients) - 8 - count(others)) <= 2);
+  }
+  CHECK(count(others) >= 7);
+  // Those of a user who has gone wait no more, and the others have their places.
+  other.die();
+  world.run();
+  for (auto &client : others)
+    client->reset_sent = true;
+  world.run();
+  CHECK(crowded.accepted() == 8);
+}
+
 TEST_CASE("a listener that cannot take the place that it was given leaves it to the others")
 {
   Crowded crowded(1, UINT64_MAX, false, 2);
