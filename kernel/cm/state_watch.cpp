@@ -247,7 +247,13 @@ bool StateWatch::judge_known(const Place &place, Entry &entry, bool is_there)
   auto examined = is_there ? examine(place, found, reason) : Result<void>(NtStatus::ObjectNameNotFound);
   if (!examined.is_error()) {
     place.files.forget_damage(place.kind, place.name);
-    if (!is_same(place.kind, place.name, place.state, found))
+    const bool is_ours = is_same(place.kind, place.name, place.state, found);
+    // Written again by an attempt that failed after that: without another one it might be gone after a loss of power.
+    if (is_ours && entry.is_told && entry.has_failed && text_of(place.state, place.kind, place.name)) {
+      restore(place, entry);
+      return false;
+    }
+    if (!is_ours)
       log("{} was changed while httpsysd runs: what it has loaded stays in use until it is restarted; \"httpsysctl {}\" writes that again",
           quoted(place.path()), command_for(place));
     return true;

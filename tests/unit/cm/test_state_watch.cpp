@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <tuple>
 
 using namespace httpsys;
 using namespace httpsys::cm;
@@ -569,6 +570,37 @@ TEST_CASE("files that cannot be read keep no others from being looked at")
   CHECK(count(on.s_log, " and cannot be read (") == paths.size());
   CHECK(count(on.s_log, httpsys::quoted(last) + " is there again as it was loaded") == 1);
   CHECK(on.disk.files()[last] == files[last]);
+}
+
+TEST_CASE("what was written again and is not safe yet is written once more, and outlasts a loss of power")
+{
+  static std::string log;
+  log.clear();
+  platform::SimDisk disk(1);
+  platform::set_file_system(&disk);
+  set_log_sink([](LogCause, std::string line) { log += line + '\n'; });
+  std::string path, contents;
+  {
+    Store store{Config{}};
+    std::string reason;
+    REQUIRE(!store.load("/state", reason).is_error());
+    REQUIRE(store.execute({{"import", "ca", "certfile=a"}, {{"certfile", pki("root.crt")}}}).exit_code == kExitDone);
+    std::tie(path, contents) = *disk.files().begin();
+    disk.take_away(path);
+    disk.faults.folder_sync_fails = 65536;
+    look(store);
+    CAPTURE(log);
+    CHECK(count(log, " is there again as it was loaded") == 0);
+    CHECK(count(log, ": tried again until it succeeds") == 1);
+    CHECK(disk.files()[path] == contents); // but for how long?
+    disk.faults.folder_sync_fails = 0;
+    look(store);
+    CHECK(count(log, " is there again as it was loaded") == 1);
+  }
+  disk.come_back(true);
+  CHECK(disk.files()[path] == contents);
+  platform::set_file_system(nullptr);
+  set_log_sink(nullptr);
 }
 
 TEST_CASE("what cannot be written again is tried until it can")
