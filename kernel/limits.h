@@ -39,11 +39,15 @@ inline constexpr size_t kControlDescriptorsMax = 8;      // descriptors in one c
 inline constexpr uint32_t kControlMessagesUnread = 1024;  // of an ended session, dropped; the kernel queues some hundreds at most
 inline constexpr uint32_t kControlCloseMilliseconds = 1;  // then a wait that a client's descriptors impose on their close is interrupted
 // Threads that close what clients have had, one for a user at a time: so many users hold up only themselves.
-inline constexpr size_t kClosers = 16;
-inline constexpr uint32_t kClosesFollowed = 16384;       // that wait, of all users; what is beyond is closed without being counted
-inline constexpr uint64_t kCloseHeldMilliseconds = 200;  // a user whose close has waited for so long holds it up
-inline constexpr int kClosingProcessSeconds = 1;         // that telling the closing process something may take
-inline constexpr uint32_t kClosingProcessStaysMilliseconds = 100; // after the daemon: the kernel may close some of its files a moment later
+inline constexpr size_t kClosers = 64;             // the closing process's
+inline constexpr size_t kClosersOwn = 16;          // the daemon's, which wait for nobody while there is that process
+inline constexpr size_t kCloserStackBytes = 65536;
+inline constexpr uint32_t kClosingLanes = 16384;         // users, each twice or more often, whose closes wait; those beyond share one
+inline constexpr uint64_t kCloseHeldMilliseconds = 200;  // a user whose close takes so long holds it up
+inline constexpr int kClosingProcessSeconds = 1;         // that it may take to keep something
+// How long it stays after the daemon: the kernel may close some of its files a moment later, and what a ring has after a kill much later.
+inline constexpr uint32_t kClosingProcessStaysMilliseconds = 100;
+inline constexpr uint32_t kClosingProcessStaysLongMilliseconds = 10'000;
 inline constexpr size_t kSocketPathMax = 107;            // bytes of the control socket's path: sockaddr_un without the final NUL
 
 // Private keys in use, all of them; a piece is locked at a time, and no key is larger. A thousand records with RSA keys of 4096 bits
@@ -97,7 +101,7 @@ inline constexpr uint32_t kSessions = 1024;                  // connected at a t
 inline constexpr uint32_t kSessionsReserved = 16;            // beyond kSessions, for uid 0 and the daemon's own: httpsysctl always gets in
 inline constexpr uint32_t kControlMessagesPerTurn = 4;       // of one session, 20 us each; then the others have their turn
 inline constexpr size_t kControlsClosing = 160;              // sockets that wait for their close: half of kDescriptorsSpareMost, or fewer
-inline constexpr size_t kClosesHeldPerUser = 48; // then a user who holds up closes gets no session; each that ends leaves three
+inline constexpr size_t kClosesHeldPerUser = 48; // then a user who holds up closes gets no session; each that ends leaves two or three
 inline constexpr uint64_t kClosesLookMilliseconds = 100; // between two looks at who holds up closes
 inline constexpr uint64_t kControlsClosingMilliseconds = 3;   // then it is looked at again; most closes take microseconds
 inline constexpr uint32_t kHandlesCeiling = 4096;            // request queue handles of one session, whatever HandlesPerProcess says

@@ -12,7 +12,7 @@ ChannelParts::~ChannelParts()
     if (descriptor >= 0)
       platform::system().close_shared(descriptor, uid);
   if (bell_write >= 0)
-    platform::system().close_elsewhere(bell_write);
+    platform::system().close_elsewhere(bell_write, uid);
 }
 
 // Slow: it populates both regions.
@@ -26,8 +26,8 @@ void ChannelParts::make()
     auto bell = TRY(platform::system().create_bell());
     bell_read = bell.first;
     bell_write = bell.second;
-    TRY(platform::system().share(kick));
-    return platform::system().share(bell_read);
+    TRY(platform::system().share(kick, uid));
+    return platform::system().share(bell_read, uid);
   }();
   status = made.error();
   if (made.is_error())

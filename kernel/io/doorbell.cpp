@@ -7,7 +7,7 @@ Doorbell::~Doorbell()
 {
   VERIFY(!is_in_flight() && !is_set());
   platform::system().close_shared(m_kick, m_uid);
-  platform::system().close_elsewhere(m_bell);
+  platform::system().close_elsewhere(m_bell, m_uid);
 }
 
 void Doorbell::start()

@@ -10,7 +10,9 @@ namespace httpsys::io {
 
 void HeldClosesWatch::look_soon()
 {
-  if (!m_is_stopped && !is_set() && (!m_holders.empty() || platform::system().closing_controls() > 0))
+  if (m_is_stopped || is_set())
+    return;
+  if (!m_holders.empty() || platform::system().closing_controls() > 0 || !platform::system().held_closes().empty())
     ke::Core::current().timers().set(*this, ke::Core::current().now() + limits::kClosesLookMilliseconds);
 }
 

@@ -133,12 +133,14 @@ public:
   // that user's other closes.
   virtual void close_control(int socket, uint32_t uid) = 0;
   // Before a client is given a file that this process has, too, and that can be watched: it can make whoever closes it last wait, so
-  // somebody else keeps it. It is closed with close_shared then, for that user.
-  virtual Result<void> share(int descriptor) = 0;
+  // somebody else keeps it. It is closed with close_shared then, for that user. May take a second; the others take no time.
+  // InsufficientResources when no more can be kept for that user.
+  virtual Result<void> share(int descriptor, uint32_t uid) = 0;
   virtual void close_shared(int descriptor, uint32_t uid) = 0;
   // Takes a descriptor over whose other end a client has, and closes it on a thread of the system's own: a client can have it wake much.
-  virtual void close_elsewhere(int descriptor) = 0;
-  // Descriptors that the first two have and that are still open, without those of held_closes().
+  virtual void close_elsewhere(int descriptor, uint32_t uid) = 0;
+  // Descriptors that these have and that are still open, without those that somebody holds up; of a user's control sockets that he holds
+  // up kClosesHeldPerUser at most are left out.
   virtual size_t closing_controls() = 0;
   // Users who hold up closes of theirs.
   virtual std::vector<HeldCloses> held_closes() = 0;

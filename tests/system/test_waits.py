@@ -97,12 +97,34 @@ class Waits(harness.SystemTest):
                 client.close_stdin()
                 client.wait()
 
+    def kill_closing_process(self):
+        with open(f'/proc/{self.daemon.process.pid}/task/{self.daemon.process.pid}/children', encoding='ascii') as children:
+            os.kill(int(children.read()), signal.SIGKILL)
+
+    @unittest.skipIf(os.geteuid() != 0, 'needs root to become another user')
+    def test_closes_that_wait_without_the_closing_process(self):
+        """It is killed, before or while it makes closes of its clients' wait: these hold up no others."""
+        for when in ('leaves-later', 'leaves'):
+            with self.subTest(when=when):
+                client = self.holder(20, when)
+                self.kill_closing_process()
+                if when == 'leaves-later':
+                    client.send(b'\n')
+                    client.expect('^left 20$')
+                for _ in range(20):
+                    began = time.monotonic()
+                    self.daemon.statistics()
+                    self.assertLess(time.monotonic() - began, 1 * PATIENCE)
+                self.daemon.expect_log('the process that closes what clients share with this one is gone')
+                client.close_stdin()
+                client.wait()
+                self.check_end(self.daemon.stop)
+
     def test_without_the_closing_process(self):
         """It is killed: the daemon says so and closes what it has itself."""
         server = self.application('tests/system/api_server', 'event', 1, '-', 'create', f'http://localhost:{harness.free_port()}/')
         server.expect('^ready$')
-        with open(f'/proc/{self.daemon.process.pid}/task/{self.daemon.process.pid}/children', encoding='ascii') as children:
-            os.kill(int(children.read()), signal.SIGKILL)
+        self.kill_closing_process()
         self.check_answers()
         server.kill()
         self.daemon.expect_log('the process that closes what clients share with this one is gone')

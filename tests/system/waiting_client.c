@@ -2,8 +2,9 @@
 // A client of the ring that tries to make the daemon wait, until its standard input ends: waiting_client SOCKET KIND
 // hangs: a thread reads the bell into a page that does not come (userfaultfd), and the bell is rung. Prints "hangs".
 // takes-away: it kicks and takes its half of the channel away, without having sealed it. Prints "cut off REASON".
-// epoll UID COUNT leaves|stays: has so many sessions as that user, hangs in an epoll_wait that holds their kicks and bells, and leaves them
-// all, or closes the kicks alone: whoever closes one of these last waits for it. Prints "hangs COUNT".
+// epoll UID COUNT leaves|stays|leaves-later: has so many sessions as that user, hangs in an epoll_wait that holds their kicks and bells,
+// and leaves them all, or closes the kicks alone: whoever closes one of these last waits for it. Prints "hangs COUNT". leaves-later: it
+// leaves them when a line comes, and prints "left COUNT".
 // watched COUNT: its bell is watched in so many places and rung until it is cut off. Prints "cut off REASON" (hsys_revocation).
 // collapse sealed|replaced: it has the kernel move the pages of both halves into huge ones, after it has put other pages in the place of
 // those of its half or not. Prints "moved COUNT", of pieces.
@@ -127,8 +128,9 @@ static void *wait_for_events(void *watcher)
   return NULL;
 }
 
-static void hang_in_epoll(const char *socket, unsigned user, long count, int leaves)
+static void hang_in_epoll(const char *socket, unsigned user, long count, const char *what)
 {
+  char line;
   struct pollfd fault = {.fd = make_absent_page(), .events = POLLIN};
   struct ring_client *clients = calloc((size_t)count, sizeof *clients);
   struct epoll_event event = {.events = EPOLLIN | EPOLLOUT};
@@ -151,11 +153,18 @@ static void hang_in_epoll(const char *socket, unsigned user, long count, int lea
   for (long i = 0; i < count; i++) {
     close(clients[i].kick);
     clients[i].kick = clients[i].bell = -1;
-    if (leaves)
+    if (strcmp(what, "leaves") == 0)
       ring_close(&clients[i]);
   }
   say("hangs", count);
   wait_for_input();
+  if (strcmp(what, "leaves-later") == 0) {
+    for (long i = 0; i < count; i++)
+      ring_close(&clients[i]);
+    check("read", read(0, &line, 1) == 1);
+    say("left", count);
+    wait_for_input();
+  }
   _exit(0); // as in hang()
 }
 
@@ -282,7 +291,7 @@ int main(int argc, char **argv)
   if (argc < 3)
     return 2;
   if (strcmp(argv[2], "epoll") == 0) {
-    hang_in_epoll(argv[1], (unsigned)atol(argv[3]), atol(argv[4]), strcmp(argv[5], "leaves") == 0);
+    hang_in_epoll(argv[1], (unsigned)atol(argv[3]), atol(argv[4]), argv[5]);
     return 0;
   }
   check("ring_connect", ring_connect(&client, argv[1], ANSWER_MS) == 0);

@@ -3,7 +3,7 @@
 #include "kernel/base/log.h"
 #include "kernel/limits.h"
 #include "kernel/platform/linux/errno_map.h"
-#include "kernel/platform/platform.h"
+#include "kernel/platform/linux/linux_system.h"
 #include <cerrno>
 #include <condition_variable>
 #include <csignal>
@@ -60,20 +60,23 @@ private:
   bool m_exists = false;
 };
 
+static thread_local Interrupter *s_interrupter = nullptr; // of a thread that closes
+
 struct ClosingLanes::Shared {
   struct Lane {
     std::deque<Closing> closings;
     bool is_busy = false; // a thread closes one that is no longer among them
   };
-  size_t threads = 0; // set before others know of them
-  std::mutex mutex;   // of the following
+  size_t threads = 0; // set before others know of them, as is the next
+  std::function<void(const Closing &)> close;
+  std::mutex mutex; // of the following
   std::condition_variable changed;
-  std::unordered_map<uint32_t, Lane> lanes; // by user, while there is something to do
-  std::deque<uint32_t> ready;               // users whose lanes wait for a thread
+  std::unordered_map<uint32_t, Lane> lanes; // while there is something to do
+  std::deque<uint32_t> ready;               // those that wait for a thread
   bool stops = false;
 
   void run();
-  void finish(uint32_t uid);
+  void finish(uint32_t number);
 };
 
 // Closing with messages unread would make the client's next receive fail with ECONNRESET before it sees ours.
@@ -97,10 +100,22 @@ static void drop_messages(int socket)
   }
 }
 
+void close_here(const Closing &closing)
+{
+  closing.count->since.store(monotonic_milliseconds(), std::memory_order_relaxed);
+  s_interrupter->set(true);
+  if (closing.has_messages)
+    drop_messages(closing.descriptor);
+  ::close(closing.descriptor);
+  s_interrupter->set(false);
+  closing.count->since.store(0, std::memory_order_relaxed);
+}
+
 void ClosingLanes::Shared::run()
 {
   name_thread("httpsys-closer");
   Interrupter interrupter;
+  s_interrupter = &interrupter;
   std::unique_lock lock(mutex);
   for (;;) {
     changed.wait(lock, [this] { return stops || !ready.empty(); });
@@ -112,27 +127,22 @@ void ClosingLanes::Shared::run()
     const Closing closing = lane.closings.front();
     lane.closings.pop_front();
     lock.unlock();
-    interrupter.set(true);
-    if (closing.has_messages)
-      drop_messages(closing.descriptor);
-    ::close(closing.descriptor);
-    interrupter.set(false);
-    if (closing.is_open)
-      closing.is_open->store(0, std::memory_order_release);
+    close(closing);
+    closing.count->count.fetch_sub(1, std::memory_order_release);
     lock.lock();
-    finish(closing.uid);
+    finish(closing.lane);
   }
 }
 
-// Behind all other users, so that these have their turn.
-void ClosingLanes::Shared::finish(uint32_t uid)
+// Behind all others, so that these have their turn.
+void ClosingLanes::Shared::finish(uint32_t number)
 {
-  auto lane = lanes.find(uid);
+  auto lane = lanes.find(number);
   lane->second.is_busy = false;
   if (lane->second.closings.empty())
     lanes.erase(lane);
   else
-    ready.push_back(uid);
+    ready.push_back(number);
 }
 
 ClosingLanes::ClosingLanes() : m_shared(std::make_shared<Shared>()) {}
@@ -144,19 +154,32 @@ ClosingLanes::~ClosingLanes()
   m_shared->changed.notify_all();
 }
 
-Result<void> ClosingLanes::start(size_t threads)
+static int start_thread(size_t stack_bytes, void *(*run)(void *), void *argument)
+{
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  int error = pthread_attr_setstacksize(&attributes, stack_bytes);
+  pthread_t thread;
+  if (error == 0)
+    error = pthread_create(&thread, &attributes, run, argument);
+  pthread_attr_destroy(&attributes);
+  return error;
+}
+
+Result<void> ClosingLanes::start(size_t threads, size_t stack_bytes, std::function<void(const Closing &)> close)
 {
   auto run = [](void *argument) -> void * {
     std::unique_ptr<std::shared_ptr<Shared>>(static_cast<std::shared_ptr<Shared> *>(argument))->get()->run();
     return nullptr;
   };
+  if (m_shared->threads == 0)
+    m_shared->close = std::move(close);
   for (; m_shared->threads < threads; m_shared->threads++) {
     auto owned = std::make_unique<std::shared_ptr<Shared>>(m_shared);
-    pthread_t thread;
-    if (int error = pthread_create(&thread, nullptr, run, owned.get()); error != 0)
+    if (int error = start_thread(stack_bytes, run, owned.get()); error != 0)
       return status_from_errno(error);
     static_cast<void>(owned.release()); // the thread's
-    pthread_detach(thread);
   }
   return {};
 }
@@ -165,11 +188,11 @@ void ClosingLanes::add(const Closing &closing)
 {
   VERIFY(m_shared->threads > 0);
   std::lock_guard lock(m_shared->mutex);
-  auto &lane = m_shared->lanes[closing.uid];
+  auto &lane = m_shared->lanes[closing.lane];
   lane.closings.push_back(closing);
   if (lane.is_busy || lane.closings.size() > 1)
     return;
-  m_shared->ready.push_back(closing.uid);
+  m_shared->ready.push_back(closing.lane);
   m_shared->changed.notify_one();
 }
 

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/platform/linux/closing_process.h"
 #include "kernel/base/log.h"
-#include "kernel/limits.h"
-#include "kernel/platform/linux/closing_lanes.h"
 #include "kernel/platform/linux/errno_map.h"
 #include "kernel/platform/linux/seccomp.h"
 #include "kernel/platform/platform.h"
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -17,17 +16,28 @@
 
 namespace httpsys::platform {
 
-namespace {
+static_assert(std::atomic<uint32_t>::is_always_lock_free && std::atomic<uint64_t>::is_always_lock_free); // two processes use them
 
-struct Message {
+static constexpr uint32_t kNoLane = UINT32_MAX; // it is not counted
+static constexpr uint32_t kKeepTries = 3;
+static constexpr useconds_t kTryAgainMicroseconds = 1000;
+
+struct ClosingProcess::Message {
   uint64_t number;
   uint32_t keeps; // with the descriptor; otherwise it is to be closed
-  uint32_t uid;
+  uint32_t lane;
   uint32_t has_messages;
-  uint32_t slot;
 };
 
-bool send_message(int socket, const Message &message, const int *descriptor)
+namespace {
+
+struct Answer {
+  uint64_t number;
+  uint32_t is_kept;
+};
+
+// errno when it fails.
+template <typename Message> bool send_message(int socket, const Message &message, const int *descriptor)
 {
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
   iovec vector{const_cast<Message *>(&message), sizeof message};
@@ -50,49 +60,57 @@ bool send_message(int socket, const Message &message, const int *descriptor)
   return sent == static_cast<ssize_t>(sizeof message);
 }
 
+}
+
 // The child's.
 class Keeper {
 public:
-  Keeper(int socket, pid_t daemon, std::atomic<uint32_t> *slots) : m_socket(socket), m_daemon(daemon), m_slots(slots) {}
+  Keeper(int socket, pid_t daemon, ClosingMemory &memory) : m_socket(socket), m_daemon(daemon), m_memory(memory) {}
 
   [[noreturn]] void run()
   {
-    // The daemon's lock, its socket, what its starter waits for the end of: nothing of that may last as long as a close.
-    const auto socket = static_cast<unsigned>(m_socket);
-    if (socket > 0)
-      syscall(SYS_close_range, 0u, socket - 1, 0u);
-    syscall(SYS_close_range, socket + 1, ~0u, 0u);
+    if (!leave_files() || pthread_mutex_lock(&m_memory.alive) != 0 || m_lanes.start(limits::kClosers, kCloserStack).is_error())
+      _exit(1);
     name_thread("httpsys-closer");
     setsid(); // signals to the daemon's group are the daemon's
-    const int daemon = static_cast<int>(syscall(SYS_pidfd_open, m_daemon, 0));
-    ClosingLanes lanes;
-    if (lanes.start(limits::kClosers).is_error())
-      _exit(1);
 #ifndef HTTPSYS_SANITIZED
     std::string reason;
     (void)limit_system_calls(reason); // where there is none the daemon says so for itself
 #endif
-    if (write(m_socket, "", 1) != 1)
+    if (!send_message(m_socket, Answer{0, 1}, nullptr))
       _exit(1);
-    Message message;
+    ClosingProcess::Message message;
     int descriptor = -1;
     while (receive(message, descriptor)) {
       if (message.keeps)
-        m_kept[message.number] = descriptor;
+        keep(message.number, descriptor);
       else
-        end(lanes, message);
+        end(message);
     }
-    // The daemon ends. Not before it: its closes are not to be the last ones. Whoever makes ours wait keeps nobody waiting.
-    pollfd ended{daemon, POLLIN, 0};
-    while (daemon >= 0 && poll(&ended, 1, -1) < 0 && errno == EINTR)
-      ;
-    usleep(limits::kClosingProcessStaysMilliseconds * 1000);
-    _exit(0);
+    outlive_daemon();
   }
 
 private:
+  // The daemon's lock, its socket, what its starter waits for the end of: nothing of that may last as long as a close. Where messages go
+  // there is no file of a client's later.
+  bool leave_files()
+  {
+    m_socket = fcntl(m_socket, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    const int daemon = static_cast<int>(syscall(SYS_pidfd_open, m_daemon, 0));
+    if (m_socket < 0 || daemon < 0)
+      return false;
+    for (int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+      if (dup2(daemon, standard) < 0)
+        return false;
+    const auto socket = static_cast<unsigned>(m_socket);
+    if (socket > STDERR_FILENO + 1)
+      syscall(SYS_close_range, STDERR_FILENO + 1, socket - 1, 0u);
+    syscall(SYS_close_range, socket + 1, ~0u, 0u);
+    return true;
+  }
+
   // False at the end.
-  bool receive(Message &message, int &descriptor) const
+  bool receive(ClosingProcess::Message &message, int &descriptor) const
   {
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
     iovec vector{&message, sizeof message};
@@ -111,22 +129,60 @@ private:
     return got == static_cast<ssize_t>(sizeof message);
   }
 
-  void end(ClosingLanes &lanes, const Message &message)
+  // There is no descriptor when this process has as many as it may have.
+  void keep(uint64_t number, int descriptor)
   {
-    std::atomic<uint32_t> *is_open = message.slot == ClosingProcess::kNoSlot ? nullptr : m_slots + message.slot;
+    if (descriptor >= 0)
+      m_kept[number] = descriptor;
+    send_message(m_socket, Answer{number, descriptor >= 0}, nullptr);
+  }
+
+  void end(const ClosingProcess::Message &message)
+  {
     auto kept = m_kept.extract(message.number);
-    if (kept && kept.mapped() >= 0)
-      lanes.add({kept.mapped(), message.uid, message.has_messages != 0, is_open});
-    else if (is_open)
-      is_open->store(0, std::memory_order_release);
+    LaneCount &count = message.lane == kNoLane ? m_uncounted : m_memory.lanes[message.lane].childs;
+    if (kept)
+      m_lanes.add({.descriptor = kept.mapped(), .lane = message.lane, .has_messages = message.has_messages != 0, .count = &count});
+    else
+      count.count.fetch_sub(1, std::memory_order_release);
+  }
+
+  // Its closes are not to be the last ones. Whoever makes ours wait keeps nobody waiting.
+  [[noreturn]] void outlive_daemon() const
+  {
+    pollfd ended{STDERR_FILENO, POLLIN, 0};
+    while (poll(&ended, 1, -1) < 0 && errno == EINTR)
+      ;
+    usleep((m_memory.ends_in_order ? limits::kClosingProcessStaysMilliseconds : limits::kClosingProcessStaysLongMilliseconds) * 1000);
+    _exit(0);
   }
 
   int m_socket;
   pid_t m_daemon;
-  std::atomic<uint32_t> *m_slots;
+  ClosingMemory &m_memory;
+  ClosingLanes m_lanes;
+  LaneCount m_uncounted{};
   std::unordered_map<uint64_t, int> m_kept;
 };
 
+static bool make_mutex(pthread_mutex_t &mutex)
+{
+  pthread_mutexattr_t attributes;
+  pthread_mutexattr_init(&attributes);
+  pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+  pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+  const bool is_made = pthread_mutex_init(&mutex, &attributes) == 0;
+  pthread_mutexattr_destroy(&attributes);
+  return is_made;
+}
+
+static void set_times_and_room(int socket)
+{
+  const int room = 4 << 20; // what the kernel makes of it
+  setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
+  const timeval longest{limits::kClosingProcessSeconds, 0};
+  setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &longest, sizeof longest);
+  setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &longest, sizeof longest);
 }
 
 ClosingProcess::~ClosingProcess()
@@ -135,26 +191,25 @@ ClosingProcess::~ClosingProcess()
     ::close(m_socket);
 }
 
-Result<void> ClosingProcess::start(std::atomic<uint32_t> *slots, std::string &reason)
+Result<void> ClosingProcess::start(ClosingMemory &memory, std::string &reason)
 {
   int ends[2];
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
+  if (!make_mutex(memory.alive) || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
     reason = std::strerror(errno);
     return status_from_errno(errno);
   }
-  const int room = 4 << 20; // what the kernel makes of it
-  setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
-  const timeval longest{limits::kClosingProcessSeconds, 0};
-  setsockopt(ends[0], SOL_SOCKET, SO_SNDTIMEO, &longest, sizeof longest);
   const pid_t daemon = getpid();
   const pid_t child = fork();
   if (child == 0)
-    Keeper(ends[1], daemon, slots).run();
+    Keeper(ends[1], daemon, memory).run();
   const int error = errno;
   ::close(ends[1]);
-  char ready;
-  if (child > 0 && read(ends[0], &ready, 1) == 1) {
+  Answer ready;
+  if (child > 0 && read(ends[0], &ready, sizeof ready) == sizeof ready) {
+    set_times_and_room(ends[0]);
+    m_memory = &memory;
     m_socket = ends[0];
+    m_is_gone = false;
     return {};
   }
   reason = child < 0 ? std::strerror(error) : "its threads cannot be started";
@@ -162,23 +217,71 @@ Result<void> ClosingProcess::start(std::atomic<uint32_t> *slots, std::string &re
   return child < 0 ? status_from_errno(error) : NtStatus::InsufficientResources;
 }
 
-bool ClosingProcess::keep(uint64_t number, int descriptor)
+bool ClosingProcess::runs()
 {
-  if (m_socket < 0)
+  if (m_is_gone)
     return false;
-  if (send_message(m_socket, {number, 1, 0, 0, kNoSlot}, &descriptor))
+  if (pthread_mutex_trylock(&m_memory->alive) == EBUSY)
     return true;
-  if (errno == ETOOMANYREFS)
-    return false;
-  log("the process that closes what clients share with this one is gone ({}): from now on a client can hold up this process's end",
-      std::strerror(errno));
-  ::close(std::exchange(m_socket, -1));
+  note_gone();
   return false;
 }
 
-bool ClosingProcess::close(uint64_t number, uint32_t uid, bool has_messages, uint32_t slot)
+void ClosingProcess::note_gone()
 {
-  return m_socket >= 0 && send_message(m_socket, {number, 0, uid, has_messages, slot}, nullptr);
+  if (!m_is_gone.exchange(true))
+    log("the process that closes what clients share with this one is gone: from now on a client can hold up this process's end");
+}
+
+bool ClosingProcess::send(const Message &message, const int *descriptor, uint32_t tries)
+{
+  for (; tries > 0 && runs(); tries--) {
+    if (send_message(m_socket, message, descriptor))
+      return true;
+    if (errno == EPIPE || errno == ECONNRESET || errno == ECONNREFUSED)
+      note_gone();
+    else
+      usleep(kTryAgainMicroseconds); // it has not read for a second, or the kernel is short of something
+  }
+  return false;
+}
+
+// Whether it says that it keeps it.
+bool ClosingProcess::answers(uint64_t number) const
+{
+  Answer answer{};
+  ssize_t got;
+  do
+    got = read(m_socket, &answer, sizeof answer); // the daemon may not call recv()
+  while ((got < 0 && errno == EINTR) || (got == sizeof answer && answer.number < number)); // too late for who has asked
+  return got == sizeof answer && answer.is_kept;
+}
+
+std::optional<uint64_t> ClosingProcess::keep(int descriptor)
+{
+  std::lock_guard lock(m_exchange);
+  const uint64_t number = ++m_last_number;
+  if (!send({number, 1, kNoLane, 0}, &descriptor, kKeepTries))
+    return std::nullopt;
+  if (answers(number))
+    return number;
+  send({number, 0, kNoLane, 0}, nullptr, 1); // in case that it does after all
+  return std::nullopt;
+}
+
+void ClosingProcess::close(uint64_t number, uint32_t lane, bool has_messages)
+{
+  m_memory->lanes[lane].childs.count.fetch_add(1, std::memory_order_relaxed);
+  send({number, 0, lane, has_messages}, nullptr, UINT32_MAX);
+}
+
+void ClosingProcess::say_goodbye()
+{
+  if (!m_memory)
+    return;
+  m_memory->ends_in_order = true;
+  m_is_gone = true;
+  shutdown(m_socket, SHUT_RDWR);
 }
 
 }

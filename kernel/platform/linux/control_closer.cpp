@@ -12,132 +12,174 @@
 
 namespace httpsys::platform {
 
-static_assert(std::atomic<uint32_t>::is_always_lock_free); // two processes use it
+static constexpr uint32_t kCommonLane = 0; // of all who come when there are no more
 
-Result<void> ControlCloser::make_slots()
+// On a lane's thread. Not the last close while the process keeps the file; otherwise its client can make this one wait.
+static void close_for(ClosingProcess &process, Closing closing)
 {
-  if (m_slots)
+  const bool runs = process.runs();
+  if (runs && closing.can_wait)
+    closing.number = process.keep(closing.descriptor).value_or(0);
+  if (!runs || closing.number == 0)
+    return close_here(closing);
+  const bool has_messages = std::exchange(closing.has_messages, false);
+  close_here(closing);
+  process.close(closing.number, closing.lane, has_messages);
+}
+
+ControlCloser::~ControlCloser()
+{
+  m_process->say_goodbye();
+}
+
+Result<void> ControlCloser::make_memory()
+{
+  if (m_memory)
     return {};
-  void *memory = mmap(nullptr, limits::kClosesFollowed * sizeof *m_slots, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  void *memory = mmap(nullptr, sizeof *m_memory, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED)
     return status_from_errno(errno);
-  m_slots = static_cast<std::atomic<uint32_t> *>(memory);
-  for (uint32_t slot = limits::kClosesFollowed; slot > 0; slot--)
-    m_free_slots.push_back(slot - 1);
+  m_memory = static_cast<ClosingMemory *>(memory);
+  m_used_lanes[{kNoUser, Kind::Shared}] = kCommonLane;
+  for (uint32_t lane = limits::kClosingLanes; --lane > kCommonLane;)
+    m_free_lanes.push_back(lane);
   return {};
 }
 
 Result<void> ControlCloser::start()
 {
-  TRY(make_slots());
-  return m_lanes.start(limits::kClosers);
+  TRY(make_memory());
+  return m_lanes.start(limits::kClosersOwn, kCloserStack,
+                       [process = m_process](const Closing &closing) { close_for(*process, closing); });
 }
 
 Result<void> ControlCloser::start_process(std::string &reason)
 {
-  if (auto made = make_slots(); made.is_error()) {
+  if (auto made = make_memory(); made.is_error()) {
     reason = std::strerror(errno);
     return made;
   }
   rlimit limit{};
   getrlimit(RLIMIT_NOFILE, &limit);
   m_kept_most = limit.rlim_cur - std::min<uint64_t>(limit.rlim_cur, limits::kDescriptorsSpareLeast);
-  TRY(m_process.start(m_slots, reason));
+  TRY(m_process->start(*m_memory, reason));
   reason = "no thread can be started";
-  return m_lanes.start(1);
+  return start();
 }
 
-// Nothing when it cannot be kept.
-std::optional<uint64_t> ControlCloser::keep(int descriptor)
+// No user has more than half of them.
+bool ControlCloser::can_keep(uint32_t uid)
 {
-  if (m_kept.size() + m_open.size() >= m_kept_most)
-    return std::nullopt;
-  if (!m_process.keep(++m_last_number, descriptor))
-    return std::nullopt;
-  return m_last_number;
+  uint64_t all = m_kept.size();
+  auto users = static_cast<uint64_t>(std::ranges::count_if(m_kept, [uid](const auto &kept) { return kept.second.uid == uid; }));
+  for (const auto &[key, lane] : m_used_lanes) {
+    const uint32_t count = m_memory->lanes[lane].childs.count;
+    all += count;
+    users += key.first == uid ? count : 0;
+  }
+  return all < m_kept_most && users < m_kept_most / 2;
 }
 
-Result<void> ControlCloser::share(int descriptor)
+Result<void> ControlCloser::share(int descriptor, uint32_t uid)
 {
-  std::lock_guard lock(m_mutex);
-  if (!m_process.runs())
+  if (!m_process->runs())
     return {};
-  forget_closed();
-  auto number = keep(descriptor);
-  if (!number && m_process.runs())
-    return NtStatus::InsufficientResources;
+  {
+    std::lock_guard lock(m_mutex);
+    if (!can_keep(uid))
+      return NtStatus::InsufficientResources;
+  }
+  const auto number = m_process->keep(descriptor); // not with the mutex: it may wait
+  std::lock_guard lock(m_mutex);
   if (number)
-    m_kept.emplace(descriptor, *number);
+    m_kept[descriptor] = {*number, uid};
+  else if (m_process->runs())
+    return NtStatus::InsufficientResources;
   return {};
 }
 
-uint32_t ControlCloser::note_open(uint32_t uid)
+uint32_t ControlCloser::lane_of(LaneKey key)
 {
-  if (m_free_slots.empty())
-    forget_closed();
-  if (m_free_slots.empty())
-    return ClosingProcess::kNoSlot;
-  const uint32_t slot = m_free_slots.back();
-  m_free_slots.pop_back();
-  m_slots[slot].store(1, std::memory_order_relaxed);
-  m_open.push_back({slot, uid, monotonic_milliseconds()});
-  return slot;
+  if (auto used = m_used_lanes.find(key); used != m_used_lanes.end())
+    return used->second;
+  if (m_free_lanes.empty())
+    forget_empty_lanes();
+  if (m_free_lanes.empty())
+    return kCommonLane;
+  const uint32_t lane = m_free_lanes.back();
+  m_free_lanes.pop_back();
+  m_used_lanes[key] = lane;
+  return lane;
 }
 
-void ControlCloser::close(int descriptor, uint32_t uid, bool has_messages)
+void ControlCloser::close(int descriptor, uint32_t uid, Kind kind)
 {
   std::lock_guard lock(m_mutex);
-  const uint32_t slot = note_open(uid);
-  auto kept = m_kept.extract(descriptor);
-  auto number = kept ? std::optional(kept.mapped()) : m_process.runs() ? keep(descriptor) : std::nullopt;
-  if (!number)
-    return m_lanes.add({descriptor, uid, has_messages, slot == ClosingProcess::kNoSlot ? nullptr : m_slots + slot});
-  ::close(descriptor); // not the last one
-  if (!m_process.close(*number, uid, has_messages, slot) && slot != ClosingProcess::kNoSlot)
-    m_slots[slot].store(0, std::memory_order_relaxed);
+  const uint32_t lane = lane_of({uid, kind});
+  const auto kept = m_kept.extract(descriptor);
+  LaneCount &count = m_memory->lanes[lane].daemons;
+  count.count.fetch_add(1, std::memory_order_relaxed);
+  m_lanes.add({.descriptor = descriptor,
+               .lane = lane,
+               .has_messages = kind == Kind::Control,
+               .can_wait = kind == Kind::Control && m_controls_can_wait,
+               .number = kept ? kept.mapped().number : 0,
+               .count = &count});
 }
 
-void ControlCloser::close_own(int descriptor)
+// The process's own count stays as it is once that has gone, whose end has closed what it had.
+size_t ControlCloser::count(uint32_t lane)
 {
-  m_lanes.add({descriptor, kNoUser, false, nullptr});
+  const auto &counts = m_memory->lanes[lane];
+  return counts.daemons.count.load(std::memory_order_acquire) +
+         (m_process->runs() ? counts.childs.count.load(std::memory_order_acquire) : 0);
 }
 
-void ControlCloser::forget_closed()
+bool ControlCloser::is_held(uint32_t lane, Milliseconds now)
 {
-  std::erase_if(m_open, [this](const Open &open) {
-    if (m_slots[open.slot].load(std::memory_order_acquire) != 0)
+  const auto &counts = m_memory->lanes[lane];
+  auto takes_long = [now](uint64_t since) { return since != 0 && now > since && now - since >= limits::kCloseHeldMilliseconds; };
+  return takes_long(counts.daemons.since) || (takes_long(counts.childs.since) && m_process->runs());
+}
+
+void ControlCloser::forget_empty_lanes()
+{
+  std::erase_if(m_used_lanes, [this](const auto &used) {
+    if (used.second == kCommonLane || count(used.second) != 0)
       return false;
-    m_free_slots.push_back(open.slot);
+    m_free_lanes.push_back(used.second);
     return true;
   });
 }
 
 size_t ControlCloser::waiting()
 {
-  size_t count = 0;
-  for (const auto &held_closes : held())
-    count += held_closes.count;
   std::lock_guard lock(m_mutex);
-  return m_open.size() - std::min(count, m_open.size());
+  forget_empty_lanes();
+  const Milliseconds now = monotonic_milliseconds();
+  size_t all = 0;
+  for (const auto &[key, lane] : m_used_lanes) {
+    const size_t closes = count(lane);
+    const size_t left_out = !is_held(lane, now) ? 0 : key.second == Kind::Control ? limits::kClosesHeldPerUser : closes;
+    all += closes - std::min(left_out, closes);
+  }
+  return all;
 }
 
 std::vector<HeldCloses> ControlCloser::held()
 {
   std::lock_guard lock(m_mutex);
-  forget_closed();
-  if (m_open.empty())
-    return {};
+  forget_empty_lanes();
   const Milliseconds now = monotonic_milliseconds();
-  std::unordered_map<uint32_t, size_t> counts;
-  for (const Open &open : m_open) // those who have one that has waited for too long
-    if (now - open.since >= limits::kCloseHeldMilliseconds)
-      counts.try_emplace(open.uid, 0);
-  for (const Open &open : m_open)
-    if (auto count = counts.find(open.uid); count != counts.end())
-      count->second++;
   std::vector<HeldCloses> held;
-  for (const auto &[uid, count] : counts)
-    held.push_back({uid, count});
+  for (const auto &[key, lane] : m_used_lanes) { // a user's are side by side
+    const auto [uid, kind] = key;
+    if (!is_held(lane, now))
+      continue;
+    if (held.empty() || held.back().uid != uid)
+      held.push_back({uid, 0});
+    held.back().count += count(lane);
+  }
   return held;
 }
 

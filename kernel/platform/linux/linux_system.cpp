@@ -275,7 +275,7 @@ Result<int> LinuxSystem::listen_control(const std::string &path, std::string &re
     return fail(reason, fmt::format("give the control socket {} its mode", path));
   // Accepted sockets inherit it; older kernels do not know it, and receive_control leaves what comes.
   const int off = 0;
-  setsockopt(listener.get(), SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof off);
+  m_closer.set_controls_can_wait(setsockopt(listener.get(), SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof off) != 0);
   if (listen(listener.get(), limits::kListenBacklog) != 0)
     return fail(reason, fmt::format("listen on the control socket {}", path));
   return listener.take();

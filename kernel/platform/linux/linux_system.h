@@ -32,9 +32,9 @@ public:
   Result<ControlPacket> receive_control(int socket, size_t maximum) override;
   void shut_control(int socket) override;
   void close_control(int socket, uint32_t uid) override;
-  Result<void> share(int descriptor) override { return m_closer.share(descriptor); }
+  Result<void> share(int descriptor, uint32_t uid) override { return m_closer.share(descriptor, uid); }
   void close_shared(int descriptor, uint32_t uid) override { m_closer.close_shared(descriptor, uid); }
-  void close_elsewhere(int descriptor) override { m_closer.close_own(descriptor); }
+  void close_elsewhere(int descriptor, uint32_t uid) override { m_closer.close_own(descriptor, uid); }
   size_t closing_controls() override { return m_closer.waiting(); }
   std::vector<HeldCloses> held_closes() override { return m_closer.held(); }
   NtStatus send_control(int socket, std::span<const uint8_t> bytes, std::span<const int> descriptors) override;

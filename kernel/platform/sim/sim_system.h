@@ -73,9 +73,9 @@ public:
   Result<ControlPacket> receive_control(int socket, size_t maximum) override;
   void shut_control(int socket) override;
   void close_control(int socket, uint32_t uid) override;
-  Result<void> share(int) override { return {}; }
+  Result<void> share(int, uint32_t) override { return {}; }
   void close_shared(int descriptor, uint32_t) override { close(descriptor); }
-  void close_elsewhere(int descriptor) override { close(descriptor); }
+  void close_elsewhere(int descriptor, uint32_t) override { close(descriptor); }
   size_t closing_controls() override { return 0; }
   std::vector<HeldCloses> held_closes() override { return {}; }
   NtStatus send_control(int socket, std::span<const uint8_t> bytes, std::span<const int> descriptors) override;

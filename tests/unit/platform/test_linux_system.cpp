@@ -438,7 +438,7 @@ TEST_CASE("the reader of a bell sees its end, behind what was rung")
   REQUIRE(os.start_closer());
   auto [read_end, write_end] = os.create_bell().release_value();
   os.ring_bell(write_end, false);
-  os.close_elsewhere(write_end);
+  os.close_elsewhere(write_end, 1000);
   pollfd watched{read_end, 0, 0};
   CHECK(poll(&watched, 1, 10'000) == 1);
   CHECK((watched.revents & POLLHUP));
