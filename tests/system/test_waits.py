@@ -97,9 +97,35 @@ class Waits(harness.SystemTest):
                 client.close_stdin()
                 client.wait()
 
-    def kill_closing_process(self):
+    def closing_process(self):
         with open(f'/proc/{self.daemon.process.pid}/task/{self.daemon.process.pid}/children', encoding='ascii') as children:
-            os.kill(int(children.read()), signal.SIGKILL)
+            return int(children.read())
+
+    def kill_closing_process(self):
+        os.kill(self.closing_process(), signal.SIGKILL)
+
+    @staticmethod
+    def is_running(pid):
+        try:
+            with open(f'/proc/{pid}/stat', encoding='ascii', errors='replace') as stat:
+                return stat.read().rpartition(')')[2].split()[0] not in 'ZX'
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+
+    def test_how_long_the_closing_process_stays(self):
+        """After a kill the kernel closes some of the daemon's files late; the closing process has nothing else of the daemon's."""
+        child = self.closing_process()
+        files = {os.readlink(f'/proc/{child}/fd/{number}') for number in os.listdir(f'/proc/{child}/fd')}
+        self.assertEqual({name.partition(':')[0] for name in files}, {'anon_inode', 'socket'})
+        self.daemon.stop()
+        harness.eventually(lambda: not self.is_running(child), 5, 'its end')
+        self.daemon.start()
+        child = self.closing_process()
+        self.daemon.kill()
+        self.daemon.start()
+        time.sleep(3)
+        self.assertTrue(self.is_running(child))
+        harness.eventually(lambda: not self.is_running(child), 20, 'its end')
 
     @unittest.skipIf(os.geteuid() != 0, 'needs root to become another user')
     def test_closes_that_wait_without_the_closing_process(self):
