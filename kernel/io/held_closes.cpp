@@ -39,8 +39,9 @@ void HeldClosesWatch::on_timer()
   const auto now = ke::Core::current().now();
   const auto held = platform::system().held_closes();
   for (auto holder = m_holders.begin(); holder != m_holders.end();) {
-    const auto [uid, since] = *holder;
-    if (std::any_of(held.begin(), held.end(), [uid = uid](const auto &closes) { return closes.uid == uid; })) {
+    const uint32_t uid = holder->first;
+    const auto since = holder->second;
+    if (std::ranges::any_of(held, [uid](const auto &closes) { return closes.uid == uid; })) {
       ++holder;
       continue;
     }
