@@ -5,6 +5,8 @@
 #include "kernel/base/text.h"
 #include "kernel/limits.h"
 #include <algorithm>
+#include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -92,8 +94,10 @@ void StateWatch::look(StateFiles &files, const State &state)
     if (files.loaded_stamps(static_cast<Kind>(kind)) && files.is_found(static_cast<Kind>(kind)))
       find(static_cast<Kind>(kind), files, state, due);
   // Who has waited longest comes first: files that cannot be read, or written, keep no others from it.
-  std::stable_sort(due.begin(), due.end(),
-                   [](const Found &one, const Found &other) { return one.at->second.tried < other.at->second.tried; });
+  std::ranges::sort(due, {}, [](const Found &found) {
+    const auto &[file, entry] = *found.at;
+    return std::tuple(entry.tried, found.kind, std::string_view(file));
+  });
   for (size_t index = 0; index < due.size() && index < limits::kMaxFilesPerLook; index++) {
     const Found &found = due[index];
     if (deal_with(found, files, state))
