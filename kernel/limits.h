@@ -43,7 +43,8 @@ inline constexpr size_t kClosers = 64;             // the closing process's
 inline constexpr size_t kClosersOwn = 16;          // the daemon's, which wait for nobody while there is that process
 inline constexpr size_t kCloserStackBytes = 65536;
 inline constexpr uint32_t kClosingLanes = 16384;         // users, each twice or more often, whose closes wait; those beyond share one
-inline constexpr uint64_t kCloseHeldMilliseconds = 200;  // a user whose close takes so long holds it up
+inline constexpr uint64_t kCloseHeldMilliseconds = 200;  // a user whose close takes so long holds it up,
+inline constexpr uint64_t kClosesHeldMilliseconds = 1000; // and so does one whose closes have taken so long and are not over yet
 inline constexpr int kClosingProcessSeconds = 1;         // that it may take to keep something
 // How long it stays after the daemon: the kernel may close some of its files a moment later, and what a ring has after a kill much later.
 inline constexpr uint32_t kClosingProcessStaysMilliseconds = 100;

@@ -102,12 +102,14 @@ static void drop_messages(int socket)
 
 void close_here(const Closing &closing)
 {
-  closing.count->since.store(monotonic_milliseconds(), std::memory_order_relaxed);
+  const Milliseconds began = monotonic_milliseconds();
+  closing.count->since.store(began, std::memory_order_relaxed);
   s_interrupter->set(true);
   if (closing.has_messages)
     drop_messages(closing.descriptor);
   ::close(closing.descriptor);
   s_interrupter->set(false);
+  closing.count->spent.fetch_add(monotonic_milliseconds() - began, std::memory_order_relaxed);
   closing.count->since.store(0, std::memory_order_relaxed);
 }
 
@@ -128,7 +130,8 @@ void ClosingLanes::Shared::run()
     lane.closings.pop_front();
     lock.unlock();
     close(closing);
-    closing.count->count.fetch_sub(1, std::memory_order_release);
+    if (closing.count->count.fetch_sub(1, std::memory_order_release) == 1)
+      closing.count->spent.store(0, std::memory_order_relaxed);
     lock.lock();
     finish(closing.lane);
   }

@@ -23,6 +23,7 @@ inline constexpr size_t kCloserStack = limits::kCloserStackBytes;
 struct LaneCount {
   std::atomic<uint32_t> count;
   std::atomic<uint64_t> since; // when the close began that goes on; 0: none does
+  std::atomic<uint64_t> spent; // milliseconds in closes since the lane was empty
 };
 
 struct Closing {

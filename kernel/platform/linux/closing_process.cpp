@@ -123,6 +123,8 @@ private:
     do
       got = recvmsg(m_socket, &packet, MSG_CMSG_CLOEXEC);
     while (got < 0 && errno == EINTR);
+    if (got < 0)
+      _exit(1); // which the daemon sees
     descriptor = -1;
     if (const cmsghdr *head = CMSG_FIRSTHDR(&packet); head && head->cmsg_type == SCM_RIGHTS)
       std::memcpy(&descriptor, CMSG_DATA(head), sizeof descriptor);

@@ -109,6 +109,7 @@ uint32_t ControlCloser::lane_of(LaneKey key)
   const uint32_t lane = m_free_lanes.back();
   m_free_lanes.pop_back();
   m_used_lanes[key] = lane;
+  m_memory->lanes[lane].daemons.spent = m_memory->lanes[lane].childs.spent = 0;
   return lane;
 }
 
@@ -127,19 +128,27 @@ void ControlCloser::close(int descriptor, uint32_t uid, Kind kind)
                .count = &count});
 }
 
-// The process's own count stays as it is once that has gone, whose end has closed what it had.
+// The process's own count stays as it is once that has gone, whose end has closed what it had. What the daemon counts down here has been
+// counted up there before.
 size_t ControlCloser::count(uint32_t lane)
 {
   const auto &counts = m_memory->lanes[lane];
-  return counts.daemons.count.load(std::memory_order_acquire) +
-         (m_process->runs() ? counts.childs.count.load(std::memory_order_acquire) : 0);
+  const size_t daemons = counts.daemons.count.load(std::memory_order_acquire);
+  return daemons + (m_process->runs() ? counts.childs.count.load(std::memory_order_acquire) : 0);
+}
+
+// By one close, or by many of which each ends just in time. What waits for a thread takes no time of its own.
+static bool takes_long(const LaneCount &lane, Milliseconds now)
+{
+  const uint64_t since = lane.since;
+  const uint64_t took = since != 0 && now > since ? now - since : 0;
+  return took >= limits::kCloseHeldMilliseconds || lane.spent + took >= limits::kClosesHeldMilliseconds;
 }
 
 bool ControlCloser::is_held(uint32_t lane, Milliseconds now)
 {
   const auto &counts = m_memory->lanes[lane];
-  auto takes_long = [now](uint64_t since) { return since != 0 && now > since && now - since >= limits::kCloseHeldMilliseconds; };
-  return takes_long(counts.daemons.since) || (takes_long(counts.childs.since) && m_process->runs());
+  return takes_long(counts.daemons, now) || (takes_long(counts.childs, now) && m_process->runs());
 }
 
 void ControlCloser::forget_empty_lanes()

@@ -68,7 +68,7 @@ TEST_CASE("whether the closer's threads can be started is known before the first
   CHECK(lanes.start(4, size_t{1} << 47).error() == NtStatus::InsufficientResources); // more than a process can have
   REQUIRE(lanes.start(4, kCloserStack));
   CHECK(lanes.start(4, size_t{1} << 47)); // they run
-  LaneCount count{2, 0};
+  LaneCount count{2, 0, 0};
   int ends[2][2];
   for (uint32_t lane : {0, 1}) {
     REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends[lane]) == 0);
@@ -181,6 +181,35 @@ TEST_CASE("who makes a close wait holds up that user's other closes, and nobody 
     check_that_only_its_lane_waits(closer);
   }
 #endif
+}
+
+TEST_CASE("who makes many closes wait, each for a little less than is too long, holds them up, too")
+{
+  constexpr size_t kFiles = 5 + limits::kClosesHeldMilliseconds / (limits::kCloseHeldMilliseconds / 2);
+  ControlCloser closer;
+  REQUIRE(closer.start());
+  std::vector<std::unique_ptr<WaitingFile>> files;
+  for (size_t i = 0; i < kFiles; i++) {
+    files.push_back(std::make_unique<WaitingFile>());
+    if (files.back()->faults < 0) {
+      MESSAGE("not tried: userfaultfd is not permitted");
+      return;
+    }
+  }
+  for (const auto &file : files)
+    closer.close_shared(file->event, 1000);
+  for (size_t i = 0; i + 1 < kFiles; i++) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(limits::kCloseHeldMilliseconds / 2));
+    files[i]->release();
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  auto held = closer.held();
+  REQUIRE(held.size() == 1);
+  CHECK(held[0].uid == 1000);
+  CHECK(closer.waiting() == 0);
+  files.back()->release();
+  CHECK(has_closed_all(closer));
+  CHECK(closer.held().empty());
 }
 
 // Users whose closes wait for others', since all threads do, hold up nothing themselves.
