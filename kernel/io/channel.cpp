@@ -228,6 +228,8 @@ void Channel::Impl::pinned(NtStatus status)
 {
   if (is_ending || is_revoked)
     return;
+  if (status == NtStatus::NoMemory)
+    return revoke(HSYS_REVOKED_UNSEALED, "there is no memory for what it had taken out of its half of the channel before it sealed that");
   if (status != NtStatus::Success)
     log(LogCause::process(peer.uid), "pid {} ({}, uid {}) can make this process wait for memory that it shares with it ({})", peer.pid,
         peer.program, peer.uid, status_name(status));

@@ -125,10 +125,22 @@ static int pin_in_pipe(SharedMemory &memory)
   return error;
 }
 
+// A client may have taken pages away while it could.
+static bool has_all_pages(const SharedMemory &memory)
+{
+  bool has_all = true;
+  for_each_piece(memory.base, memory.bytes, [&](void *piece, size_t length) {
+    has_all = has_all && madvise(piece, length, MADV_POPULATE_READ) == 0;
+  });
+  return has_all;
+}
+
 Result<void> pin_shared_memory(SharedMemory &memory)
 {
   static std::atomic<bool> s_is_said = false;
   VERIFY(memory.pin < 0);
+  if (!has_all_pages(memory))
+    return NtStatus::NoMemory;
   const int error = pin_in_pipe(memory);
   if (error == EMFILE)
     return NtStatus::TooManyOpenedFiles;

@@ -221,6 +221,23 @@ TEST_CASE("nobody can have the pages of a pinned region moved (trust rule T7)")
   CHECK(next_descriptor() == first);
 }
 
+TEST_CASE("what a client has taken out of its half is there again when that is pinned: no touch of a core allocates")
+{
+  auto utok = SharedRegion::create("test-utok", 3 * kHugeBytes, SharedRegion::Writer::Client);
+  REQUIRE(utok);
+  const int file = (*utok)->descriptor();
+  auto bytes = [&] {
+    struct stat facts{};
+    REQUIRE(fstat(file, &facts) == 0);
+    return static_cast<uint64_t>(facts.st_blocks) * 512;
+  };
+  const uint64_t before = bytes();
+  REQUIRE(fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, kBytes, 2 * kHugeBytes) == 0);
+  CHECK(bytes() < before);
+  CHECK((*utok)->pin());
+  CHECK(bytes() == before);
+}
+
 TEST_CASE("a region that cannot be pinned for want of descriptors is not made")
 {
   rlimit before{};
