@@ -26,6 +26,7 @@ ATTEMPTS = [
     'make another io_uring', 'use another operation of its io_uring', 'connect through its io_uring', 'load a BPF object',
     'make a file system to mount', 'change the root folder', "make a key in the kernel's keyring"]
 LANDLOCK_CREATE_RULESET, ENOSYS = 444, 38   # the number is the same everywhere
+SECCOMP = {'x86_64': 317, 'aarch64': 277}.get(os.uname().machine)
 without_sanitizer = unittest.skipUnless(os.environ.get('HTTPSYS_SANITIZE', 'none') == 'none',
                                         'builds with a sanitizer leave seccomp, Landlock and capabilities out')
 as_root = unittest.skipUnless(IS_ROOT, 'only uid 0 can become another user')
@@ -38,6 +39,12 @@ def threads_of(pid):
         with open(f'/proc/{pid}/task/{thread}/status', encoding='utf-8') as file:
             found.append(dict(line.rstrip('\n').split(':\t', 1) for line in file))
     return found
+
+
+def closing_process(daemon):
+    """The daemon's only child."""
+    with open(f'/proc/{daemon}/task/{daemon}/children', encoding='ascii') as children:
+        return int(children.read())
 
 
 class Check(Alone):
@@ -87,6 +94,19 @@ class Check(Alone):
                                    f'{self.folder}/state', *harness.own_user()])
         self.addCleanup(process.kill)
         process.expect('^httpsysd: sandbox: Landlock: off: the kernel has none$', stream='stderr')
+        process.expect('^httpsysd: ready', stream='stderr')
+        process.signal(signal.SIGTERM)
+        self.assertEqual(process.wait(), 0)
+
+    @without_sanitizer
+    @unittest.skipUnless(SECCOMP, 'the number of the system call is not known here')
+    def test_no_filter(self):
+        """The daemon says so for itself and for the closing process, and works."""
+        process = harness.Process([sys.executable, '-c', harness.WITHOUT_CALL, SECCOMP, ENOSYS, program('kernel/main/httpsysd'), '--socket',
+                                   f'{self.folder}/s', '--state-dir', f'{self.folder}/state', *harness.own_user()])
+        self.addCleanup(process.kill)
+        process.expect('^httpsysd: sandbox: seccomp of httpsys-closer: off: ', stream='stderr')
+        process.expect('^httpsysd: sandbox: seccomp: off: ', stream='stderr')
         process.expect('^httpsysd: ready', stream='stderr')
         process.signal(signal.SIGTERM)
         self.assertEqual(process.wait(), 0)
@@ -206,8 +226,40 @@ class Serving(ApiTest):
         port, _application = self.start_https('event')
         with self.connect(port) as connection:
             self.assertEqual(self.ask(connection, '/request')['tls'], 1)
-        threads = threads_of(self.daemon.process.pid)
+        threads = self.check_threads(self.daemon.process.pid)
         self.assertGreaterEqual(len(threads), 4 + harness.cores())
+
+    @without_sanitizer
+    def test_every_thread_of_the_closing_process(self):
+        port, _application = self.start_https('event')
+        with self.connect(port) as connection:
+            self.assertEqual(self.ask(connection, '/request')['tls'], 1)
+        daemon = self.daemon.process.pid
+        child = closing_process(daemon)
+        threads = self.check_threads(child)
+        self.assertGreaterEqual(len(threads), 2)
+        alike = ('Uid', 'Gid', 'Groups', 'CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb', 'NoNewPrivs', 'Seccomp', 'Seccomp_filters')
+        for thread in threads:
+            for name in alike:
+                self.assertEqual(thread.get(name), threads_of(daemon)[0].get(name), f"{name} of {thread['Name']}")
+        self.assertEqual(os.stat(f'/proc/{child}/mem').st_uid, 0)
+
+    @as_root
+    def test_files_of_the_closing_process(self):
+        """Nothing of the state, no socket that listens and none of a connection."""
+        _port, _application = self.start_https('event')
+        child = closing_process(self.daemon.process.pid)
+        files = [os.readlink(f'/proc/{child}/fd/{number}') for number in os.listdir(f'/proc/{child}/fd')]
+        self.assertEqual([name for name in files if not name.startswith(('anon_inode:', 'socket:'))], [])
+        with open(f'/proc/{child}/net/unix', encoding='utf-8') as table:
+            unix = {f'socket:[{words[6]}]': words[3] for words in (line.split() for line in table)}
+        sockets = [name for name in files if name.startswith('socket:')]
+        self.assertGreaterEqual(len(sockets), 1)
+        for name in sockets:
+            self.assertEqual(unix.get(name), '00000000', name)   # its flags: 00010000 listens; one of TCP is not in this table
+
+    def check_threads(self, pid):
+        threads = threads_of(pid)
         for thread in threads:
             self.assertEqual((thread['NoNewPrivs'], thread['Seccomp']), ('1', '2'), thread['Name'])
             self.assertEqual(thread['Uid'].split(), [str(self.uid())] * 4)
@@ -217,6 +269,7 @@ class Serving(ApiTest):
             if IS_ROOT:
                 self.assertEqual(sets['Bnd'], 0)
                 self.assertEqual(sets['Eff'], BIND)
+        return threads
 
     def test_no_process_of_its_user_looks_inside(self):
         self.assertEqual(os.stat(f'/proc/{self.daemon.process.pid}/mem').st_uid, 0)

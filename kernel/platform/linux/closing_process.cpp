@@ -4,6 +4,7 @@
 #include "kernel/platform/linux/errno_map.h"
 #include "kernel/platform/linux/seccomp.h"
 #include "kernel/platform/platform.h"
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -34,6 +35,11 @@ namespace {
 struct Answer {
   uint64_t number;
   uint32_t is_kept;
+};
+
+// The first thing that it says.
+struct Ready {
+  char without_filter[128]; // why its system calls are not limited; empty when they are
 };
 
 // errno when it fails.
@@ -73,11 +79,7 @@ public:
       _exit(1);
     name_thread("httpsys-closer");
     setsid(); // signals to the daemon's group are the daemon's
-#ifndef HTTPSYS_SANITIZED
-    std::string reason;
-    (void)limit_system_calls(reason); // where there is none the daemon says so for itself
-#endif
-    if (!send_message(m_socket, Answer{0, 1}, nullptr))
+    if (!send_message(m_socket, limit_calls(), nullptr))
       _exit(1);
     ClosingProcess::Message message;
     int descriptor = -1;
@@ -107,6 +109,18 @@ private:
       syscall(SYS_close_range, STDERR_FILENO + 1, socket - 1, 0u);
     syscall(SYS_close_range, socket + 1, ~0u, 0u);
     return true;
+  }
+
+  // It works without, as the daemon does, which logs it.
+  static Ready limit_calls()
+  {
+    Ready ready{};
+#ifndef HTTPSYS_SANITIZED // such a daemon says for itself that it leaves this out
+    std::string reason;
+    if (limit_system_calls(reason).is_error())
+      std::memcpy(ready.without_filter, reason.data(), std::min(reason.size(), sizeof ready.without_filter - 1));
+#endif
+    return ready;
   }
 
   // False at the end.
@@ -206,8 +220,10 @@ Result<void> ClosingProcess::start(ClosingMemory &memory, std::string &reason)
     Keeper(ends[1], daemon, memory).run();
   const int error = errno;
   ::close(ends[1]);
-  Answer ready;
+  Ready ready;
   if (child > 0 && read(ends[0], &ready, sizeof ready) == sizeof ready) {
+    if (ready.without_filter[0])
+      log("sandbox: seccomp of httpsys-closer: off: {}", ready.without_filter);
     set_times_and_room(ends[0]);
     m_memory = &memory;
     m_socket = ends[0];
