@@ -12,6 +12,7 @@
 #include <cstring>
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <fstream>
 #include <map>
 #include <optional>
 #include <random>
@@ -759,6 +760,36 @@ TEST_CASE("a channel whose client has not sealed its half is not looked at, what
     rig.end();
     rig.check_nothing_left();
   }
+}
+
+// A page of the daemon's mapping that cannot be had, as where there is no memory for one that the client has taken out.
+static void lose_last_page(uint64_t bytes)
+{
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    if (line.find(" r--s ") == std::string::npos || line.find("/memfd:utok") == std::string::npos)
+      continue;
+    const uintptr_t base = std::stoull(line, nullptr, 16);
+    const auto page = platform::shared_page_bytes();
+    REQUIRE(mprotect(reinterpret_cast<void *>(base + bytes - page), page, PROT_NONE) == 0);
+    return;
+  }
+  FAIL("the daemon's mapping is not found");
+}
+
+TEST_CASE("a channel for which there is no memory when its client has sealed is not looked at, and ends")
+{
+  Rig rig;
+  lose_last_page(rig.geometry.utok_bytes);
+  rig.upage().cq_head = Rig::kFirst + 1; // a read is told by what it would find
+  rig.submit(HSYS_OP_NOP);
+  for (int turn = 0; turn < 100; turn++)
+    rig.step(turn % 2);
+  CHECK(rig.kpage().reason == HSYS_REVOKED_UNSEALED);
+  CHECK(s_seen.is_revoked);
+  CHECK(rig.taken() == 0);
+  rig.end();
+  rig.check_nothing_left();
 }
 
 TEST_CASE("a client whose bell takes long to ring, again and again, is cut off; one that others delay is not")
