@@ -114,7 +114,7 @@ inline constexpr size_t kResultBytesPerTurn = 1 << 20;       // of results that 
 inline constexpr uint32_t kEmptyPollsUntilCold = 8;          // polls without work after which a channel waits for its kick
 inline constexpr uint64_t kCreditVisitMilliseconds = 10;     // an entry without completion credit: nothing tells when the client reaps
 inline constexpr uint64_t kRingNanoseconds = 100'000;          // of a core, for one ring of a bell; a usual one takes some thousand
-inline constexpr uint64_t kSlowRingNanoseconds = 50'000'000;   // of a core in a second, by longer ones; then the client is cut off
+inline constexpr uint64_t kSlowRingNanoseconds = 50'000'000;   // of a core in a second, by a user's longer ones; then a client is cut off
 inline constexpr uint32_t kUnaskedKicksPerSecond = 1000;     // above it the kick is no longer listened to ...
 inline constexpr uint64_t kKickPenaltyMilliseconds = 1000;   // ... for so long
 inline constexpr uint64_t kKickVisitMilliseconds = 10;       // and the channel is visited so often instead
@@ -185,8 +185,9 @@ inline constexpr size_t kSpareBufferBytes = 2u << 20;        // of a core, of su
 inline constexpr size_t kCertificateCallsWaiting = 1024;     // on one connection; all are answered at once, each with 32 KiB or more
 inline constexpr uint32_t kConnectionsPerCore = 262144;      // below ob::IdTable's 2^20 slots
 
-// Steps of TLS handshakes and of questions for certificates, of a core in one turn: until kSliceMilliseconds are over, for one takes 0.1 ms
-// to 6 ms by the kind and size of the key, or almost nothing when only a part of a record has come.
+// Steps of TLS handshakes that have begun and of questions for certificates, and as many of new ones, of a core in one turn: until
+// kSliceMilliseconds are over for each of the two, for one takes 0.1 ms to 6 ms by the kind and size of the key, or almost nothing when
+// only a part of a record has come.
 inline constexpr uint32_t kHandshakeStepsPerTurn = 1024;
 // Of the time for a handshake. When the oldest hello has waited for longer, the newest goes first, which has time left for the rest.
 inline constexpr uint64_t kHelloPatiencePart = 4;
@@ -283,6 +284,7 @@ inline constexpr uint32_t kMaxChunkExtensionBytes = 16384; // bytes of all exten
 
 }
 
-// httpsys.toml sets what a user and a process may have (kNAMEPerUser and kNAMEPerProcess are NAMEPerUser, NAMEPerProcess of [clients]) and
-// what is below as a default of it. All else is constant: work in one turn, times of the daemon's own, what there may be of all clients
-// together, and ceilings, which hold whatever is set. Who is refused for one reads its number and its name.
+// httpsys.toml sets what a user and a process may have (kNAMEPerUser and kNAMEPerProcess are NAMEPerUser, NAMEPerProcess of [clients],
+// but for kClosesHeldPerUser) and what is below as a default of it. All else is constant: work in one turn, times of the daemon's own,
+// what there may be of all clients together, and ceilings, which hold whatever is set. Who is refused for one reads its number and its
+// name.

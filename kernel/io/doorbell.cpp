@@ -20,11 +20,11 @@ void Doorbell::start()
 // A client may have its bell watched in a million places, each of which a ring wakes.
 bool Doorbell::ring()
 {
-  if (m_slow_rings.are_too_slow())
+  if (m_is_too_slow)
     return true;
   const auto now = ke::Core::current().now();
-  m_slow_rings.note(now, platform::system().ring_bell(m_bell, m_slow_rings.are_watched(now)));
-  return !m_slow_rings.are_too_slow();
+  m_is_too_slow = m_slow_rings->note(now, platform::system().ring_bell(m_bell, m_slow_rings->are_watched(now)));
+  return !m_is_too_slow;
 }
 
 void Doorbell::stop()

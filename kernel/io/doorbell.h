@@ -3,6 +3,7 @@
 // watched by a multishot poll; a client that kicks more often than it was asked to loses that poll for a while and is
 // visited by a timer. The bell is an end of a socket pair. Owned by the channel, on its core.
 #pragma once
+#include "kernel/io/slow_rings.h"
 #include "kernel/ke/core.h"
 #include "kernel/limits.h"
 #include <algorithm>
@@ -34,33 +35,6 @@ private:
   platform::Milliseconds m_second_began = 0;
 };
 
-// What rings took that were slow, so much of a second. A fast one says nothing: that of a full bell takes no time, and its client decides
-// when it is full. From a slow one on they are measured by what they take of the core alone, for a second; only what is measured so counts,
-// since what delays the core otherwise is not the client's fault.
-class SlowRings {
-public:
-  bool are_watched(platform::Milliseconds now) const { return now < m_watched_until; }
-  bool are_too_slow() const { return m_nanoseconds > limits::kSlowRingNanoseconds; }
-  void note(platform::Milliseconds now, uint64_t nanoseconds)
-  {
-    if (nanoseconds <= limits::kRingNanoseconds)
-      return;
-    if (are_watched(now)) {
-      m_nanoseconds -= std::min(m_nanoseconds, (now - m_last) * limits::kSlowRingNanoseconds / kSecond);
-      m_nanoseconds += nanoseconds;
-    } else {
-      m_nanoseconds = 0;
-    }
-    m_last = now;
-    m_watched_until = now + kSecond;
-  }
-
-private:
-  static constexpr platform::Milliseconds kSecond = 1000;
-  uint64_t m_nanoseconds = 0;
-  platform::Milliseconds m_last = 0, m_watched_until = 0;
-};
-
 class Doorbell final : platform::IoOperation, ke::Timer {
 public:
   class Listener {
@@ -75,7 +49,10 @@ public:
   };
 
   // Takes over both descriptors; uid: of the client, which has the kick, too.
-  Doorbell(Listener &listener, int kick, int bell, uint32_t uid) : m_listener(listener), m_kick(kick), m_bell(bell), m_uid(uid) {}
+  Doorbell(Listener &listener, int kick, int bell, uint32_t uid)
+    : m_listener(listener), m_kick(kick), m_bell(bell), m_uid(uid), m_slow_rings(SlowRings::of(uid))
+  {
+  }
   Doorbell(const Doorbell &) = delete;
   ~Doorbell();
 
@@ -94,9 +71,9 @@ private:
   int m_kick, m_bell;
   uint32_t m_uid;
   KickBudget m_budget;
-  SlowRings m_slow_rings;
+  std::shared_ptr<SlowRings> m_slow_rings;
   platform::Milliseconds m_penalty_until = 0;
-  bool m_is_stopped = false;
+  bool m_is_too_slow = false, m_is_stopped = false;
 };
 
 }

@@ -131,39 +131,50 @@ TEST_CASE("completions are shown in batches")
   CHECK(ring.admission().head() == 3);
 }
 
-TEST_CASE("rings that take long may take so much of a second, whatever is rung between them, and go on doing so")
+TEST_CASE("a user's rings that take long may take so much of a second, whatever is rung between them, and go on doing so")
 {
-  SlowRings rings;
   platform::Milliseconds now = 5000;
   constexpr uint64_t kMillisecond = 1'000'000, kMost = limits::kSlowRingNanoseconds / kMillisecond;
-  rings.note(now, 100 * limits::kSlowRingNanoseconds); // by the clock: it is watched from now on
-  CHECK(rings.are_watched(now + 999));
-  CHECK_FALSE(rings.are_watched(now + 1000));
+  // Of two channels, and of somebody else.
+  const auto rings = SlowRings::of(1000), more = SlowRings::of(1000), others = SlowRings::of(1001);
+  CHECK_FALSE(rings->note(now, 100 * limits::kSlowRingNanoseconds)); // by the clock: they are watched from now on
+  CHECK(more->are_watched(now + 999));
+  CHECK_FALSE(rings->are_watched(now + 1000));
+  CHECK_FALSE(others->are_watched(now));
   // What interrupts take within them is borne for ever.
+  bool is_too_slow = false;
   for (uint64_t count = 0; count < 1000; count++, now += 1000 / (kMost / 4))
-    rings.note(now, 2 * kMillisecond);
-  CHECK_FALSE(rings.are_too_slow());
+    is_too_slow = is_too_slow || rings->note(now, 2 * kMillisecond);
+  CHECK_FALSE(is_too_slow);
   SUBCASE("in a moment")
   {
-    rings.note(now, kMost / 2 * kMillisecond);
+    CHECK_FALSE(rings->note(now, kMost / 2 * kMillisecond));
     for (int fast = 0; fast < 100; fast++)
-      rings.note(now, limits::kRingNanoseconds);
-    CHECK_FALSE(rings.are_too_slow());
-    rings.note(now, (kMost / 2 + 1) * kMillisecond);
-    CHECK(rings.are_too_slow());
+      CHECK_FALSE(more->note(now, limits::kRingNanoseconds));
+    CHECK(more->note(now, (kMost / 2 + 1) * kMillisecond));
+    CHECK_FALSE(others->note(now, kMost * kMillisecond));
+    CHECK_FALSE(others->note(now, kMost / 2 * kMillisecond));
   }
-  SUBCASE("all the time")
+  SUBCASE("all the time, each a little")
   {
-    for (uint64_t count = 0; count < 4 * kMost && !rings.are_too_slow(); count++, now += 1000 / kMost)
-      rings.note(now, 2 * kMillisecond);
-    CHECK(rings.are_too_slow());
+    for (uint64_t count = 0; count < 4 * kMost && !is_too_slow; count++, now += 1000 / kMost)
+      is_too_slow = (count % 2 == 0 ? rings : more)->note(now, 2 * kMillisecond);
+    CHECK(is_too_slow);
   }
   SUBCASE("with a second between")
   {
-    for (uint64_t count = 0; count < 100; count++, now += 1000)
-      rings.note(now, 2 * kMost * kMillisecond);
-    CHECK_FALSE(rings.are_too_slow());
+    for (uint64_t count = 0; count < 100; count++)
+      CHECK_FALSE(rings->note(now += 1000, 2 * kMost * kMillisecond));
   }
+}
+
+TEST_CASE("what a user's rings took is forgotten with the last of his channels")
+{
+  auto rings = SlowRings::of(1000);
+  rings->note(5000, 2 * limits::kRingNanoseconds);
+  CHECK(SlowRings::of(1000)->are_watched(5001));
+  rings.reset();
+  CHECK_FALSE(SlowRings::of(1000)->are_watched(5001));
 }
 
 TEST_CASE("a client may kick as often as it is asked to, and a thousand times a second besides")
