@@ -39,7 +39,7 @@ inline constexpr size_t kControlDescriptorsMax = 8;      // descriptors in one c
 inline constexpr uint32_t kControlMessagesUnread = 1024;  // of an ended session, dropped; the kernel queues some hundreds at most
 inline constexpr uint32_t kControlCloseMilliseconds = 1;  // then a wait that a client's descriptors impose on their close is interrupted
 // Threads that close what clients have had, one for a user at a time: so many users hold up only themselves.
-inline constexpr size_t kClosers = 64;             // the closing process's
+inline constexpr size_t kClosers = 64;             // the closing process's; for half as many before Linux 6.16: control sockets wait, too
 inline constexpr size_t kClosersOwn = 16;          // the daemon's, which wait for nobody while there is that process
 inline constexpr size_t kCloserStackBytes = 65536;
 inline constexpr uint32_t kClosingLanes = 16384;         // users, each twice or more often, whose closes wait; those beyond share one

@@ -31,7 +31,8 @@ enum hsys_revocation {
   HSYS_REVOKED_CONTROL = 6,       /* malformed control message */
   HSYS_REVOKED_HELLO_TIMEOUT = 7, /* no HELLO in time */
   HSYS_REVOKED_OUTPUT = 8,        /* no blocks were handed back, and too many results waited for some */
-  HSYS_REVOKED_UNSEALED = 9,      /* it kicked before it had sealed utok (HSYS_CONTROL_CHANNEL_OPENED) */
+  HSYS_REVOKED_UNSEALED = 9,      /* it kicked before it had sealed utok (HSYS_CONTROL_CHANNEL_OPENED), or there
+                                     was no memory for what it had taken out of utok before it sealed that */
   HSYS_REVOKED_BELL = 10          /* to ring its bell took too long, again and again: it is watched in too many places */
 };
 

@@ -62,7 +62,8 @@ const char *usage()
          "\n"
          "The whole daemon on a simulated platform, decided by a seed. Without --seed new seeds\n"
          "are run for 10 seconds, with --canary for 60. Exit status 0: nothing found; 1: a finding, its seed, step and\n"
-         "last events are printed; 2: usage. HACKING.md explains more.\n";
+         "last events are printed; 2: usage, or it cannot be done here. HACKING.md\n"
+         "explains more.\n";
 }
 
 static std::optional<uint64_t> number(std::string_view text)

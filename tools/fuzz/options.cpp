@@ -30,7 +30,8 @@ system that a seed decides.
   --version          print the version, and exit
   --help             print this, and exit
 
-Exit status: 0 nothing found, 1 a finding, 2 usage, 3 the daemon cannot be reached.
+Exit status: 0 nothing found, 1 a finding, 2 usage, 3 the daemon cannot be reached, or its limits or
+the system do not give this program what it needs.
 )";
 
 enum Code { kSeconds = 256, kSteps, kSeed, kReplay, kMinimise, kAttach, kReport, kVersion, kHelpOption };
