@@ -162,6 +162,19 @@ void send_ping(int client)
 }
 
 // Sockets are closed by another thread.
+// Other threads may still be closing what an earlier case has left to them.
+uint64_t settled_descriptors()
+{
+  uint64_t count = platform::open_descriptors();
+  for (int quiet = 0; quiet < 50; quiet++) {
+    usleep(1000);
+    const uint64_t now = platform::open_descriptors();
+    if (std::exchange(count, now) != now)
+      quiet = 0;
+  }
+  return count;
+}
+
 bool descriptors_become(uint64_t wanted)
 {
   for (int tries = 0; tries < 5000 && platform::open_descriptors() != wanted; tries++)
@@ -186,7 +199,7 @@ int make_lingering(const sockaddr_in &address)
 TEST_CASE("a session that asks and asks and reads no answer ends")
 {
   Rig rig;
-  const uint64_t before = platform::open_descriptors();
+  const uint64_t before = settled_descriptors();
   int client = rig.connect();
   send_hello(client);
   hsys_control ping = ping_message();
@@ -288,7 +301,7 @@ TEST_CASE("a session that sends descriptors ends, and its socket is closed")
   send_hello(client);
   rig.run();
   REQUIRE(next_message(client) == HSYS_CONTROL_WELCOME);
-  const uint64_t with_session = platform::open_descriptors();
+  const uint64_t with_session = settled_descriptors();
   send_ping(client);
   REQUIRE(test::send_descriptor(client, client, 1));
   send_ping(client);
@@ -319,7 +332,7 @@ TEST_CASE("a descriptor whose close waits holds up neither the core nor the sock
   REQUIRE(listen(listener, 100) == 0);
   socklen_t length = sizeof address;
   REQUIRE(getsockname(listener, reinterpret_cast<sockaddr *>(&address), &length) == 0);
-  const uint64_t before = platform::open_descriptors();
+  const uint64_t before = settled_descriptors();
   enum class Case { Read, EmptyBefore, ManyBefore, AnswerUnread, TurnedAway, InBacklog };
   for (Case each : {Case::Read, Case::EmptyBefore, Case::ManyBefore, Case::AnswerUnread, Case::TurnedAway, Case::InBacklog}) {
     CAPTURE(static_cast<int>(each));
