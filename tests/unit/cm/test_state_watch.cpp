@@ -7,8 +7,8 @@
 #include <doctest/doctest.h>
 #include <filesystem>
 #include <fmt/format.h>
+#include <optional>
 #include <sys/stat.h>
-#include <tuple>
 
 using namespace httpsys;
 using namespace httpsys::cm;
@@ -355,57 +355,11 @@ TEST_CASE("a file that appears is not used, and not overwritten")
   CHECK(watched.bad("delete sslcert ipport=127.0.0.1:444").win32_code == win32::kFileNotFound);
 }
 
-TEST_CASE("changes that fail half-way are nobody else's")
-{
-  static std::string log;
-  uint64_t failures = 0, done = 0;
-  set_log_sink([](LogCause, std::string line) { log += line + '\n'; });
-  for (uint64_t seed = 1; seed <= 60; seed++) {
-    platform::SimDisk disk(seed);
-    platform::set_file_system(&disk);
-    {
-      Store store{Config{}};
-      std::string reason;
-      REQUIRE(!store.load("/state", reason).is_error());
-      log.clear();
-      Random random(seed);
-      std::string authority, list;
-      const char *const lists[] = {"root.crl", "stale.crl"};
-      for (int step = 0; step < 30; step++) {
-        const uint32_t chance = random.chance(1, 2) ? 65536 / 6 : 0;
-        disk.faults = {chance, 0, chance, chance, chance, chance, chance, chance};
-        AdminAnswer answer;
-        switch (random.below(4)) {
-        case 0: answer = store.execute({{"import", "ca", "certfile=a"}, {{"certfile", pki("root.crt")}}}); break;
-        case 1: answer = store.execute({{"import", "crl", "crlfile=a"}, {{"crlfile", pki(lists[random.below(2)])}}}); break;
-        case 2: answer = store.execute({{"delete", "ca", "certhash=" + authority}, {}}); break;
-        default: answer = store.execute({{"delete", "crl", "crlhash=" + list}, {}}); break;
-        }
-        done += answer.exit_code == kExitDone;
-        for (auto [what, hash] : {std::pair{"ca", &authority}, std::pair{"crl", &list}}) {
-          std::string shown = store.execute({{"show", what}, {}}).text;
-          if (size_t at = shown.find(" Hash"); at != shown.npos)
-            *hash = shown.substr(shown.find(" : ", at) + 3, 40);
-        }
-        look(store);
-      }
-      failures += disk.failures;
-    }
-    INFO(seed);
-    CHECK(log.find("while httpsysd runs") == log.npos);
-    CHECK(log.find("is there again") == log.npos);
-  }
-  CHECK(failures > 100);
-  CHECK(done > 100);
-  platform::set_file_system(nullptr);
-  set_log_sink(nullptr);
-}
-
 namespace {
 
 // A store on a simulated disk, with what it has logged.
 struct OnDisk {
-  OnDisk()
+  explicit OnDisk(uint64_t seed = 1) : disk(seed)
   {
     s_log.clear();
     platform::set_file_system(&disk);
@@ -420,17 +374,58 @@ struct OnDisk {
     const std::string shown = store.execute({{"show", "ca"}, {}}).text;
     return shown.substr(shown.find(" : ", shown.find(" Hash")) + 3, 40);
   }
+  void lose_power()
+  {
+    holder.reset();
+    disk.come_back(true);
+  }
   int remove_authority(const std::string &hash) { return store.execute({{"delete", "ca", "certhash=" + hash}, {}}).exit_code; }
 
   inline static std::string s_log;
   struct Unset {
     ~Unset() { platform::set_file_system(nullptr); }
   };
-  platform::SimDisk disk{1};
+  platform::SimDisk disk;
   Unset unset;
-  Store store{Config{}};
+  std::optional<Store> holder{std::in_place, Config{}};
+  Store &store = *holder;
 };
 
+}
+
+TEST_CASE("changes that fail half-way are nobody else's")
+{
+  uint64_t failures = 0, done = 0;
+  for (uint64_t seed = 1; seed <= 60; seed++) {
+    OnDisk on(seed);
+    Random random(seed);
+    std::string authority, list;
+    const char *const lists[] = {"root.crl", "stale.crl"};
+    for (int step = 0; step < 30; step++) {
+      const uint32_t chance = random.chance(1, 2) ? 65536 / 6 : 0;
+      on.disk.faults = {chance, 0, chance, chance, chance, chance, chance, chance};
+      AdminAnswer answer;
+      switch (random.below(4)) {
+      case 0: answer = on.store.execute({{"import", "ca", "certfile=a"}, {{"certfile", pki("root.crt")}}}); break;
+      case 1: answer = on.store.execute({{"import", "crl", "crlfile=a"}, {{"crlfile", pki(lists[random.below(2)])}}}); break;
+      case 2: answer = on.store.execute({{"delete", "ca", "certhash=" + authority}, {}}); break;
+      default: answer = on.store.execute({{"delete", "crl", "crlhash=" + list}, {}}); break;
+      }
+      done += answer.exit_code == kExitDone;
+      for (auto [what, hash] : {std::pair{"ca", &authority}, std::pair{"crl", &list}}) {
+        std::string shown = on.store.execute({{"show", what}, {}}).text;
+        if (size_t at = shown.find(" Hash"); at != shown.npos)
+          *hash = shown.substr(shown.find(" : ", at) + 3, 40);
+      }
+      look(on.store);
+    }
+    failures += on.disk.failures;
+    INFO(seed);
+    CHECK(count(on.s_log, "while httpsysd runs") == 0);
+    CHECK(count(on.s_log, "is there again") == 0);
+  }
+  CHECK(failures > 100);
+  CHECK(done > 100);
 }
 
 TEST_CASE("what a change that failed has left behind becomes what the store has")
@@ -574,76 +569,53 @@ TEST_CASE("files that cannot be read keep no others from being looked at")
 
 TEST_CASE("what was written again and is not safe yet is written once more, and outlasts a loss of power")
 {
-  static std::string log;
-  log.clear();
-  platform::SimDisk disk(1);
-  platform::set_file_system(&disk);
-  set_log_sink([](LogCause, std::string line) { log += line + '\n'; });
-  std::string path, contents;
-  {
-    Store store{Config{}};
-    std::string reason;
-    REQUIRE(!store.load("/state", reason).is_error());
-    REQUIRE(store.execute({{"import", "ca", "certfile=a"}, {{"certfile", pki("root.crt")}}}).exit_code == kExitDone);
-    std::tie(path, contents) = *disk.files().begin();
-    disk.take_away(path);
-    disk.faults.folder_sync_fails = 65536;
-    look(store);
-    CAPTURE(log);
-    CHECK(count(log, " is there again as it was loaded") == 0);
-    CHECK(count(log, ": tried again until it succeeds") == 1);
-    CHECK(disk.files()[path] == contents); // but for how long?
-    disk.faults.folder_sync_fails = 0;
-    look(store);
-    CHECK(count(log, " is there again as it was loaded") == 1);
-  }
-  disk.come_back(true);
-  CHECK(disk.files()[path] == contents);
-  platform::set_file_system(nullptr);
-  set_log_sink(nullptr);
+  OnDisk on;
+  CAPTURE(on.s_log);
+  REQUIRE(on.import_authority() == kExitDone);
+  const auto [path, contents] = *on.disk.files().begin();
+  on.disk.take_away(path);
+  on.disk.faults.folder_sync_fails = 65536;
+  look(on.store);
+  CHECK(count(on.s_log, " is there again as it was loaded") == 0);
+  CHECK(count(on.s_log, ": tried again until it succeeds") == 1);
+  CHECK(on.disk.files()[path] == contents); // but for how long?
+  on.disk.faults.folder_sync_fails = 0;
+  look(on.store);
+  CHECK(count(on.s_log, " is there again as it was loaded") == 1);
+  on.lose_power();
+  CHECK(on.disk.files()[path] == contents);
 }
 
 TEST_CASE("what cannot be written again is tried until it can")
 {
-  static std::string log;
-  log.clear();
-  platform::SimDisk disk(1);
-  platform::set_file_system(&disk);
-  set_log_sink([](LogCause, std::string line) { log += line + '\n'; });
-  {
-    Store store{Config{}};
-    std::string reason;
-    REQUIRE(!store.load("/state", reason).is_error());
-    REQUIRE(store.execute({{"import", "ca", "certfile=a"}, {{"certfile", pki("root.crt")}}}).exit_code == kExitDone);
-    const auto files = disk.files();
-    REQUIRE(files.size() == 1);
-    const auto &[path, contents] = *files.begin();
-    disk.is_full = true;
-    disk.overwrite(path, contents.substr(0, 100));
-    look(store);
-    look(store);
-    CAPTURE(log);
-    CHECK(count(log, " is not usable any more (") == 1);
-    CHECK(count(log, "No space left on device: tried again until it succeeds") == 1);
-    CHECK(count(log, "\n") == 3); // and how the damaged one is called
-    disk.is_full = false;
-    disk.faults.look_fails = 65536;
-    look(store);
-    CHECK(count(log, "whether files there are changed is not known until that succeeds") == 4);
-    CHECK(count(log, "\n") == 7);
-    disk.faults.look_fails = 0;
-    look(store);
-    CHECK(count(log, " is there again as it was loaded") == 1);
-    CHECK(disk.files()[path] == contents);
-    disk.take_away(path);
-    look(store);
-    CHECK(count(log, " was removed while httpsysd runs") == 1);
-    CHECK(disk.files()[path] == contents);
-    disk.put("/state/sslcert/x", "y");
-    look(store);
-    CHECK(count(log, "\"/state/sslcert/x\" has appeared") == 1);
-    CHECK(count(log, "\n") == 11);
-  }
-  platform::set_file_system(nullptr);
-  set_log_sink(nullptr);
+  OnDisk on;
+  CAPTURE(on.s_log);
+  REQUIRE(on.import_authority() == kExitDone);
+  const auto files = on.disk.files();
+  REQUIRE(files.size() == 1);
+  const auto &[path, contents] = *files.begin();
+  on.disk.is_full = true;
+  on.disk.overwrite(path, contents.substr(0, 100));
+  look(on.store);
+  look(on.store);
+  CHECK(count(on.s_log, " is not usable any more (") == 1);
+  CHECK(count(on.s_log, "No space left on device: tried again until it succeeds") == 1);
+  CHECK(count(on.s_log, "\n") == 3); // and how the damaged one is called
+  on.disk.is_full = false;
+  on.disk.faults.look_fails = 65536;
+  look(on.store);
+  CHECK(count(on.s_log, "whether files there are changed is not known until that succeeds") == 4);
+  CHECK(count(on.s_log, "\n") == 7);
+  on.disk.faults.look_fails = 0;
+  look(on.store);
+  CHECK(count(on.s_log, " is there again as it was loaded") == 1);
+  CHECK(on.disk.files()[path] == contents);
+  on.disk.take_away(path);
+  look(on.store);
+  CHECK(count(on.s_log, " was removed while httpsysd runs") == 1);
+  CHECK(on.disk.files()[path] == contents);
+  on.disk.put("/state/sslcert/x", "y");
+  look(on.store);
+  CHECK(count(on.s_log, "\"/state/sslcert/x\" has appeared") == 1);
+  CHECK(count(on.s_log, "\n") == 11);
 }
