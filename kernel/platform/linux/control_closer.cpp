@@ -67,11 +67,23 @@ Result<void> ControlCloser::start_process(std::string &reason)
   return start();
 }
 
+// Its number, 0 when the process does not have it.
+uint64_t ControlCloser::take_kept(int descriptor)
+{
+  const auto kept = m_kept.extract(descriptor);
+  if (!kept)
+    return 0;
+  const auto users = m_kept_of_user.find(kept.mapped().uid);
+  if (--users->second == 0)
+    m_kept_of_user.erase(users);
+  return kept.mapped().number;
+}
+
 // No user has more than half of them.
 bool ControlCloser::can_keep(uint32_t uid)
 {
-  uint64_t all = m_kept.size();
-  auto users = static_cast<uint64_t>(std::ranges::count_if(m_kept, [uid](const auto &kept) { return kept.second.uid == uid; }));
+  const auto kept = m_kept_of_user.find(uid);
+  uint64_t all = m_kept.size(), users = kept == m_kept_of_user.end() ? 0 : kept->second;
   for (const auto &[key, lane] : m_used_lanes) {
     const uint32_t count = m_memory->lanes[lane].childs.count;
     all += count;
@@ -91,9 +103,10 @@ Result<void> ControlCloser::share(int descriptor, uint32_t uid)
   }
   const auto number = m_process->keep(descriptor); // not with the mutex: it may wait
   std::lock_guard lock(m_mutex);
-  if (number)
+  if (number) {
     m_kept[descriptor] = {*number, uid};
-  else if (m_process->runs())
+    m_kept_of_user[uid]++;
+  } else if (m_process->runs())
     return NtStatus::InsufficientResources;
   return {};
 }
@@ -117,14 +130,13 @@ void ControlCloser::close(int descriptor, uint32_t uid, Kind kind)
 {
   std::lock_guard lock(m_mutex);
   const uint32_t lane = lane_of({uid, kind});
-  const auto kept = m_kept.extract(descriptor);
   LaneCount &count = m_memory->lanes[lane].daemons;
   count.count.fetch_add(1, std::memory_order_relaxed);
   m_lanes.add({.descriptor = descriptor,
                .lane = lane,
                .has_messages = kind == Kind::Control,
                .can_wait = kind == Kind::Control && m_controls_can_wait,
-               .number = kept ? kept.mapped().number : 0,
+               .number = take_kept(descriptor),
                .count = &count});
 }
 

@@ -53,6 +53,7 @@ private:
   size_t count(uint32_t lane);
   bool is_held(uint32_t lane, Milliseconds now);
   bool can_keep(uint32_t uid);
+  uint64_t take_kept(int descriptor);
 
   ClosingLanes m_lanes;
   std::shared_ptr<ClosingProcess> m_process = std::make_shared<ClosingProcess>(); // the threads have it, too
@@ -63,6 +64,7 @@ private:
   std::map<LaneKey, uint32_t> m_used_lanes;
   std::vector<uint32_t> m_free_lanes;
   std::unordered_map<int, Kept> m_kept; // by descriptor
+  std::unordered_map<uint32_t, uint64_t> m_kept_of_user; // how many of these
 };
 
 }
