@@ -2,6 +2,7 @@
 #include "kernel/tls/ticket_keys.h"
 #include "kernel/ke/tally.h"
 #include "kernel/limits.h"
+#include "kernel/platform/secret_memory.h"
 #include "kernel/tls/client_trust.h"
 #include "kernel/tls/tls_context.h"
 #include "kernel/tls/wolfssl_library.h"
@@ -10,6 +11,7 @@
 #include <cstring>
 #include <mutex>
 #include <optional>
+#include <vector>
 #include <wolfssl/wolfcrypt/aes.h>
 
 namespace httpsys::tls {
@@ -61,7 +63,7 @@ private:
   }
 
   std::mutex m_mutex;
-  std::array<TicketKey, 2> m_keys; // the newest first
+  std::vector<TicketKey, platform::SecretAllocator<TicketKey>> m_keys{2}; // the newest first
 };
 
 TicketKeys &ticket_keys()

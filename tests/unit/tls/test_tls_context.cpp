@@ -3,6 +3,7 @@
 #include "kernel/platform/key_memory.h"
 #include "kernel/tls/ticket_keys.h"
 #include "kernel/tls/wolfssl_library.h"
+#include "tests/unit/platform/mapping_flags.h"
 #include "tests/unit/tls/pki.h"
 #include <algorithm>
 #include <doctest/doctest.h>
@@ -90,6 +91,7 @@ TEST_CASE("tickets are sealed with a key that changes")
   };
   Ticket first = seal();
   CHECK(opens(first));
+  CHECK(httpsys::test::is_in_secret_memory(first.name)); // beside the key itself
   s_now += period - 1;
   CHECK(opens(first));
   CHECK(seal().name == first.name);
