@@ -4,6 +4,7 @@
 #include "kernel/limits.h"
 #include <algorithm>
 #include <iterator>
+#include <list>
 #include <memory>
 #include <utility>
 
@@ -36,9 +37,16 @@ public:
   // Of those that wait: there is a place for it.
   void take_place()
   {
-    m_has_promise = true;
-    m_set.m_promised++;
-    accept();
+    if (m_kept.empty()) {
+      m_has_promise = true;
+      m_set.m_promised++;
+      return accept();
+    }
+    m_set.take_over(take_kept());
+    if (!m_kept.empty())
+      m_set.waits(*this);
+    else if (!is_in_flight())
+      start();
   }
 
   void close(std::function<void()> closed)
@@ -46,12 +54,14 @@ public:
     m_closed = std::move(closed);
     m_closing = true;
     m_outage.stop();
+    m_set.waits_no_more(*this);
+    while (!m_kept.empty())
+      platform::system().close(take_kept());
     if (is_in_flight()) {
       ke::Core::current().io().cancel(*this);
       return;
     }
     ke::Core::current().timers().cancel(*this);
-    m_set.waits_no_more(*this);
     finish();
   }
 
@@ -85,12 +95,8 @@ private:
       return on_polled(result.status);
     bool had_promise = std::exchange(m_has_promise, false);
     m_set.m_promised -= had_promise;
-    if (is_success(result.status)) {
-      if (m_closing)
-        platform::system().close(static_cast<int>(result.value));
-      else
-        m_set.take_over(static_cast<int>(result.value));
-    }
+    if (is_success(result.status))
+      receive(static_cast<int>(result.value), had_promise);
     if (had_promise && (m_closing || !is_success(result.status)))
       m_set.note_descriptor_free(); // the place is another's
     if (result.more) {
@@ -103,6 +109,8 @@ private:
     }
     if (m_closing) {
       finish();
+    } else if (!m_kept.empty()) {
+      // The last of these that gets its place goes on.
     } else if (is_success(result.status) || result.status == NtStatus::Cancelled) {
       start();
     } else {
@@ -113,6 +121,33 @@ private:
             limits::kAcceptRetryMilliseconds);
       retry_later();
     }
+  }
+
+  // When its accept began there may have been a place for it that another has by now.
+  void receive(int socket, bool has_place)
+  {
+    if (m_closing)
+      platform::system().close(socket);
+    else if (has_place || !m_set.must_wait())
+      m_set.take_over(socket);
+    else
+      keep(socket);
+  }
+
+  void keep(int socket)
+  {
+    m_set.m_kept_beyond += !m_kept.empty();
+    m_kept.push_back(socket);
+    if (!m_waits_as)
+      m_set.waits(*this);
+  }
+
+  int take_kept()
+  {
+    int socket = m_kept.front();
+    m_kept.pop_front();
+    m_set.m_kept_beyond -= !m_kept.empty();
+    return socket;
   }
 
   void on_polled(NtStatus status)
@@ -168,6 +203,7 @@ private:
   bool m_takes_many = false;  // the accept in flight, and it has not been taken back
   bool m_polls = false;       // in flight is no accept, since there is no place
   bool m_has_promise = false; // the accept in flight has its place
+  std::list<int> m_kept;      // accepted, without a place yet: meanwhile no accept begins
   std::function<void()> m_closed;
   ke::Outage m_outage;
 };
@@ -316,10 +352,10 @@ size_t ListenerSet::descriptor_count() const
   return count;
 }
 
-// A listener may accept one more when another has taken the last: that is why it counts twice.
+// A listener may accept one more when another has taken the last, and keeps it: that is why it counts twice.
 uint64_t ListenerSet::descriptors_allow() const
 {
-  uint64_t left = m_descriptors - std::min(m_descriptors, 2 * m_listeners);
+  uint64_t left = m_descriptors - std::min(m_descriptors, 2 * m_listeners + m_kept_beyond);
   return std::max(left, m_descriptors / limits::kPortsPart);
 }
 

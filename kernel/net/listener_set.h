@@ -3,7 +3,8 @@
 // URL that names other hosts: whoever adds or removes such a URL takes no connection from the others. Core 0 accepts and hands
 // connections to the cores in turn; a connection never migrates afterwards. While there are as many connections as descriptors or memory
 // allow, nobody is accepted: who comes waits in the kernel's backlog until one has gone, and idle ones go for that (idle_relief.h); then
-// the places that become free go in turn to the users whose ports somebody waits at, however many ports one has.
+// the places that become free go in turn to the users whose ports somebody waits at, however many ports one has. What an accept that was
+// under way brings then waits with its listener, which accepts no other meanwhile.
 // Lives on core 0, as long as the daemon.
 #pragma once
 #include "kernel/base/refptr.h"
@@ -30,7 +31,7 @@ public:
   void close_connection(int socket, bool makes_room = false);
   // A connection that was asked to make room does not. Any core.
   void note_stays() { m_relief.note_answer(); }
-  // Sockets of connections that are open. Any core.
+  // Sockets of connections that are open, of all that have a place. Any core.
   uint64_t connection_count() const { return m_connections.load(); }
 
   // Makes the port listen at least in this scope. SharingViolation, AccessDenied, ... when it can't, and then the port listens
@@ -94,6 +95,7 @@ private:
   uint64_t m_descriptors = UINT64_MAX;
   uint64_t m_most = UINT64_MAX;
   uint64_t m_listeners = 0; // sockets, those included that are being closed
+  uint64_t m_kept_beyond = 0; // accepted sockets without a place that are not the first of their listener
   std::atomic<uint64_t> m_connections{0};
   std::atomic<bool> m_wants_resume{false};     // when a descriptor is free
   std::map<uint32_t, Payer> m_payers;          // by uid

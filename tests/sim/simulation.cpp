@@ -154,6 +154,8 @@ Site *Simulation::pick_site()
 void Simulation::turn()
 {
   m_target->turn(static_cast<ke::CoreId>(random.below(profile.cores)));
+  if (uint64_t there = net::ListenerSet::instance().connection_count(); model.has_few_places && there > kFewPlaces)
+    throw Finding{"not conserved", fmt::format("{} connections have places, of which there are {}", there, kFewPlaces)};
   if (++m_turns % kTurnsBetweenChecks == 0)
     for (auto &worker : m_workers)
       worker->check_conservation();

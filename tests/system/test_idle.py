@@ -3,6 +3,7 @@
 """Clients that hold all connections there may be, and do nothing with them, keep nobody out: whoever has been idle longest makes room for
 who waits. A request that has begun, or is being answered, is not idle."""
 
+import contextlib
 import re
 import select
 import socket
@@ -13,6 +14,7 @@ from application import ApiTest
 from processes import WAIT, Within, eventually
 
 PLACES = 24
+PORTS = 50
 VISITS = 20
 MADE_ROOM = 'Idle, made room'
 
@@ -118,6 +120,61 @@ class Idle(ApiTest):
         for connection in (*begun, honest):
             self.assertEqual(connection.response().status, 200)
         self.assertEqual(select.select([hello], [], [], 0)[0], [])
+
+    def crowd_at_many_ports(self, each):
+        """(application, connections that hold all places, before, a crowd with so many for each of its ports): each listening socket that
+        began to accept before the places were short has taken one."""
+        eventually(lambda: self.daemon.statistics()['connections'] == 0, 10, 'the connections of other tests to have gone')
+        ports = [harness.free_port() for _ in range(PORTS)]
+        application = self.start('event', *(f'http://localhost:{port}/' for port in ports), threads=16)
+        held = [self.connect(self.http, plain=True) for _ in range(PLACES)]
+        for connection in held:
+            connection.send('G')   # nobody is idle
+        eventually(self.is_full, 10, 'as many connections as there may be')
+        before = self.daemon.statistics()
+        crowd = [self.connect(port, plain=True) for port in ports for _ in range(each)]
+        for connection in crowd:
+            connection.send('GET /plain HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+        eventually(lambda: self.daemon.statistics()['descriptors'] >= before['descriptors'] + PORTS, 10, 'the accepts that were under way')
+        return application, held, before, crowd
+
+    def test_many_ports(self):
+        """Whom accepts bring that were under way when the last place was taken waits for a place like others."""
+        _application, held, before, crowd = self.crowd_at_many_ports(2)
+        most = descriptors = 0
+
+        def look():
+            nonlocal most, descriptors
+            now = self.daemon.statistics()
+            most, descriptors = max(most, now['connections']), max(descriptors, now['descriptors'])
+        for _ in range(10):
+            time.sleep(0.05)
+            look()
+        self.assertEqual((most, descriptors - before['descriptors']), (PLACES, PORTS))
+        self.assertEqual(select.select([connection.socket for connection in crowd], [], [], 0)[0], [])
+        self.assertEqual(self.counted(), self.made_room)
+        for connection in held[:2]:
+            connection.close()
+        while crowd:
+            with Within(10, 'a turn of somebody'):
+                answered = select.select([connection.socket for connection in crowd], [], [], 10 * WAIT)[0]
+            for connection in [one for one in crowd if one.socket in answered]:
+                self.assertEqual(connection.response().status, 200)
+                connection.close()
+                crowd.remove(connection)
+            look()
+        self.assertEqual(most, PLACES)
+
+    def test_many_ports_close(self):
+        """And goes with the port."""
+        application, _held, before, crowd = self.crowd_at_many_ports(1)
+        application.kill()
+        for connection in crowd:
+            with contextlib.suppress(ConnectionResetError):
+                self.assertEqual(connection.socket.recv(1), b'')
+        eventually(lambda: self.daemon.statistics()['descriptors'] <= before['descriptors'] - 2 * PORTS, 10, 'the ports to be closed')
+        self.assertEqual(self.daemon.statistics()['connections'], PLACES)
+        self.assertEqual(self.counted(), self.made_room)
 
     def test_in_use(self):
         """Whoever asks again and again is not cut off, whatever comes and goes beside it."""

@@ -88,10 +88,11 @@ Result<Endpoint> SimSystem::local_endpoint(int socket)
 
 Result<Endpoint> SimSystem::remote_endpoint(int socket)
 {
-  const SimSocket &found = *m_descriptors.at(socket).socket;
-  if (found.reset_sent)
+  Descriptor &descriptor = m_descriptors.at(socket);
+  descriptor.is_served = true;
+  if (descriptor.socket->reset_sent)
     return NtStatus::ConnectionInvalid;
-  return found.remote;
+  return descriptor.socket->remote;
 }
 
 static void end_connection(SimSocket &socket, bool resets)
@@ -114,6 +115,8 @@ void SimSystem::close(int descriptor)
     m_descriptors.at(waiting).resets = true;
     close(waiting);
   }
+  if (closed.socket && !closed.is_served)
+    closed.socket->is_accepted = false;
   if (closed.socket)
     end_connection(*closed.socket, closed.resets);
   if (closed.control)

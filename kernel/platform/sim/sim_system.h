@@ -93,6 +93,7 @@ private:
     std::shared_ptr<SimControl> control; // of a control connection
     std::shared_ptr<SimEvent> event;     // of an event, a bell or a process
     bool resets = false;
+    bool is_served = false; // somebody has asked whose connection it is
     int operations = 0; // in flight
   };
   int add(Descriptor descriptor);

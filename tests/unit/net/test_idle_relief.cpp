@@ -17,7 +17,6 @@ constexpr const char *kGet = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 struct Places : Service {
   explicit Places(uint32_t cores, uint64_t places) : Service(cores)
   {
-    world.system.has_ipv6 = false; // each listener takes one more
     net::ListenerSet::instance().start([](int socket) { http::Connection::accept(socket); }, UINT64_MAX, places);
     worker.serve(u"http://+:8081/", queue);
   }
@@ -84,6 +83,28 @@ TEST_CASE("the connection that has been idle longest goes, whichever core has it
       CHECK_FALSE(places.clients[kept]->is_closed);
     CHECK(places.lines("closed to make room, it was idle for 1.") == 3);
     CHECK(places.lines("who comes now waits until an idle one makes room, or one ends") == 1);
+  }
+}
+
+TEST_CASE("who was accepted when the last place had gone is one who waits: whoever has been idle longest makes room")
+{
+  for (uint32_t cores : {1u, 2u}) {
+    CAPTURE(cores);
+    Places places(cores, 6);
+    places.fill(6);
+    auto newcomer = places.world.connect(8080); // its listener's accept is under way
+    newcomer->send(kGet);
+    places.world.turn(0);
+    CHECK(newcomer->is_accepted);
+    CHECK(net::ListenerSet::instance().connection_count() == 6);
+    places.world.run();
+    CHECK(places.made_room() == 1);
+    CHECK(places.clients[0]->is_closed);
+    CHECK(net::ListenerSet::instance().connection_count() == 6);
+    places.answer(places.receive_id());
+    CHECK(newcomer->take().starts_with("HTTP/1.1 200 "));
+    places.world.pass(500);
+    CHECK(places.made_room() == 1);
   }
 }
 
