@@ -184,6 +184,9 @@ inline constexpr size_t kIdleBufferBytes = 4096;             // a connection giv
 inline constexpr size_t kSpareBufferBytes = 2u << 20;        // of a core, of such buffers, for the next that needs one
 inline constexpr size_t kCertificateCallsWaiting = 1024;     // on one connection; all are answered at once, each with 32 KiB or more
 inline constexpr uint32_t kConnectionsPerCore = 262144;      // below ob::IdTable's 2^20 slots
+// Of a connection: sessions that had requests of it last and are told of its end; older ones that it is not theirs any more. More than a
+// program has workers that take turns on one connection, and 256 bytes.
+inline constexpr size_t kChannelsOfConnection = 16;
 
 // Steps of TLS handshakes that have begun and of questions for certificates, and as many of new ones, of a core in one turn: until
 // kSliceMilliseconds are over for each of the two, for one takes 0.1 ms to 6 ms by the kind and size of the key, or almost nothing when
@@ -195,13 +198,16 @@ inline constexpr uint64_t kHelloPatiencePart = 4;
 // queue
 inline constexpr uint32_t kRequestQueues = 4096;      // of all processes together
 inline constexpr uint32_t kRequestQueueLength = 1000; // requests that wait in one queue (HttpServerQueueLengthProperty's default)
-// Of a core whose sessions end or close queues, in a turn: requests that go back or end, connections that are forgotten; some microseconds
-// each, or until kSliceMilliseconds are over.
+// Of a core whose sessions end or close queues or whose queues have gone, in a turn: requests that go back, end or are refused, connections
+// that are forgotten; some microseconds each, or until kSliceMilliseconds are over.
 inline constexpr uint32_t kRequestsReturnedPerTurn = 512;
 inline constexpr uint32_t kReturnsPerLook = 16; // between two looks at the clock
 inline constexpr size_t kRequestsEndedPerTurn = 32;   // of a core, whose worker or queue has gone: each resets a connection or sends a page
 // Of a session: responses that are complete and that it has not ended; the sends that end older ones fail. Some 100 bytes each.
 inline constexpr size_t kAnsweredRequests = 1024;
+// Of a connection in a session: queues through which requests of it came last, and which may name it. Who has received of it through so
+// many others since is no more told of its end than of one that has ended. More than an application has for one client, and 128 bytes.
+inline constexpr size_t kQueuesOfConnection = 16;
 
 // tls
 // bytes; a client's certificate list as sent, default of MaxClientCertificateBytes

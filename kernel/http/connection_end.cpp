@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Connection: who may end it beside its client, and what its end is counted as.
 #include "kernel/http/connection.h"
+#include "kernel/limits.h"
 
 namespace httpsys::http {
-
-static constexpr size_t kChannelsOfConnection = 16;
 
 // What the client's leaving now is.
 ke::Tally Connection::end_by_client() const
@@ -42,7 +41,7 @@ void Connection::note_channel(io::ChannelAddress channel)
   if (!m_channels.empty() && m_channels.back() == channel)
     return;
   std::erase(m_channels, channel);
-  if (m_channels.size() == kChannelsOfConnection) {
+  if (m_channels.size() == limits::kChannelsOfConnection) {
     queue::connection_gone(m_channels.front(), m_id);
     m_channels.erase(m_channels.begin());
   }

@@ -10,10 +10,6 @@
 
 namespace httpsys::queue {
 
-// Through which requests of a connection came, and which may name it: who has received of it through so many others since is no more told
-// of its end than of one that has ended.
-static constexpr size_t kQueuesOfConnection = 16;
-
 static hsys_request image_head(const QueuedRequest &request)
 {
   hsys_request head;
@@ -195,7 +191,7 @@ void DeliveredRequests::note_connection(const QueuedRequest &request)
   if (!queues.empty() && queues.back() == request.queue_id)
     return;
   std::erase_if(queues, [&](uint64_t queue) { return queue == request.queue_id || !m_channel.handles().has_queue(queue); });
-  if (queues.size() == kQueuesOfConnection)
+  if (queues.size() == limits::kQueuesOfConnection)
     queues.erase(queues.begin());
   queues.push_back(request.queue_id);
 }
