@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/queue/delivered_requests.h"
-#include "kernel/io/per_core.h"
 #include "kernel/limits.h"
 #include "kernel/queue/request_ends.h"
 #include "kernel/queue/request_queue.h"
@@ -54,65 +53,9 @@ static bool is_retrieval(const Delivery &delivery)
   return delivery.irp->entry().object_id != HSYS_NULL_ID;
 }
 
-// What the sessions of a core give back, end and forget in one turn, all together.
-class DeliveredRequests::Turn final : public ke::Flushable {
-public:
-  bool take()
-  {
-    ke::Core::current().request_flush(*this);
-    return m_slice.take();
-  }
-  uint32_t part() const { return std::max(1u, limits::kRequestsReturnedPerTurn / std::max(1u, sessions)); }
-
-  uint32_t sessions = 0; // that have such work
-
-private:
-  void flush() override { m_slice = new_slice(); } // the turn is over
-  static platform::Slice new_slice() { return platform::Slice(limits::kRequestsReturnedPerTurn, limits::kReturnsPerLook); }
-  platform::Slice m_slice = new_slice();
-};
-
-DeliveredRequests::Turn &DeliveredRequests::turn()
-{
-  static io::PerCore<Turn> turns;
-  return turns.here();
-}
-
-// Of a turn, one session's: as much as any other's, and a step at least, whatever the others have taken.
-class DeliveredRequests::Part {
-public:
-  bool take()
-  {
-    if (m_left == 0)
-      return false;
-    m_left--;
-    bool has_turn = turn().take();
-    return std::exchange(m_is_first, false) || has_turn;
-  }
-
-private:
-  uint32_t m_left = turn().part();
-  bool m_is_first = true;
-};
-
-void DeliveredRequests::begin_work()
-{
-  if (!std::exchange(m_has_work, true))
-    turn().sessions++;
-}
-
-void DeliveredRequests::end_work()
-{
-  if (!std::exchange(m_has_work, false))
-    return;
-  VERIFY(turn().sessions > 0);
-  turn().sessions--;
-}
-
 DeliveredRequests::~DeliveredRequests()
 {
   VERIFY(!Poller::is_linked());
-  end_work();
   for (auto &[id, delivered] : m_requests)
     leave(delivered);
 }
@@ -362,7 +305,7 @@ void DeliveredRequests::queue_closed(uint64_t queue_id)
   m_closed.push_back(std::move(queue.mapped()));
   if (m_closed.size() > 1)
     return; // they follow
-  begin_work();
+  m_work.begin();
   poll();
   if (!m_closed.empty())
     ke::Core::current().add_poller(*this);
@@ -370,21 +313,20 @@ void DeliveredRequests::queue_closed(uint64_t queue_id)
 
 bool DeliveredRequests::poll()
 {
-  Part part;
-  let_some_go(m_channel.received_up_to(), part);
+  let_some_go(m_channel.received_up_to());
   if (!m_closed.empty())
     return true;
-  end_work();
+  m_work.end();
   if (Poller::is_linked())
     ke::Core::current().remove_poller(*this);
   return true;
 }
 
 // Newest first, each to the head of its queue: the oldest ends up in front.
-void DeliveredRequests::let_some_go(uint32_t received_up_to, Part &part)
+void DeliveredRequests::let_some_go(uint32_t received_up_to)
 {
   std::vector<uint64_t> abandoned;
-  while (!m_closed.empty() && part.take()) {
+  while (!m_closed.empty() && m_work.take()) {
     Delivered *delivered = m_closed.front()->requests.first();
     if (!delivered) {
       m_closed.pop_front();
@@ -405,12 +347,11 @@ bool DeliveredRequests::on_session_end(uint32_t received_up_to)
     if (Poller::is_linked())
       ke::Core::current().remove_poller(*this);
     m_answered.clear();
-    begin_work();
+    m_work.begin();
   }
-  Part part;
   // One queue after the other: a session has few, or few requests of each.
   for (;;) {
-    let_some_go(received_up_to, part);
+    let_some_go(received_up_to);
     if (!m_closed.empty())
       return false;
     if (m_queues.empty())
@@ -419,11 +360,11 @@ bool DeliveredRequests::on_session_end(uint32_t received_up_to)
     queue.mapped()->is_closed = true;
     m_closed.push_back(std::move(queue.mapped()));
   }
-  while (!m_connections.empty() && part.take())
+  while (!m_connections.empty() && m_work.take())
     m_connections.erase(m_connections.begin());
   if (!m_connections.empty())
     return false;
-  end_work();
+  m_work.end();
   return true;
 }
 

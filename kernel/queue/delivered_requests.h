@@ -4,8 +4,8 @@
 // received them. There may be as many as connections, so what is done with all is done some in each turn. Owned by the channel's core.
 #pragma once
 #include "kernel/io/dispatch.h"
-#include "kernel/platform/slice.h"
 #include "kernel/queue/answered_requests.h"
+#include "kernel/queue/return_work.h"
 #include <deque>
 #include <unordered_map>
 #include <vector>
@@ -74,12 +74,7 @@ private:
   void let_go(Requests::iterator request, std::vector<uint64_t> &abandoned);
   void forget_image(Delivered &delivered);
   void forget_received_images();
-  class Turn;
-  class Part;
-  static Turn &turn(); // of the current core
-  void begin_work();
-  void end_work();
-  void let_some_go(uint32_t received_up_to, Part &part);
+  void let_some_go(uint32_t received_up_to);
   io::Channel &m_channel;
   Requests m_requests;
   std::unordered_map<uint64_t, std::unique_ptr<Queue>> m_queues;
@@ -88,7 +83,7 @@ private:
   AnsweredRequests m_answered;
   IntrusiveList<Delivered, Unreceived> m_unreceived; // with images, in the order of delivery
   Delivered *m_next_look = nullptr;                  // of m_unreceived, for forget_received_images(); null: its first
-  bool m_has_work = false; // it is counted among those that have a part of each turn
+  ReturnWork m_work;
   bool m_ended = false;
 };
 

@@ -6,8 +6,15 @@
 
 namespace httpsys::queue {
 
+struct RefusedRequest {
+  explicit RefusedRequest(QueuedRequest request) : request_id(request.request_id), share(std::move(request.share)) {}
+  uint64_t request_id;
+  RequestShare share; // it holds its connection until it is refused
+};
+
 // uid: whose worker it was.
 void abandon_later(std::vector<uint64_t> requests, uint32_t uid);
-void refuse_later(std::vector<uint64_t> requests, Refusal why);
+void refuse_later(std::vector<RefusedRequest> requests, Refusal why);
+void refuse_later(QueuedRequest request, Refusal why);
 
 }

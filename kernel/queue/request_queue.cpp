@@ -2,6 +2,7 @@
 #include "kernel/queue/request_queue.h"
 #include "kernel/io/per_core.h"
 #include "kernel/limits.h"
+#include "kernel/queue/refused_requests.h"
 #include "kernel/queue/request_ends.h"
 #include <unordered_map>
 #include <utility>
@@ -42,7 +43,7 @@ void RequestQueue::create(uint64_t id, std::shared_ptr<UserRequests> user)
 
 void RequestQueue::destroy(uint64_t id)
 {
-  // Taken out first: what it refuses comes back with its withdrawal.
+  // Taken out first: nobody finds it while it ends.
   auto queue = s_queues.here().extract(id);
 }
 
@@ -61,31 +62,16 @@ void RequestQueue::drain_this_core()
 
 void RequestQueue::refuse_waiting(Refusal why)
 {
-  // What is refused comes back with its withdrawal.
-  std::vector<uint64_t> refused;
-  while (Waiting *waiting = m_order.take_first())
-    refused.push_back(waiting->request.request_id);
-  m_requests.clear();
-  refuse_later(std::move(refused), why);
+  RefusedRequests::here().add(m_id, std::exchange(m_requests, std::make_unique<WaitingRequests>()), why);
 }
 
 bool RequestQueue::take_request(io::IrpPtr &irp)
 {
-  Waiting *waiting = m_order.take_first();
-  if (!waiting)
+  auto request = m_requests->take_first();
+  if (!request)
     return false;
-  auto request = std::move(waiting->request);
-  m_requests.erase(request.request_id);
-  deliver(std::move(irp), std::move(request));
+  deliver(std::move(irp), std::move(*request));
   return true;
-}
-
-RequestQueue::Waiting &RequestQueue::enter(QueuedRequest request)
-{
-  auto [entered, is_new] = m_requests.try_emplace(request.request_id);
-  VERIFY(is_new); // each is in one place
-  entered->second.request = std::move(request);
-  return entered->second;
 }
 
 void RequestQueue::receive(io::IrpPtr irp)
@@ -109,9 +95,9 @@ void RequestQueue::submit(QueuedRequest request)
     return deliver(std::move(irp), std::move(request));
   if (s_draining.here())
     return refuse(request.request_id, Refusal::Draining);
-  if (m_requests.size() >= limits::kRequestQueueLength)
+  if (m_requests->count() >= limits::kRequestQueueLength)
     return refuse(request.request_id, Refusal::QueueFull);
-  m_order.append(enter(std::move(request)));
+  m_requests->append(std::move(request));
 }
 
 void RequestQueue::put_back(QueuedRequest request)
@@ -119,19 +105,10 @@ void RequestQueue::put_back(QueuedRequest request)
   if (auto irp = m_receives.take_first())
     return deliver(std::move(irp), std::move(request));
   if (s_draining.here())
-    return refuse_later({request.request_id}, Refusal::Draining); // hundreds may come in a turn
+    return refuse_later(std::move(request), Refusal::Draining); // hundreds may come in a turn
   uint64_t id = request.request_id;
-  m_order.prepend(enter(std::move(request)));
+  m_requests->prepend(std::move(request));
   ke::Cores::instance().run_on(ob::id_core(id), [queue_id = m_id, id] { s_owner.returned(queue_id, id); });
-}
-
-void RequestQueue::withdraw(uint64_t request_id)
-{
-  auto found = m_requests.find(request_id);
-  if (found == m_requests.end())
-    return;
-  m_order.remove(found->second);
-  m_requests.erase(found);
 }
 
 void RequestQueue::deliver(io::IrpPtr irp, QueuedRequest request)
@@ -178,7 +155,7 @@ void return_request(QueuedRequest request)
       queue->put_back(std::move(*owned));
       return;
     }
-    refuse_later({owned->request_id}, Refusal::QueueGone); // hundreds may come in a turn
+    refuse_later(std::move(*owned), Refusal::QueueGone); // hundreds may come in a turn
   });
 }
 
@@ -187,12 +164,13 @@ void withdraw_request(uint64_t queue_id, uint64_t request_id)
   ke::Cores::instance().run_on(ob::id_core(queue_id), [queue_id, request_id] {
     if (auto *queue = RequestQueue::find(queue_id))
       queue->withdraw(request_id);
+    RefusedRequests::here().withdraw(queue_id, request_id);
   });
 }
 
 size_t queued_requests_on_this_core()
 {
-  size_t count = 0;
+  size_t count = RefusedRequests::here().count();
   for (auto &[id, queue] : s_queues.here())
     count += queue->waiting_requests();
   return count;

@@ -3,8 +3,7 @@
 // core, the core of the channel that created it; lives while any handle to it is open (queue_registry.h).
 #pragma once
 #include "kernel/io/irp_queue.h"
-#include "kernel/queue/request_owner.h"
-#include <unordered_map>
+#include "kernel/queue/waiting_requests.h"
 
 namespace httpsys::queue {
 
@@ -17,10 +16,10 @@ public:
   static RequestQueue *find(uint64_t id);
   // user: of who creates it.
   static void create(uint64_t id, std::shared_ptr<UserRequests> user);
-  // Refuses what waits and ends the queue.
+  // Ends the queue; what waits in it is refused, some in each turn (refused_requests.h).
   static void destroy(uint64_t id);
 
-  // The daemon ends and no receive comes any more: what waits on this core is refused, and what comes.
+  // The daemon ends and no receive comes any more: what waits on this core is refused, some in each turn, and what comes.
   static void drain_this_core();
 
   uint64_t id() const { return m_id; }
@@ -31,9 +30,9 @@ public:
   void put_back(QueuedRequest request);
   // The same for a receive: its request ended before it came.
   void receive_again(io::IrpPtr irp);
-  void withdraw(uint64_t request_id);
+  void withdraw(uint64_t request_id) { m_requests->remove(request_id); }
 
-  size_t waiting_requests() const { return m_requests.size(); }
+  size_t waiting_requests() const { return m_requests->count(); }
   size_t parked_receives() const { return m_receives.size(); }
 
 private:
@@ -43,16 +42,10 @@ private:
   uint64_t m_id;
   std::shared_ptr<UserRequests> m_user;
   io::IrpQueue m_receives;
-  struct Waiting : ListLink<Waiting> {
-    QueuedRequest request;
-  };
-  Waiting &enter(QueuedRequest request);
-  // By id: what a session gives back when it ends has no limit, and each client of it may leave.
-  std::unordered_map<uint64_t, Waiting> m_requests;
-  IntrusiveList<Waiting> m_order; // the next one first
+  std::unique_ptr<WaitingRequests> m_requests = std::make_unique<WaitingRequests>();
 };
 
-// Sum over the current core's queues, for STATS.
+// Sum over the current core's queues, those included that have gone.
 size_t queued_requests_on_this_core();
 
 }

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "kernel/queue/refused_requests.h"
+#include "kernel/io/per_core.h"
+#include "kernel/queue/request_ends.h"
+
+namespace httpsys::queue {
+
+RefusedRequests &RefusedRequests::here()
+{
+  static io::PerCore<RefusedRequests> all;
+  return all.here();
+}
+
+void RefusedRequests::add(uint64_t queue_id, std::unique_ptr<WaitingRequests> requests, Refusal why)
+{
+  if (requests->count() == 0)
+    return;
+  bool is_new = m_queues.try_emplace(queue_id, OfQueue{std::move(requests), why}).second;
+  VERIFY(is_new); // nothing waits in one that has gone, or while the daemon ends
+  if (m_queues.size() > 1)
+    return; // it follows
+  m_work.begin();
+  poll();
+  if (!m_queues.empty())
+    ke::Core::current().add_poller(*this);
+}
+
+void RefusedRequests::withdraw(uint64_t queue_id, uint64_t request_id)
+{
+  auto found = m_queues.find(queue_id);
+  if (found == m_queues.end() || !found->second.requests->remove(request_id) || found->second.requests->count() > 0)
+    return;
+  m_queues.erase(found);
+  end_if_empty();
+}
+
+size_t RefusedRequests::count() const
+{
+  size_t count = 0;
+  for (const auto &[id, queue] : m_queues)
+    count += queue.requests->count();
+  return count;
+}
+
+bool RefusedRequests::poll()
+{
+  while (!m_queues.empty()) {
+    auto queue = m_queues.begin();
+    std::vector<RefusedRequest> refused;
+    while (queue->second.requests->count() > 0 && m_work.take())
+      refused.emplace_back(*queue->second.requests->take_first());
+    const bool is_over = queue->second.requests->count() == 0;
+    refuse_later(std::move(refused), queue->second.why);
+    if (!is_over)
+      return true;
+    m_queues.erase(queue);
+  }
+  end_if_empty();
+  return true;
+}
+
+void RefusedRequests::end_if_empty()
+{
+  if (!m_queues.empty())
+    return;
+  m_work.end();
+  if (Poller::is_linked())
+    ke::Core::current().remove_poller(*this);
+}
+
+}
