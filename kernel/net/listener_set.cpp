@@ -14,6 +14,7 @@ namespace httpsys::net {
 // cancelled accept to come back.
 class ListenerSet::Listener final : public RefCounted<Listener>,
                                     public ListLink<Listener, OfWaiting>,
+                                    public ListLink<Listener, OfMany>,
                                     platform::IoOperation,
                                     ke::Timer {
 public:
@@ -55,6 +56,7 @@ public:
     m_closing = true;
     m_outage.stop();
     m_set.waits_no_more(*this);
+    takes_many_no_more();
     while (!m_kept.empty())
       platform::system().close(take_kept());
     if (is_in_flight()) {
@@ -65,7 +67,15 @@ public:
     finish();
   }
 
+  // Its accept brings no more than those that have come; from then on one by one.
+  void take_back()
+  {
+    takes_many_no_more();
+    ke::Core::current().io().cancel(*this);
+  }
+
 private:
+  using TakesMany = ListLink<Listener, OfMany>;
   friend class RefCounted<Listener>;
   friend class ListenerSet;
   ~Listener() = default;
@@ -82,31 +92,34 @@ private:
 
   void accept()
   {
-    m_takes_many = !m_set.is_nearly_full();
-    if (m_takes_many)
-      ke::Core::current().io().accept_multishot(m_socket, *this);
-    else
-      ke::Core::current().io().accept_one(m_socket, *this);
+    if (m_set.is_nearly_full())
+      return ke::Core::current().io().accept_one(m_socket, *this);
+    m_set.m_take_many.append(*this);
+    ke::Core::current().io().accept_multishot(m_socket, *this);
+  }
+
+  void takes_many_no_more()
+  {
+    if (TakesMany::is_linked())
+      m_set.m_take_many.remove(*this);
   }
 
   void on_complete(const platform::IoResult &result) override
   {
     if (std::exchange(m_polls, false))
       return on_polled(result.status);
+    if (!result.more)
+      takes_many_no_more();
     bool had_promise = std::exchange(m_has_promise, false);
     m_set.m_promised -= had_promise;
-    if (is_success(result.status))
+    if (is_success(result.status)) {
       receive(static_cast<int>(result.value), had_promise);
+      m_set.take_back_nearly_full();
+    }
     if (had_promise && (m_closing || !is_success(result.status)))
       m_set.note_descriptor_free(); // the place is another's
-    if (result.more) {
-      // From here on one by one.
-      if (m_takes_many && !m_closing && m_set.is_nearly_full()) {
-        m_takes_many = false;
-        ke::Core::current().io().cancel(*this);
-      }
+    if (result.more)
       return;
-    }
     if (m_closing) {
       finish();
     } else if (!m_kept.empty()) {
@@ -200,7 +213,6 @@ private:
   Payer *m_waits_as = nullptr; // in whose list it waits
   bool m_has_begun = false;
   bool m_closing = false;
-  bool m_takes_many = false;  // the accept in flight, and it has not been taken back
   bool m_polls = false;       // in flight is no accept, since there is no place
   bool m_has_promise = false; // the accept in flight has its place
   std::list<int> m_kept;      // accepted, without a place yet: meanwhile no accept begins
@@ -370,6 +382,13 @@ bool ListenerSet::is_nearly_full() const
   return connection_count() + m_listeners * limits::kListenBacklog >= connections_allowed();
 }
 
+// Also of those to whom nobody comes yet: they would bring their backlogs when the last place has gone. Few, or it would be so always.
+void ListenerSet::take_back_nearly_full()
+{
+  while (!m_take_many.is_empty() && is_nearly_full())
+    m_take_many.first()->take_back();
+}
+
 bool ListenerSet::must_wait()
 {
   // Nobody comes before those who wait already.
@@ -397,7 +416,8 @@ void ListenerSet::waits(Listener &listener)
     m_turns.append(payer);
   payer.waiting.append(listener);
   listener.m_waits_as = &payer;
-  m_relief.somebody_waits();
+  if (is_full()) // otherwise its turn is about to come
+    m_relief.somebody_waits();
 }
 
 void ListenerSet::waits_no_more(Listener &listener)
@@ -447,7 +467,7 @@ void ListenerSet::resume()
   while (!m_turns.is_empty() && !is_full())
     next_waiting().take_place();
   if (!m_turns.is_empty())
-    return;
+    return m_relief.somebody_waits();
   m_relief.nobody_waits(); // as far as is known: who does is seen by the next poll
   if (!is_full())
     m_wants_resume = false;

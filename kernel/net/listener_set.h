@@ -54,7 +54,8 @@ private:
   ListenerSet();
   ~ListenerSet();
   class Listener;
-  struct OfWaiting; // tag of a list
+  struct OfWaiting; // tags of lists
+  struct OfMany;
   using Listeners = std::vector<RefPtr<Listener>>;
   struct Port {
     Listeners loopback, everywhere; // the latter none while loopback is all
@@ -79,6 +80,7 @@ private:
   uint64_t connections_allowed() const;
   bool is_full() const { return connection_count() + m_promised >= connections_allowed(); }
   bool is_nearly_full() const;
+  void take_back_nearly_full();
   bool must_wait();
   void waits(Listener &listener);
   void waits_no_more(Listener &listener);
@@ -100,6 +102,7 @@ private:
   std::atomic<bool> m_wants_resume{false};     // when a descriptor is free
   std::map<uint32_t, Payer> m_payers;          // by uid
   IntrusiveList<Payer> m_turns;                // all of these, the next one first
+  IntrusiveList<Listener, OfMany> m_take_many; // whose accepts in flight bring whoever comes, and have not been taken back
   uint64_t m_promised = 0;                     // places whose listeners have not accepted yet
   ke::Outage m_full;
   IdleRelief m_relief;

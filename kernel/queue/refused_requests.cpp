@@ -7,7 +7,7 @@ namespace httpsys::queue {
 
 RefusedRequests &RefusedRequests::here()
 {
-  static io::PerCore<RefusedRequests> all;
+  static auto &all = *new io::PerCore<RefusedRequests>; // never freed: queues may end later than static objects
   return all.here();
 }
 

@@ -27,7 +27,7 @@ private:
   bool poll() override;
   bool before_sleep() override { return m_queues.empty(); }
   void end_if_empty();
-  std::map<uint64_t, OfQueue> m_queues; // the oldest first, one after the other
+  std::map<uint64_t, OfQueue> m_queues; // by id, one after the other
   ReturnWork m_work;
 };
 

@@ -33,7 +33,14 @@ void SimEngine::cancel(IoOperation &operation)
   VERIFY(operation.is_in_flight());
   for (Flight &flight : m_flights)
     if (flight.operation == &operation)
-      flight.is_cancelled = true;
+      cancel(flight);
+}
+
+void SimEngine::cancel(Flight &flight)
+{
+  flight.is_cancelled = true;
+  if (flight.kind == Kind::Accept || flight.kind == Kind::AcceptOne)
+    m_system.listener_goes(flight.descriptor);
 }
 
 SimEngine::Flight *SimEngine::find(uint64_t number)
@@ -99,8 +106,7 @@ void SimEngine::tell(Flight &flight, const IoResult &result)
   if (m_system.on_completion)
     m_system.on_completion("AORSPQL"[static_cast<size_t>(flight.kind)], flight.descriptor, result);
   if ((flight.kind == Kind::Accept || flight.kind == Kind::AcceptOne) && is_success(result.status))
-    if (auto &accepted = m_system.m_descriptors.at(static_cast<int>(result.value)).socket)
-      accepted->is_accepted = !flight.is_cancelled;
+    m_system.accept(static_cast<int>(result.value), flight.descriptor, flight.is_cancelled);
   if (!result.more) {
     set_in_flight(operation, false);
     m_system.m_descriptors.at(flight.descriptor).operations--;

@@ -44,6 +44,7 @@ private:
     Bytes bytes; // where its data lie
   };
   Flight &start(Kind kind, int descriptor, IoOperation &operation);
+  void cancel(Flight &flight);
   Flight *find(uint64_t number);
   std::vector<uint64_t> order();
   bool complete_one(uint64_t number);

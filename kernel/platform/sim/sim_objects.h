@@ -20,7 +20,7 @@ struct SimSocket {
   bool reset_sent = false;
   bool fin_received = false;
   bool reset_received = false;
-  bool is_accepted = false; // by a listener that stays until somebody serves it
+  bool is_accepted = false; // by a listener that stays, at least until somebody serves it
   bool is_closed = false; // by the daemon
   bool is_struck = false; // by a fault after which no connection goes on
 

@@ -105,6 +105,21 @@ static void end_connection(SimSocket &socket, bool resets)
     socket.fin_received = true;
 }
 
+void SimSystem::accept(int descriptor, int listener, bool listener_goes)
+{
+  Descriptor &accepted = m_descriptors.at(descriptor);
+  accepted.accepted_by = listener;
+  if (accepted.socket)
+    accepted.socket->is_accepted = !listener_goes;
+}
+
+void SimSystem::listener_goes(int listener)
+{
+  for (const std::shared_ptr<SimSocket> &socket : m_closed_unserved[listener])
+    socket->is_accepted = false;
+  m_closed_unserved.erase(listener);
+}
+
 void SimSystem::close(int descriptor)
 {
   auto found = m_descriptors.find(descriptor);
@@ -116,7 +131,9 @@ void SimSystem::close(int descriptor)
     close(waiting);
   }
   if (closed.socket && !closed.is_served)
-    closed.socket->is_accepted = false;
+    m_closed_unserved[closed.accepted_by].push_back(closed.socket);
+  if (closed.listens)
+    listener_goes(descriptor);
   if (closed.socket)
     end_connection(*closed.socket, closed.resets);
   if (closed.control)

@@ -94,11 +94,15 @@ private:
     std::shared_ptr<SimEvent> event;     // of an event, a bell or a process
     bool resets = false;
     bool is_served = false; // somebody has asked whose connection it is
+    int accepted_by = -1;   // the listener
     int operations = 0; // in flight
   };
+  void accept(int descriptor, int listener, bool listener_goes);
+  void listener_goes(int listener);
   int add(Descriptor descriptor);
   SimControl &control(int socket) { return *m_descriptors.at(socket).control; }
   std::map<int, Descriptor> m_descriptors;
+  std::map<int, std::vector<std::shared_ptr<SimSocket>>> m_closed_unserved; // by the listener that accepted them
   int m_next = 100'000; // never a number that the process has, so that descriptors of memory are told apart
 };
 

@@ -313,6 +313,30 @@ TEST_CASE("a backlog beyond what the system was asked for brings nobody beyond t
   }
 }
 
+TEST_CASE("a multishot accept at a port to which nobody comes is taken back, too, when places are short")
+{
+  Crowded crowded(1, UINT64_MAX, false, 4 * limits::kListenBacklog + 1);
+  auto &world = crowded.world;
+  crowded.add_ports(crowded.worker, 9000, 1);
+  world.run();
+  static std::vector<int> s_sockets;
+  s_sockets.clear();
+  net::ListenerSet::instance().start([](int socket) { s_sockets.push_back(socket); }, UINT64_MAX, 4 * limits::kListenBacklog + 1);
+  for (uint64_t i = 0; i < 4 * limits::kListenBacklog + 1; i++)
+    crowded.clients.push_back(world.connect(8080));
+  world.run();
+  REQUIRE(crowded.accepted() == 4 * limits::kListenBacklog + 1);
+  for (int i = 0; i < 30; i++)
+    crowded.clients.push_back(world.connect(9000));
+  world.run();
+  CHECK(crowded.accepted() == s_sockets.size());
+  CHECK(world.system.backlog() == 29); // the last one before all was full was under way
+  // They all go, and then those who have waited.
+  for (size_t left = 0; left < s_sockets.size(); left++, world.run())
+    net::ListenerSet::instance().close_connection(s_sockets[left]);
+  CHECK(s_sockets.size() == 4 * limits::kListenBacklog + 31);
+}
+
 TEST_CASE("who waits with a listener may have a place before its multishot accept, which has been taken back, has ended")
 {
   constexpr size_t kBeyond = 5;
