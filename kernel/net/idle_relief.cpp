@@ -2,6 +2,7 @@
 #include "kernel/net/idle_relief.h"
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace httpsys::net {
 
@@ -85,10 +86,9 @@ void IdleRelief::stop()
 
 void IdleRelief::somebody_waits()
 {
-  if (m_is_stopped)
-    return;
-  m_somebody_waits = true;
-  look();
+  // Otherwise a timer, or an answer that is due, looks.
+  if (!m_is_stopped && !std::exchange(m_somebody_waits, true))
+    look();
 }
 
 void IdleRelief::nobody_waits()

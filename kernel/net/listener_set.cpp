@@ -331,6 +331,7 @@ void ListenerSet::accept_on_new_ports()
   for (uint16_t port : std::exchange(m_new_ports, {}))
     for (const auto &listener : m_ports.at(port).all())
       listener->begin();
+  take_back_nearly_full(); // whose backlogs count, too
 }
 
 void ListenerSet::close(uint16_t port, std::function<void()> done)
@@ -466,6 +467,7 @@ void ListenerSet::resume()
     m_full.works_again();
   while (!m_turns.is_empty() && !is_full())
     next_waiting().take_place();
+  take_back_nearly_full();
   if (!m_turns.is_empty())
     return m_relief.somebody_waits();
   m_relief.nobody_waits(); // as far as is known: who does is seen by the next poll
