@@ -264,6 +264,8 @@ TEST_CASE("a listener that closes closes what it keeps, and the others' places a
   }
 }
 
+namespace {
+
 // With as few places as there may be for a multishot accept of two listeners. Connections are only counted.
 struct Multishot : Crowded {
   static constexpr uint64_t kPlaces = 2 * limits::kListenBacklog + 1;
@@ -280,6 +282,8 @@ struct Multishot : Crowded {
   }
   static inline std::vector<int> sockets;
 };
+
+}
 
 TEST_CASE("a backlog beyond what the system was asked for brings nobody beyond the most, and counts with the descriptors")
 {

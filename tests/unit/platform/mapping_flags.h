@@ -41,7 +41,11 @@ inline bool is_in_secret_memory(std::span<const uint8_t> bytes)
       mapping = {reinterpret_cast<const uint8_t *>(from), to - from};
     } else if (line.starts_with("VmFlags: rd ")) {
       line += " ";
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) // sanitizers ignore mlock
+      const std::array flags{" dd ", " dc "};
+#else
       const std::array flags{" lo ", " dd ", " dc "};
+#endif
       if (std::ranges::all_of(flags, [&line](const char *flag) { return line.find(flag) != line.npos; }) &&
           !std::ranges::search(mapping, bytes).empty())
         return true;
