@@ -130,10 +130,12 @@ void SimSystem::close(int descriptor)
     m_descriptors.at(waiting).resets = true;
     close(waiting);
   }
-  if (closed.socket && !closed.is_served && m_descriptors.contains(closed.accepted_by))
-    m_closed_unserved[closed.accepted_by].push_back(closed.socket);
-  else if (closed.socket && !closed.is_served)
-    closed.socket->is_accepted = false;
+  if (closed.socket && !closed.is_served) {
+    if (m_descriptors.contains(closed.accepted_by))
+      m_closed_unserved[closed.accepted_by].push_back(closed.socket);
+    else
+      closed.socket->is_accepted = false;
+  }
   if (closed.listens)
     listener_goes(descriptor);
   if (closed.socket)
