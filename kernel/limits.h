@@ -69,7 +69,7 @@ inline constexpr uint64_t kStopMilliseconds = 5000; // for what its engine has l
 inline constexpr uint64_t kOutageQuietMilliseconds = 1000; // what has not failed for so long works again, for the log
 
 // net
-// Connections that core 0 has accepted and hands to their cores in one turn, its own ones 5 us each; others wait for the next turns.
+// Connections that core 0 has accepted and hands to their cores in one turn, its own ones 5 us each, or closes; others wait for the next.
 inline constexpr uint32_t kAcceptsAtOnce = 256;
 inline constexpr uint64_t kAcceptRetryMilliseconds = 100; // pause after accept failed, for example without descriptors
 // Descriptors (RLIMIT_NOFILE) that connections leave to sessions, new ports and state files: a part of all, at least so many that

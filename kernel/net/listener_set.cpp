@@ -58,7 +58,7 @@ public:
     m_set.waits_no_more(*this);
     takes_many_no_more();
     while (!m_kept.empty())
-      platform::system().close(take_kept());
+      m_set.close_later(take_kept());
     if (is_in_flight()) {
       ke::Core::current().io().cancel(*this);
       return;
@@ -248,6 +248,7 @@ void ListenerSet::start(void (*accepted)(int socket), uint64_t descriptors, uint
   m_is_closed = false;
   m_next_core = 0;
   m_accepted_sockets.clear();
+  m_sockets_to_close.clear();
   m_relief.start();
 }
 
@@ -368,7 +369,7 @@ size_t ListenerSet::descriptor_count() const
 // A listener may accept one more when another has taken the last, and keeps it: that is why it counts twice.
 uint64_t ListenerSet::descriptors_allow() const
 {
-  uint64_t left = m_descriptors - std::min(m_descriptors, 2 * m_listeners + m_kept_beyond);
+  uint64_t left = m_descriptors - std::min(m_descriptors, 2 * m_listeners + m_kept_beyond + m_sockets_to_close.size());
   return std::max(left, m_descriptors / limits::kPortsPart);
 }
 
@@ -478,10 +479,22 @@ void ListenerSet::resume()
 void ListenerSet::take_over(int socket)
 {
   m_connections.fetch_add(1);
-  if (m_accepted_sockets.empty() && take())
+  if (before_sleep() && take())
     return hand_on(socket);
   // A backlog that is full is told of at once.
   m_accepted_sockets.push_back(socket);
+  work_later();
+}
+
+// It may be one of a whole backlog. Until it is closed it counts with the descriptors, no more with its listener.
+void ListenerSet::close_later(int socket)
+{
+  m_sockets_to_close.push_back(socket);
+  work_later();
+}
+
+void ListenerSet::work_later()
+{
   if (!Poller::is_linked())
     ke::Core::current().add_poller(*this);
 }
@@ -492,19 +505,32 @@ bool ListenerSet::take()
   return m_slice.take();
 }
 
+static int take_first(std::deque<int> &sockets)
+{
+  int first = sockets.front();
+  sockets.pop_front();
+  return first;
+}
+
+// One of each list in a step, so that neither waits until the other is empty.
 bool ListenerSet::poll()
 {
   bool worked = false;
-  while (!m_accepted_sockets.empty() && take()) {
+  while (!before_sleep() && take()) {
     worked = true;
-    int socket = m_accepted_sockets.front();
-    m_accepted_sockets.pop_front();
+    if (!m_sockets_to_close.empty()) {
+      platform::system().close(take_first(m_sockets_to_close));
+      note_descriptor_free();
+    }
+    if (m_accepted_sockets.empty())
+      continue;
+    int socket = take_first(m_accepted_sockets);
     if (m_is_closed)
       close_connection(socket);
     else
       hand_on(socket);
   }
-  if (m_accepted_sockets.empty())
+  if (before_sleep())
     ke::Core::current().remove_poller(*this);
   return worked;
 }

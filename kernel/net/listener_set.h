@@ -44,7 +44,8 @@ public:
   void set_payer(uint16_t port, uint32_t uid);
   // Listens on loopback alone from now on, where the port was open to all; done runs on core 0, maybe at once.
   void narrow(uint16_t port, std::function<void()> done);
-  // Stops listening; done runs when the port is free again. No effect on connections.
+  // Stops listening; done runs when the port is free again. No effect on connections. Those that wait for a place with a listener are
+  // closed, in the turns that follow.
   void close(uint16_t port, std::function<void()> done);
   // For good. Connections that were accepted and are not with their core yet are closed, in the turns that follow.
   void close_all(std::function<void()> done);
@@ -71,9 +72,11 @@ private:
   void close_listeners(Listeners listeners, std::function<void()> closed);
   void take_over(int socket);
   void hand_on(int socket);
+  void close_later(int socket);
+  void work_later();
   bool take();
   bool poll() override;
-  bool before_sleep() override { return m_accepted_sockets.empty(); }
+  bool before_sleep() override { return m_accepted_sockets.empty() && m_sockets_to_close.empty(); }
   void flush() override { m_slice = new_slice(); } // the turn is over
   static platform::Slice new_slice() { return platform::Slice(limits::kAcceptsAtOnce); }
   uint64_t descriptors_allow() const;
@@ -93,6 +96,7 @@ private:
   void (*m_accepted)(int socket) = nullptr;
   ke::CoreId m_next_core = 0;
   std::deque<int> m_accepted_sockets; // that are not with their core yet
+  std::deque<int> m_sockets_to_close; // accepted ones that have waited for a place with listeners that close
   platform::Slice m_slice = new_slice(); // of this turn
   uint64_t m_descriptors = UINT64_MAX;
   uint64_t m_most = UINT64_MAX;

@@ -266,6 +266,11 @@ TEST_CASE("a listener that closes closes what it keeps, and the others' places a
 
 namespace {
 
+uint64_t count_closed(const Clients &clients)
+{
+  return static_cast<uint64_t>(std::ranges::count_if(clients, [](auto &client) { return client->is_closed; }));
+}
+
 // With as few places as there may be for a multishot accept of two listeners. Connections are only counted.
 struct Multishot : Crowded {
   static constexpr uint64_t kPlaces = 2 * limits::kListenBacklog + 1;
@@ -647,6 +652,87 @@ TEST_CASE("connections that wait with their listeners are closed when all is")
   CHECK(crowded.accepted() <= 2);
   CHECK(count_kept(crowded.clients) == 0);
   CHECK(std::ranges::all_of(crowded.clients, [](auto &client) { return Crowded::has_had_place(*client) || client->reset_received; }));
+}
+
+TEST_CASE("what a listener keeps when it closes is closed some in a turn, and counts with the descriptors until it is")
+{
+  constexpr uint64_t kPlaces = 4 * limits::kListenBacklog + 1, kBeyondTurns = 88, kBeyond = 4 * limits::kAcceptsAtOnce + kBeyondTurns;
+  for (bool by_descriptors : {false, true}) {
+    CAPTURE(by_descriptors);
+    Crowded crowded(1, UINT64_MAX, false);
+    auto &world = crowded.world;
+    auto &set = net::ListenerSet::instance();
+    auto &sockets = Multishot::sockets;
+    sockets.clear();
+    crowded.add_ports(crowded.worker, 9000, 1);
+    world.run();
+    set.start([](int socket) { Multishot::sockets.push_back(socket); }, by_descriptors ? kPlaces + 8 : UINT64_MAX,
+        by_descriptors ? UINT64_MAX : kPlaces);
+    for (uint64_t i = 0; i < kPlaces + kBeyond; i++)
+      crowded.clients.push_back(world.connect(8080));
+    world.run();
+    REQUIRE(crowded.accepted() == kPlaces);
+    REQUIRE(world.system.backlog() == 0);
+    Clients others;
+    for (size_t i = 0; i < 500; i++)
+      others.push_back(world.connect(9000));
+    world.run();
+    // With as few descriptors these leave no places until the last turn in which some of what was kept is closed.
+    size_t left = 0;
+    while (by_descriptors && left < kBeyondTurns - 4)
+      set.close_connection(sockets[left++]);
+    world.run();
+    const uint64_t before = crowded.accepted();
+    REQUIRE(before == kPlaces - left);
+    const uint64_t closed_before = count_closed(crowded.clients);
+
+    static bool is_done;
+    is_done = false;
+    world.on(0, [] { net::ListenerSet::instance().close(8080, [] { is_done = true; }); });
+    for (uint64_t closed = 0, turns = 0; closed < kBeyond; turns++) {
+      REQUIRE(turns < 10);
+      world.turn(0);
+      const uint64_t now = count_closed(crowded.clients) - closed_before;
+      CHECK(now - closed <= limits::kAcceptsAtOnce);
+      closed = now;
+      // Of the four listeners, which count twice, two are left.
+      CHECK(crowded.accepted() <= (by_descriptors ? std::max(before, kPlaces + 4 - (kBeyond - closed)) : kPlaces));
+    }
+    world.run();
+    CHECK(is_done);
+    CHECK(count_closed(crowded.clients) == closed_before + kBeyond);
+    const uint64_t most = by_descriptors ? kPlaces + 4 : kPlaces;
+    CHECK(crowded.accepted() == most);
+    set.close_connection(sockets[left++]);
+    world.run();
+    CHECK(crowded.accepted() == most); // who has waited
+    while (left < sockets.size())
+      set.close_connection(sockets[left++]);
+    world.run();
+    while (left < sockets.size()) // who has waited then
+      set.close_connection(sockets[left++]);
+  }
+}
+
+TEST_CASE("what listeners keep when all is closed is closed some in a turn")
+{
+  constexpr uint64_t kBeyond = 2 * limits::kAcceptsAtOnce + 88;
+  Multishot crowded(false);
+  auto &world = crowded.world;
+  crowded.come_beyond(kBeyond);
+  world.run();
+  REQUIRE(crowded.accepted() == Multishot::kPlaces);
+  world.on(0, [] { net::ListenerSet::instance().close_all([] {}); });
+  for (uint64_t closed = 0, turns = 0; closed < kBeyond; turns++) {
+    REQUIRE(turns < 10);
+    world.turn(0);
+    const uint64_t now = count_closed(crowded.clients);
+    CHECK(now - closed <= limits::kAcceptsAtOnce);
+    closed = now;
+  }
+  CHECK(crowded.accepted() == Multishot::kPlaces);
+  for (int socket : Multishot::sockets)
+    net::ListenerSet::instance().close_connection(socket);
 }
 
 TEST_CASE("a listener that waits for descriptors can be closed")
