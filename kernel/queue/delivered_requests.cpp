@@ -55,7 +55,6 @@ static bool is_retrieval(const Delivery &delivery)
 
 DeliveredRequests::~DeliveredRequests()
 {
-  VERIFY(!Poller::is_linked());
   for (auto &[id, delivered] : m_requests)
     leave(delivered);
 }
@@ -303,30 +302,14 @@ void DeliveredRequests::queue_closed(uint64_t queue_id)
     return;
   queue.mapped()->is_closed = true;
   m_closed.push_back(std::move(queue.mapped()));
-  if (m_closed.size() > 1)
-    return; // they follow
-  m_work.begin();
-  poll();
-  if (!m_closed.empty())
-    ke::Core::current().add_poller(*this);
+  run();
 }
 
-bool DeliveredRequests::poll()
-{
-  let_some_go(m_channel.received_up_to());
-  if (!m_closed.empty())
-    return true;
-  m_work.end();
-  if (Poller::is_linked())
-    ke::Core::current().remove_poller(*this);
-  return true;
-}
-
-// Newest first, each to the head of its queue: the oldest ends up in front.
-void DeliveredRequests::let_some_go(uint32_t received_up_to)
+// Newest first, each to the head of its queue: the oldest ends up in front. Returns whether some are left.
+bool DeliveredRequests::let_some_go(uint32_t received_up_to)
 {
   std::vector<uint64_t> abandoned;
-  while (!m_closed.empty() && m_work.take()) {
+  while (!m_closed.empty() && take()) {
     Delivered *delivered = m_closed.front()->requests.first();
     if (!delivered) {
       m_closed.pop_front();
@@ -338,21 +321,20 @@ void DeliveredRequests::let_some_go(uint32_t received_up_to)
     }
   }
   abandon_later(std::move(abandoned), m_channel.uid());
+  return !m_closed.empty();
 }
 
 // Between two calls requests may end, and retrievals that were away come back.
 bool DeliveredRequests::on_session_end(uint32_t received_up_to)
 {
   if (!std::exchange(m_ended, true)) {
-    if (Poller::is_linked())
-      ke::Core::current().remove_poller(*this);
+    end(); // not in turns of its own any more
     m_answered.clear();
-    m_work.begin();
+    begin();
   }
   // One queue after the other: a session has few, or few requests of each.
   for (;;) {
-    let_some_go(received_up_to);
-    if (!m_closed.empty())
+    if (let_some_go(received_up_to))
       return false;
     if (m_queues.empty())
       break;
@@ -360,11 +342,11 @@ bool DeliveredRequests::on_session_end(uint32_t received_up_to)
     queue.mapped()->is_closed = true;
     m_closed.push_back(std::move(queue.mapped()));
   }
-  while (!m_connections.empty() && m_work.take())
+  while (!m_connections.empty() && take())
     m_connections.erase(m_connections.begin());
   if (!m_connections.empty())
     return false;
-  m_work.end();
+  end();
   return true;
 }
 

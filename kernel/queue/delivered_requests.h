@@ -12,7 +12,7 @@
 
 namespace httpsys::queue {
 
-class DeliveredRequests final : public io::ChannelExtension, ke::Poller {
+class DeliveredRequests final : public io::ChannelExtension, ReturnWork {
 public:
   explicit DeliveredRequests(io::Channel &channel) : m_channel(channel) {}
   ~DeliveredRequests();
@@ -62,8 +62,7 @@ public:
 
 private:
   using Requests = std::unordered_map<uint64_t, Delivered>;
-  bool poll() override;
-  bool before_sleep() override { return m_closed.empty(); }
+  bool return_some() override { return let_some_go(m_channel.received_up_to()); }
   void hand_over(std::unique_ptr<Delivery> delivery);
   void give_back(std::unique_ptr<Delivery> delivery);
   void complete_delivery(io::IrpPtr irp, Delivered &delivered);
@@ -74,7 +73,7 @@ private:
   void let_go(Requests::iterator request, std::vector<uint64_t> &abandoned);
   void forget_image(Delivered &delivered);
   void forget_received_images();
-  void let_some_go(uint32_t received_up_to);
+  bool let_some_go(uint32_t received_up_to);
   io::Channel &m_channel;
   Requests m_requests;
   std::unordered_map<uint64_t, std::unique_ptr<Queue>> m_queues;
@@ -83,7 +82,6 @@ private:
   AnsweredRequests m_answered;
   IntrusiveList<Delivered, Unreceived> m_unreceived; // with images, in the order of delivery
   Delivered *m_next_look = nullptr;                  // of m_unreceived, for forget_received_images(); null: its first
-  ReturnWork m_work;
   bool m_ended = false;
 };
 

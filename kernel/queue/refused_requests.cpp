@@ -17,12 +17,7 @@ void RefusedRequests::add(uint64_t queue_id, std::unique_ptr<WaitingRequests> re
     return;
   bool is_new = m_queues.try_emplace(queue_id, OfQueue{std::move(requests), why}).second;
   VERIFY(is_new); // nothing waits in one that has gone, or while the daemon ends
-  if (m_queues.size() > 1)
-    return; // it follows
-  m_work.begin();
-  poll();
-  if (!m_queues.empty())
-    ke::Core::current().add_poller(*this);
+  run();
 }
 
 void RefusedRequests::withdraw(uint64_t queue_id, uint64_t request_id)
@@ -31,7 +26,8 @@ void RefusedRequests::withdraw(uint64_t queue_id, uint64_t request_id)
   if (found == m_queues.end() || !found->second.requests->remove(request_id) || found->second.requests->count() > 0)
     return;
   m_queues.erase(found);
-  end_if_empty();
+  if (m_queues.empty())
+    end();
 }
 
 size_t RefusedRequests::count() const
@@ -42,12 +38,12 @@ size_t RefusedRequests::count() const
   return count;
 }
 
-bool RefusedRequests::poll()
+bool RefusedRequests::return_some()
 {
   while (!m_queues.empty()) {
     auto queue = m_queues.begin();
     std::vector<RefusedRequest> refused;
-    while (queue->second.requests->count() > 0 && m_work.take())
+    while (queue->second.requests->count() > 0 && take())
       refused.emplace_back(*queue->second.requests->take_first());
     const bool is_over = queue->second.requests->count() == 0;
     refuse_later(std::move(refused), queue->second.why);
@@ -55,17 +51,7 @@ bool RefusedRequests::poll()
       return true;
     m_queues.erase(queue);
   }
-  end_if_empty();
-  return true;
-}
-
-void RefusedRequests::end_if_empty()
-{
-  if (!m_queues.empty())
-    return;
-  m_work.end();
-  if (Poller::is_linked())
-    ke::Core::current().remove_poller(*this);
+  return false;
 }
 
 }

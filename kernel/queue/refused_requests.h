@@ -2,14 +2,13 @@
 // RefusedRequests: requests that waited in queues of a core that have gone, or when the daemon ends. Nobody receives them any more; some
 // are refused in each turn, and one whose connection ends before that is taken out. Of the queues' home core; lives as long as the daemon.
 #pragma once
-#include "kernel/ke/core.h"
 #include "kernel/queue/return_work.h"
 #include "kernel/queue/waiting_requests.h"
 #include <map>
 
 namespace httpsys::queue {
 
-class RefusedRequests final : ke::Poller {
+class RefusedRequests final : ReturnWork {
 public:
   // Of the current core.
   static RefusedRequests &here();
@@ -24,11 +23,8 @@ private:
     std::unique_ptr<WaitingRequests> requests; // never empty
     Refusal why;
   };
-  bool poll() override;
-  bool before_sleep() override { return m_queues.empty(); }
-  void end_if_empty();
+  bool return_some() override;
   std::map<uint64_t, OfQueue> m_queues; // by id, one after the other
-  ReturnWork m_work;
 };
 
 }

@@ -42,15 +42,41 @@ Turn &turn()
 
 }
 
+ReturnWork::~ReturnWork()
+{
+  VERIFY(!Poller::is_linked());
+  end();
+}
+
+void ReturnWork::run()
+{
+  if (m_has_begun)
+    return;
+  begin();
+  if (return_some())
+    ke::Core::current().add_poller(*this);
+  else
+    end();
+}
+
+bool ReturnWork::poll()
+{
+  if (!return_some())
+    end();
+  return true;
+}
+
 void ReturnWork::begin()
 {
-  if (!std::exchange(m_is_counted, true))
-    turn().works++;
+  VERIFY(!std::exchange(m_has_begun, true));
+  turn().works++;
 }
 
 void ReturnWork::end()
 {
-  if (!std::exchange(m_is_counted, false))
+  if (Poller::is_linked())
+    ke::Core::current().remove_poller(*this);
+  if (!std::exchange(m_has_begun, false))
     return;
   VERIFY(turn().works > 0);
   turn().works--;
