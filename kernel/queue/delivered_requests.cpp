@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/queue/delivered_requests.h"
 #include "kernel/limits.h"
-#include "kernel/queue/request_ends.h"
 #include "kernel/queue/request_queue.h"
 #include "uapi/layout.h"
 #include <algorithm>
@@ -93,13 +92,13 @@ void DeliveredRequests::forget(Requests::iterator request)
 }
 
 // Back to the head of its queue; when the session may have begun with it, it ends.
-void DeliveredRequests::let_go(Requests::iterator found, std::vector<uint64_t> &abandoned)
+void DeliveredRequests::let_go(Requests::iterator found, RequestEnds &ends)
 {
   QueuedRequest request = std::move(found->second.request);
   bool is_used = found->second.is_used;
   forget(found);
   if (is_used)
-    abandoned.push_back(request.request_id);
+    ends.abandon(request.request_id, m_channel.uid());
   else
     return_request(std::move(request));
 }
@@ -116,9 +115,8 @@ void DeliveredRequests::give_back(std::unique_ptr<Delivery> delivery)
     kept.request = std::move(delivery->request);
     kept.is_away = false;
     if (!kept.queue) {
-      std::vector<uint64_t> abandoned;
-      let_go(found, abandoned);
-      abandon_later(std::move(abandoned), m_channel.uid());
+      RequestEnds ends;
+      let_go(found, ends);
     } else {
       m_unreceived.append(kept);
     }
@@ -308,7 +306,7 @@ void DeliveredRequests::queue_closed(uint64_t queue_id)
 // Newest first, each to the head of its queue: the oldest ends up in front. Returns whether some are left.
 bool DeliveredRequests::let_some_go(uint32_t received_up_to)
 {
-  std::vector<uint64_t> abandoned;
+  RequestEnds ends;
   while (!m_closed.empty() && take()) {
     Delivered *delivered = m_closed.front()->requests.first();
     if (!delivered) {
@@ -317,10 +315,9 @@ bool DeliveredRequests::let_some_go(uint32_t received_up_to)
       leave(*delivered); // until it comes back
     } else {
       delivered->is_used = delivered->is_used || is_received(*delivered, received_up_to);
-      let_go(m_requests.find(delivered->request.request_id), abandoned);
+      let_go(m_requests.find(delivered->request.request_id), ends);
     }
   }
-  abandon_later(std::move(abandoned), m_channel.uid());
   return !m_closed.empty();
 }
 

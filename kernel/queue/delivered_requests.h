@@ -5,6 +5,7 @@
 #pragma once
 #include "kernel/io/dispatch.h"
 #include "kernel/queue/answered_requests.h"
+#include "kernel/queue/request_ends.h"
 #include "kernel/queue/return_work.h"
 #include <deque>
 #include <unordered_map>
@@ -70,7 +71,7 @@ private:
   void enter(Delivered &delivered);
   void leave(Delivered &delivered);
   void forget(Requests::iterator request);
-  void let_go(Requests::iterator request, std::vector<uint64_t> &abandoned);
+  void let_go(Requests::iterator request, RequestEnds &ends);
   void forget_image(Delivered &delivered);
   void forget_received_images();
   bool let_some_go(uint32_t received_up_to);

@@ -40,14 +40,12 @@ size_t RefusedRequests::count() const
 
 bool RefusedRequests::return_some()
 {
+  RequestEnds ends;
   while (!m_queues.empty()) {
     auto queue = m_queues.begin();
-    std::vector<RefusedRequest> refused;
     while (queue->second.requests->count() > 0 && take())
-      refused.emplace_back(*queue->second.requests->take_first());
-    const bool is_over = queue->second.requests->count() == 0;
-    refuse_later(std::move(refused), queue->second.why);
-    if (!is_over)
+      ends.refuse(*queue->second.requests->take_first(), queue->second.why);
+    if (queue->second.requests->count() > 0)
       return true;
     m_queues.erase(queue);
   }

@@ -105,7 +105,7 @@ void RequestQueue::put_back(QueuedRequest request)
   if (auto irp = m_receives.take_first())
     return deliver(std::move(irp), std::move(request));
   if (s_draining.here())
-    return refuse_later(std::move(request), Refusal::Draining); // hundreds may come in a turn
+    return RequestEnds().refuse(std::move(request), Refusal::Draining); // hundreds may come in a turn
   uint64_t id = request.request_id;
   m_requests->prepend(std::move(request));
   ke::Cores::instance().run_on(ob::id_core(id), [queue_id = m_id, id] { s_owner.returned(queue_id, id); });
@@ -155,7 +155,7 @@ void return_request(QueuedRequest request)
       queue->put_back(std::move(*owned));
       return;
     }
-    refuse_later(std::move(*owned), Refusal::QueueGone); // hundreds may come in a turn
+    RequestEnds().refuse(std::move(*owned), Refusal::QueueGone); // hundreds may come in a turn
   });
 }
 
