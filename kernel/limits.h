@@ -34,7 +34,10 @@ inline constexpr uint32_t kCompletionsPerLook = 4; // between two looks at the c
 inline constexpr uint64_t kSliceMilliseconds = 2;
 inline constexpr int kListenBacklog = 2048;              // connections that wait for accept, of one address; net.core.somaxconn caps it
 inline constexpr uint64_t kMappedPieceBytes = 2 << 20;   // of shared memory, populated or unmapped in one call; under a millisecond
-inline constexpr uint32_t kMappedPieceMicroseconds = 20;  // pause between two of these calls
+inline constexpr uint32_t kMappedPieceMicroseconds = 20;  // pause between two of these calls, at least
+// So much longer than it has worked does the helper thread rest, which makes and frees memory of channels: a core with which it shares a
+// processor has two thirds of that.
+inline constexpr uint64_t kHelperRests = 2;
 inline constexpr size_t kControlDescriptorsMax = 8;      // descriptors in one control message of ours; a channel has four
 inline constexpr uint32_t kControlMessagesUnread = 1024;  // of an ended session, dropped; the kernel queues some hundreds at most
 inline constexpr uint32_t kControlCloseMilliseconds = 1;  // then a wait that a client's descriptors impose on their close is interrupted

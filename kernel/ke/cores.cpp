@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/ke/core.h"
+#include "kernel/platform/rest.h"
 #include <condition_variable>
 #include <deque>
 #include <fmt/format.h>
@@ -113,6 +114,7 @@ void Cores::Impl::core_main(CoreId id, uint32_t count, Result<std::unique_ptr<pl
 void Cores::Impl::helper_main()
 {
   platform::name_thread("httpsys-helper");
+  platform::begin_to_rest();
   std::unique_lock lock(job_mutex);
   for (;;) {
     job_added.wait(lock, [this] { return helper_stops || !jobs.empty(); });
@@ -124,6 +126,7 @@ void Cores::Impl::helper_main()
     jobs.pop_front();
     lock.unlock();
     job.run();
+    platform::rest();
     lock.lock();
   }
 }

@@ -3,6 +3,7 @@
 #include "kernel/base/log.h"
 #include "kernel/limits.h"
 #include "kernel/platform/linux/errno_map.h"
+#include "kernel/platform/rest.h"
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
@@ -39,21 +40,29 @@ static int create_memfd(const char *name)
 // No new writable mapping, no write() and no hole; and no more seals.
 constexpr int kNoWritersFromNow = F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
 
-// For each piece the kernel holds the lock of the whole address space, which a core needs to lock a control message's memory. The
-// pause lets it have that: a lock that is taken again at once goes to who waits after 4 ms only.
+// function(from, length) until it is false; whether it never was. For each piece of a mapping the kernel holds the lock of the address
+// space, which a core needs to lock a control message's memory. The pause lets it have that: a lock that is taken again at once goes to
+// who waits after 4 ms only.
 template <typename F>
-static void for_each_piece(void *base, uint64_t bytes, F function)
+static bool for_each_piece(uint64_t bytes, F function)
 {
   for (uint64_t done = 0; done < bytes; done += limits::kMappedPieceBytes) {
-    if (done > 0)
+    if (done > 0) {
       usleep(limits::kMappedPieceMicroseconds);
-    function(static_cast<uint8_t *>(base) + done, std::min(limits::kMappedPieceBytes, bytes - done));
+      rest();
+    }
+    if (!function(done, std::min(limits::kMappedPieceBytes, bytes - done)))
+      return false;
   }
+  return true;
 }
 
 static void unmap_region(void *base, uint64_t bytes)
 {
-  for_each_piece(base, bytes, [](void *piece, size_t length) { munmap(piece, length); });
+  for_each_piece(bytes, [base](uint64_t from, uint64_t length) {
+    munmap(static_cast<uint8_t *>(base) + from, length);
+    return true;
+  });
 }
 
 static void *map_region(int descriptor, uint64_t bytes, SharedWriter writer)
@@ -63,11 +72,22 @@ static void *map_region(int descriptor, uint64_t bytes, SharedWriter writer)
   void *base = mmap(nullptr, bytes, protection, MAP_SHARED, descriptor, 0);
   if (base == MAP_FAILED)
     return nullptr;
-  for_each_piece(base, bytes, [](void *piece, size_t length) { madvise(piece, length, MADV_POPULATE_READ); });
+  for_each_piece(bytes, [base](uint64_t from, uint64_t length) {
+    madvise(static_cast<uint8_t *>(base) + from, length, MADV_POPULATE_READ);
+    return true;
+  });
   // Best effort: requests of strangers do not belong into core files, nor into a child.
   madvise(base, bytes, MADV_DONTDUMP);
   madvise(base, bytes, MADV_DONTFORK);
   return base;
+}
+
+// Now: populating the mapping would not say that there are none, and a later touch would be SIGBUS.
+static bool take_pages(int descriptor, uint64_t bytes)
+{
+  return for_each_piece(bytes, [descriptor](uint64_t from, uint64_t length) {
+    return fallocate(descriptor, 0, static_cast<off_t>(from), static_cast<off_t>(length)) == 0;
+  });
 }
 
 Result<SharedMemory> create_shared_memory(const char *name, uint64_t bytes, SharedWriter writer, std::span<const uint8_t> contents)
@@ -76,8 +96,7 @@ Result<SharedMemory> create_shared_memory(const char *name, uint64_t bytes, Shar
   int descriptor = create_memfd(name);
   if (descriptor < 0)
     return status_of(errno);
-  // fallocate takes the pages now: populating the mapping would not say that there are none, and a later touch would be SIGBUS.
-  if (ftruncate(descriptor, static_cast<off_t>(bytes)) != 0 || fallocate(descriptor, 0, 0, static_cast<off_t>(bytes)) != 0 ||
+  if (ftruncate(descriptor, static_cast<off_t>(bytes)) != 0 || !take_pages(descriptor, bytes) ||
       pwrite(descriptor, contents.data(), contents.size(), 0) != static_cast<ssize_t>(contents.size())) {
     NtStatus status = status_of(errno);
     ::close(descriptor);
@@ -128,11 +147,9 @@ static int pin_in_pipe(SharedMemory &memory)
 // A client may have taken pages away while it could.
 static bool has_all_pages(const SharedMemory &memory)
 {
-  bool has_all = true;
-  for_each_piece(memory.base, memory.bytes, [&](void *piece, size_t length) {
-    has_all = has_all && madvise(piece, length, MADV_POPULATE_READ) == 0;
+  return for_each_piece(memory.bytes, [&memory](uint64_t from, uint64_t length) {
+    return madvise(memory.base + from, length, MADV_POPULATE_READ) == 0;
   });
-  return has_all;
 }
 
 Result<void> pin_shared_memory(SharedMemory &memory)

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Cores as threads over io_uring, as in the daemon.
 #include "kernel/ke/core.h"
+#include "kernel/limits.h"
 #include "kernel/platform/linux/linux_system.h"
 #include "kernel/platform/linux/uring_engine.h"
 #include <chrono>
 #include <condition_variable>
+#include <ctime>
 #include <doctest/doctest.h>
 #include <mutex>
 #include <pthread.h>
@@ -53,6 +55,18 @@ std::string thread_name()
   return name;
 }
 
+void use_processor(std::chrono::nanoseconds time)
+{
+  auto used = [] {
+    timespec now{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+  };
+  const auto until = used() + time;
+  while (used() < until) {
+  }
+}
+
 struct Fixture {
   platform::LinuxSystem os;
   Cores cores{3};
@@ -86,6 +100,26 @@ TEST_CASE_FIXTURE(Fixture, "tasks run on the core that they are sent to, jobs on
   CHECK(names[0] == "httpsys-core-0");
   CHECK(names[2] == "httpsys-core-2");
   CHECK(names[3] == "httpsys-helper");
+}
+
+TEST_CASE_FIXTURE(Fixture, "the helper leaves most of its processor to a core, whatever it is given to do")
+{
+  constexpr int kJobs = 20;
+  constexpr auto kWork = std::chrono::milliseconds(2);
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point first, last;
+  Gate gate;
+  for (int job = 0; job < kJobs; job++) {
+    cores.run_on_helper([&, job] {
+      last = Clock::now();
+      first = job == 0 ? last : first;
+      use_processor(kWork);
+      if (job == kJobs - 1)
+        gate.open();
+    });
+  }
+  REQUIRE(gate.wait());
+  CHECK(last - first >= (kJobs - 1) * (1 + limits::kHelperRests) * kWork);
 }
 
 TEST_CASE_FIXTURE(Fixture, "no message between sleeping cores is lost")
