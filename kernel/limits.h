@@ -33,10 +33,11 @@ inline constexpr uint32_t kCompletionsPerLook = 4; // between two looks at the c
 // Then such a part of a turn is over; by a clock that counts milliseconds, so it is one to three.
 inline constexpr uint64_t kSliceMilliseconds = 2;
 inline constexpr int kListenBacklog = 2048;              // connections that wait for accept, of one address; net.core.somaxconn caps it
-inline constexpr uint64_t kMappedPieceBytes = 2 << 20;   // of shared memory, populated or unmapped in one call; under a millisecond
+inline constexpr uint64_t kMappedPieceBytes = 2 << 20;   // of shared memory, taken or mapped or unmapped in one call; under a millisecond
 inline constexpr uint32_t kMappedPieceMicroseconds = 20;  // pause between two of these calls, at least
-// So much longer than it has worked does the helper thread rest, which makes and frees memory of channels: a core with which it shares a
-// processor has two thirds of that.
+// Threads that make, keep in its place and free channels' memory, for one user at a time: so many users could hold up others.
+inline constexpr size_t kMemoryHelpers = 4;
+// So many times as long as they have worked do they rest: a core with which they share a processor has two thirds of that.
 inline constexpr uint64_t kHelperRests = 2;
 inline constexpr size_t kControlDescriptorsMax = 8;      // descriptors in one control message of ours; a channel has four
 inline constexpr uint32_t kControlMessagesUnread = 1024;  // of an ended session, dropped; the kernel queues some hundreds at most
@@ -72,7 +73,7 @@ inline constexpr uint64_t kStopMilliseconds = 5000; // for what its engine has l
 inline constexpr uint64_t kOutageQuietMilliseconds = 1000; // what has not failed for so long works again, for the log
 
 // net
-// Connections that core 0 has accepted and hands to their cores in one turn, its own ones 5 us each, or closes; others wait for the next.
+// Connections that core 0 has accepted and hands to their cores in one turn, its own ones 5 us each, and as many that it closes.
 inline constexpr uint32_t kAcceptsAtOnce = 256;
 inline constexpr uint64_t kAcceptRetryMilliseconds = 100; // pause after accept failed, for example without descriptors
 // Descriptors (RLIMIT_NOFILE) that connections leave to sessions, new ports and state files: a part of all, at least so many that

@@ -94,8 +94,8 @@ static uint32_t most_handles()
 }
 
 Channel::Impl::Impl(ChannelBirth birth)
-    : address(birth.address), session(birth.session), peer(std::move(birth.peer)), client(birth.client),
-      waiting_output(std::move(birth.waiting_output)), geometry(birth.geometry),
+    : address(birth.address), session(birth.session), is_in_vain(std::move(birth.is_in_vain)), peer(std::move(birth.peer)),
+      client(birth.client), waiting_output(std::move(birth.waiting_output)), geometry(birth.geometry),
       ktou(std::move(birth.ktou)), utok(std::move(birth.utok)),
       kpage(*reinterpret_cast<hsys_kpage *>(ktou->daemon_bytes().data())), doorbell(*this, birth.kick, birth.bell, peer.uid),
       submissions(utok, submission_place(geometry, birth.first_index), &kpage.sq_head, &kpage.sq_wake),
@@ -214,8 +214,8 @@ void Channel::Impl::pin()
 {
   if (std::exchange(is_pinning, true))
     return;
-  ke::Cores::instance().run_on_helper([memory = utok.region(), home = address]() mutable {
-    const NtStatus status = memory->pin().error();
+  ke::Cores::instance().run_on_memory_helper(peer.uid, [memory = utok.region(), home = address, in_vain = is_in_vain]() mutable {
+    const NtStatus status = *in_vain ? NtStatus::Cancelled : memory->pin().error();
     memory = nullptr;
     ke::Cores::instance().run_on(home.core, [number = home.number, status] {
       if (Channel *pinned = Channel::find(number))
@@ -226,7 +226,7 @@ void Channel::Impl::pin()
 
 void Channel::Impl::pinned(NtStatus status)
 {
-  if (is_ending || is_revoked)
+  if (is_ending || is_revoked || status == NtStatus::Cancelled) // it is soon
     return;
   if (status == NtStatus::NoMemory)
     return revoke(HSYS_REVOKED_UNSEALED, "there is no memory for what it had taken out of its half of the channel before it sealed that");

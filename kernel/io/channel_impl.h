@@ -8,9 +8,14 @@
 #include "kernel/io/ring_producer.h"
 #include "kernel/io/slot_table.h"
 #include "kernel/io/waiting_output.h"
+#include <atomic>
 #include <deque>
+#include <memory>
 
 namespace httpsys::io {
+
+// Set when the session has ended: nothing more is begun for it on a helper then.
+using IsInVain = std::shared_ptr<const std::atomic<bool>>;
 
 // Everything that a new channel takes over.
 struct ChannelBirth {
@@ -23,6 +28,7 @@ struct ChannelBirth {
   uint32_t first_index = 0;
   uint32_t first_handle_generation = 0;
   RefPtr<mm::SharedRegion> ktou, utok;
+  IsInVain is_in_vain = std::make_shared<const std::atomic<bool>>(false);
   int kick = -1, bell = -1; // bell: the write end
 };
 
@@ -127,6 +133,7 @@ struct Channel::Impl final : IrpOwner, ke::Poller, ke::Flushable, ke::Timer, Doo
 
   ChannelAddress address;
   SessionId session;
+  IsInVain is_in_vain;
   platform::PeerCredentials peer;
   se::Client client;
   WaitingOutput waiting_output; // outputs of `waiting`

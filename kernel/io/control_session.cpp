@@ -20,6 +20,8 @@ void ChannelParts::make()
 {
   using Writer = mm::SharedRegion::Writer;
   auto made = [&]() -> Result<void> {
+    if (*is_in_vain)
+      return NtStatus::Cancelled;
     ktou = TRY(mm::SharedRegion::create("httpsys-ktou", geometry.ktou_bytes, Writer::Daemon, initial_kpage(geometry, first_index)));
     utok = TRY(mm::SharedRegion::create("httpsys-utok", geometry.utok_bytes, Writer::Client, initial_upage(first_index)));
     kick = TRY(platform::system().create_event());
@@ -204,6 +206,7 @@ void ControlSession::open_channel(uint32_t sequence, const ChannelOpenRequest &o
   parts->sequence = sequence;
   parts->uid = m_peer.uid;
   parts->first_index = m_manager.settings().first_index;
+  parts->is_in_vain = m_is_in_vain;
   parts->geometry = make_geometry(choose_sizes(open), m_manager.settings().epoch, m_id);
   // The copies of parameters in progress are as long as the send arena at most: see Channel::Impl::copy_parameters.
   const hsys_geometry &geometry = parts->geometry;
@@ -214,7 +217,7 @@ void ControlSession::open_channel(uint32_t sequence, const ChannelOpenRequest &o
   }
   m_channel_cost = cost;
   m_channel_state = ChannelState::Making;
-  ke::Cores::instance().run_on_helper([parts = std::move(parts)]() mutable {
+  ke::Cores::instance().run_on_memory_helper(m_peer.uid, [parts = std::move(parts)]() mutable {
     parts->make();
     ke::Cores::instance().run_on(0, [parts = std::move(parts)]() mutable { SessionManager::Impl::parts_made(std::move(parts)); });
   });
@@ -225,7 +228,7 @@ void ControlSession::parts_made(std::unique_ptr<ChannelParts> parts)
   m_ktou = std::move(parts->ktou);
   m_utok = std::move(parts->utok);
   if (m_has_ended)
-    return release_memory();
+    return m_ktou ? release_memory() : memory_released();
   if (parts->status != NtStatus::Success) {
     give_channel();
     m_channel_state = ChannelState::None;
@@ -245,6 +248,7 @@ void ControlSession::parts_made(std::unique_ptr<ChannelParts> parts)
   platform::system().fill_random({reinterpret_cast<uint8_t *>(&birth->first_handle_generation), sizeof birth->first_handle_generation});
   birth->ktou = m_ktou;
   birth->utok = m_utok;
+  birth->is_in_vain = m_is_in_vain;
   birth->kick = parts->kick;
   birth->bell = std::exchange(parts->bell_write, -1);
   ke::Cores::instance().run_on(m_channel.core, [birth = std::move(birth), parts = std::move(parts)]() mutable {
@@ -326,6 +330,7 @@ void ControlSession::end()
 {
   if (std::exchange(m_has_ended, true))
     return;
+  *m_is_in_vain = true;
   auto &core = ke::Core::current();
   core.timers().cancel(*this);
   if (is_in_flight())
@@ -347,7 +352,7 @@ void ControlSession::channel_gone()
 void ControlSession::release_memory()
 {
   m_channel_state = ChannelState::Releasing;
-  ke::Cores::instance().run_on_helper([id = m_id, ktou = std::move(m_ktou), utok = std::move(m_utok)]() mutable {
+  ke::Cores::instance().run_on_memory_helper(m_peer.uid, [id = m_id, ktou = std::move(m_ktou), utok = std::move(m_utok)]() mutable {
     ktou = utok = nullptr;
     ke::Cores::instance().run_on(0, [id] { SessionManager::Impl::memory_released(id); });
   });

@@ -10,7 +10,7 @@
 
 namespace httpsys::io {
 
-// Regions and descriptors of a channel, made on the helper thread.
+// Regions and descriptors of a channel, made on a memory helper.
 struct ChannelParts {
   SessionId session = 0;
   uint32_t sequence = 0; // of CHANNEL_OPEN
@@ -20,10 +20,11 @@ struct ChannelParts {
   RefPtr<mm::SharedRegion> ktou, utok;
   uint32_t uid = 0; // of the client
   int kick = -1, bell_read = -1, bell_write = -1;
+  IsInVain is_in_vain;
 
   ChannelParts() = default;
   ChannelParts(const ChannelParts &) = delete;
-  ~ChannelParts(); // closes what nobody has taken over; not with memory, which is released on the helper thread
+  ~ChannelParts(); // closes what nobody has taken over; not with memory, which is released on a memory helper
   void make();
 };
 
@@ -102,6 +103,7 @@ private:
   ChannelState m_channel_state = ChannelState::None;
   ChannelAddress m_channel;
   std::optional<ChannelCost> m_channel_cost; // while it is taken
+  std::shared_ptr<std::atomic<bool>> m_is_in_vain = std::make_shared<std::atomic<bool>>(false);
   // Kept until the channel has gone, so that the last references are never a core's: unmapping takes long.
   RefPtr<mm::SharedRegion> m_ktou, m_utok;
   bool m_was_welcomed = false;

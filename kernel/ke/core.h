@@ -120,17 +120,17 @@ private:
   std::atomic<bool> m_stop{false};
 };
 
-// All cores of the process and the helper thread for slow jobs (keys, files, memory to populate).
+// All cores of the process and the helpers for slow jobs (helper.h).
 class Cores {
 public:
   explicit Cores(uint32_t count);
   ~Cores();
   uint32_t count() const { return m_count; }
-  // Starts the threads of all cores and the helper. make_engine runs once per core, on its thread (io_uring belongs to
+  // Starts the threads of all cores and the helpers. make_engine runs once per core, on its thread (io_uring belongs to
   // its maker's); a failure is returned after all threads have ended.
   Result<void> start(Result<std::unique_ptr<platform::IoEngine>> (*make_engine)(CoreId core));
   // On the thread that started them. Every core runs the tasks that it has been sent, then they end together; the
-  // helper runs all its jobs. Tasks sent after that are destroyed.
+  // helpers run all their jobs. Tasks sent after that are destroyed.
   void stop_and_join();
   // For tests and the simulator: cores that the caller steps with turn(), no threads; helper jobs run at once on the caller.
   void start_stepped(std::vector<std::unique_ptr<platform::IoEngine>> engines);
@@ -141,8 +141,10 @@ public:
   void run_on(CoreId core, Task task);
   // As a message in any case: from inside a handler that must not be re-entered.
   void post(CoreId core, Task task);
-  // Runs job on the helper thread, one after the other; it posts its result itself.
+  // Runs a job of the daemon's own on the helper thread, one after the other. It posts its result itself.
   void run_on_helper(Task job);
+  // Runs a job with a channel's memory, which clients can make long: those of each user one after the other. As above.
+  void run_on_memory_helper(uint32_t uid, Task job);
 
   static Cores &instance(); // the process's only one
 private:

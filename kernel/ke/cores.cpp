@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/ke/core.h"
-#include "kernel/platform/rest.h"
+#include "kernel/ke/helper.h"
+#include "kernel/limits.h"
 #include <condition_variable>
-#include <deque>
 #include <fmt/format.h>
 #include <mutex>
 #include <thread>
@@ -23,18 +23,13 @@ struct Cores::Impl {
   uint32_t drained = 0; // cores that have run their last task
   NtStatus failure = NtStatus::Success;
 
-  // Guards what follows.
-  std::mutex job_mutex;
-  std::condition_variable job_added;
-  std::deque<Task> jobs;
-  bool helper_stops = false;
-  bool helper_stopped = false;
-  std::thread helper;
+  Helper own{"httpsys-helper", 1, Helper::Rests::No};
+  Helper memory{"httpsys-memory", limits::kMemoryHelpers, Helper::Rests::Yes};
   bool stepped = false;
 
   void core_main(CoreId id, uint32_t count, Result<std::unique_ptr<platform::IoEngine>> (*make_engine)(CoreId));
-  void helper_main();
   void connect();
+  void run_on(Helper &helper, uint32_t lane, Task job);
 };
 
 static Cores *s_instance;
@@ -111,26 +106,6 @@ void Cores::Impl::core_main(CoreId id, uint32_t count, Result<std::unique_ptr<pl
   cores[id]->close();
 }
 
-void Cores::Impl::helper_main()
-{
-  platform::name_thread("httpsys-helper");
-  platform::begin_to_rest();
-  std::unique_lock lock(job_mutex);
-  for (;;) {
-    job_added.wait(lock, [this] { return helper_stops || !jobs.empty(); });
-    if (jobs.empty()) {
-      helper_stopped = true;
-      return;
-    }
-    Task job = std::move(jobs.front());
-    jobs.pop_front();
-    lock.unlock();
-    job.run();
-    platform::rest();
-    lock.lock();
-  }
-}
-
 Result<void> Cores::start(Result<std::unique_ptr<platform::IoEngine>> (*make_engine)(CoreId core))
 {
   VERIFY(m_impl->threads.empty() && !m_impl->stepped);
@@ -151,13 +126,14 @@ Result<void> Cores::start(Result<std::unique_ptr<platform::IoEngine>> (*make_eng
       thread.join();
     return m_impl->failure;
   }
-  m_impl->helper = std::thread([this] { m_impl->helper_main(); });
+  m_impl->own.start();
+  m_impl->memory.start();
   return {};
 }
 
 void Cores::stop_and_join()
 {
-  if (!m_impl->helper.joinable())
+  if (!m_impl->own.is_started())
     return; // not started, failed or stopped
   VERIFY(!Core::current_or_null());
   for (auto &core : m_impl->cores)
@@ -165,12 +141,8 @@ void Cores::stop_and_join()
   for (auto &thread : m_impl->threads)
     thread.join();
   // After the cores: what they gave it last may be a state file to be written.
-  {
-    std::lock_guard lock(m_impl->job_mutex);
-    m_impl->helper_stops = true;
-  }
-  m_impl->job_added.notify_all();
-  m_impl->helper.join();
+  m_impl->own.stop_and_join();
+  m_impl->memory.stop_and_join();
 }
 
 void Cores::start_stepped(std::vector<std::unique_ptr<platform::IoEngine>> engines)
@@ -200,20 +172,22 @@ void Cores::post(CoreId id, Task task)
     core(id).deliver_from_outside(std::move(task));
 }
 
+void Cores::Impl::run_on(Helper &helper, uint32_t lane, Task job)
+{
+  if (!stepped)
+    return helper.add(lane, std::move(job));
+  Core::Scope nowhere(nullptr); // as on the helper: its results are messages
+  job.run();
+}
+
 void Cores::run_on_helper(Task job)
 {
-  if (m_impl->stepped) {
-    Core::Scope nowhere(nullptr); // as on the helper: its results are messages
-    job.run();
-    return;
-  }
-  {
-    std::lock_guard lock(m_impl->job_mutex);
-    if (m_impl->helper_stopped)
-      return; // job is destroyed outside the lock
-    m_impl->jobs.push_back(std::move(job));
-  }
-  m_impl->job_added.notify_one();
+  m_impl->run_on(m_impl->own, 0, std::move(job));
+}
+
+void Cores::run_on_memory_helper(uint32_t uid, Task job)
+{
+  m_impl->run_on(m_impl->memory, uid, std::move(job));
 }
 
 }

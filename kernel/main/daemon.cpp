@@ -16,6 +16,7 @@
 #include "kernel/platform/linux/process.h"
 #include "kernel/platform/linux/process_info.h"
 #include "kernel/platform/linux/uring_engine.h"
+#include "kernel/platform/rest.h"
 #include "kernel/queue/request_queue.h"
 #include "kernel/se/access.h"
 #include "kernel/se/quota.h"
@@ -288,6 +289,7 @@ void Daemon::stop_serving(int status, std::string reason)
   if (std::exchange(m_is_stopping, true))
     return;
   m_cores->post(0, [this, status, reason = std::move(reason)]() mutable {
+    platform::set_rests(false);
     m_drain.reset();
     m_administration.stop_looking();
     m_report.stop();

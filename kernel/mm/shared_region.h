@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // SharedRegion: a memfd that the daemon makes, maps, populates and seals, half of a channel. References are held by
 // several cores (sends in flight name its bytes), so it counts atomically; it is unmapped with the last one. Creation
-// is slow (it populates): on the helper thread.
+// is slow (it populates): on a memory helper.
 #pragma once
 #include "kernel/base/refptr.h"
 #include "kernel/base/result.h"
@@ -31,7 +31,7 @@ public:
   bool is_sealed_by_client() const { return platform::is_sealed_by_client(m_memory); }
   // So that no client can have its pages moved, for which whoever touches one waits. create() has done that for Writer::Daemon. Of a
   // client's once, when it has sealed it: before that it can put others in the places of those that are pinned. Can wait for the client: on
-  // the helper thread.
+  // a memory helper.
   Result<void> pin() { return platform::pin_shared_memory(m_memory); }
   // Only for a region that the daemon writes; client-written memory is reached through uaccess alone (trust rule T1).
   std::span<uint8_t> daemon_bytes();

@@ -79,7 +79,8 @@ uint64_t ControlCloser::take_kept(int descriptor)
   return kept.mapped().number;
 }
 
-// No user has more than half of them.
+// No user has more than half of them. What others are about to keep at the same time is not counted yet: as many as there are helpers, for
+// which the daemon has descriptors to spare.
 bool ControlCloser::can_keep(uint32_t uid)
 {
   const auto kept = m_kept_of_user.find(uid);

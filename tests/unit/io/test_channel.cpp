@@ -156,6 +156,7 @@ public:
     ChannelBirth birth;
     birth.address = {1, 1};
     birth.session = 5;
+    birth.is_in_vain = is_in_vain;
     birth.geometry = geometry = make_geometry(choose_sizes({sq_entries, cq_entries, arena_bytes, HSYS_ARENA_BYTES_MIN}), 1, 5);
     birth.first_index = kFirst;
     using Writer = mm::SharedRegion::Writer;
@@ -247,6 +248,7 @@ public:
   platform::FakeEngine *engines[2];
   hsys_geometry geometry;
   uint8_t *ktou, *utok;
+  const std::shared_ptr<std::atomic<bool>> is_in_vain = std::make_shared<std::atomic<bool>>(false);
 
 private:
   uint32_t m_submitted = 0;
@@ -760,6 +762,20 @@ TEST_CASE("a channel whose client has not sealed its half is not looked at, what
     rig.end();
     rig.check_nothing_left();
   }
+}
+
+TEST_CASE("a channel whose session has ended is not looked at when its client seals and kicks: nothing is pinned for it")
+{
+  Rig rig;
+  *rig.is_in_vain = true;
+  rig.upage().cq_head = Rig::kFirst + 1; // a read is told by what it would find
+  rig.submit(HSYS_OP_NOP);
+  for (int turn = 0; turn < 100; turn++)
+    rig.step(turn % 2);
+  CHECK_FALSE(s_seen.is_revoked);
+  CHECK(rig.taken() == 0);
+  rig.end();
+  rig.check_nothing_left();
 }
 
 // A page of the daemon's mapping that cannot be had, as where there is no memory for one that the client has taken out.

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// On which thread a channel's memory is unmapped: cores as threads, and a helper thread that the test holds up.
+// On which thread a channel's memory is unmapped: cores as threads, and memory helpers that the test holds up.
 #include "kernel/base/log.h"
 #include "kernel/io/session.h"
 #include "kernel/ke/core.h"
 #include "kernel/platform/linux/linux_system.h"
 #include "kernel/platform/linux/uring_engine.h"
 #include "uapi/control.h"
+#include <atomic>
 #include <doctest/doctest.h>
 #include <fstream>
 #include <future>
@@ -25,11 +26,32 @@ Result<std::unique_ptr<platform::IoEngine>> make_engine(ke::CoreId)
     {.submission_entries = 16, .completion_entries = 64, .receive_buffers = 8, .receive_buffer_bytes = 4096}, reason);
 }
 
+// Holds up whoever makes a channel, when its memory is there, while one wants that.
+class WaitingSystem : public platform::LinuxSystem {
+public:
+  struct Hold {
+    std::promise<void> begun, released;
+    Hold() { s_hold = this; }
+    ~Hold() { s_hold = nullptr; }
+  };
+  Result<int> create_event() override
+  {
+    if (Hold *hold = s_hold) {
+      hold->begun.set_value();
+      hold->released.get_future().wait();
+    }
+    return platform::LinuxSystem::create_event();
+  }
+
+private:
+  static inline std::atomic<Hold *> s_hold = nullptr;
+};
+
 class Daemon {
 public:
   explicit Daemon(uint32_t cores) : m_cores(cores)
   {
-    static platform::LinuxSystem system;
+    static WaitingSystem system;
     platform::set_system(system);
     REQUIRE(system.start_closer());
     set_log_sink([](LogCause, std::string) {});
@@ -81,12 +103,12 @@ private:
   sockaddr_un m_address{};
 };
 
-// Keeps the helper thread from its next job as long as it lives.
+// Keeps the memory helpers from the next job for this user as long as it lives.
 class HelperHold {
 public:
   HelperHold()
   {
-    ke::Cores::instance().run_on_helper([this] {
+    ke::Cores::instance().run_on_memory_helper(geteuid(), [this] {
       m_begun.set_value();
       m_released.get_future().wait();
       m_ended.set_value();
@@ -154,7 +176,7 @@ bool end_comes(Daemon &daemon)
 
 }
 
-TEST_CASE("a channel's memory is unmapped by the helper thread, and its session goes after that")
+TEST_CASE("a channel's memory is unmapped by a memory helper, and its session goes after that")
 {
   for (uint32_t cores : {1u, 2u}) {
     CAPTURE(cores);
@@ -181,22 +203,21 @@ TEST_CASE("a channel's memory is unmapped by the helper thread, and its session 
   }
 }
 
-TEST_CASE("memory of a channel whose session ends while it is made is unmapped by the helper thread")
+TEST_CASE("memory of a channel whose session ends while it is made is unmapped by a memory helper")
 {
   Daemon daemon(1);
   int client = daemon.connect();
   send_hello(client);
   REQUIRE(next_message(client) == HSYS_CONTROL_WELCOME);
-  HelperHold before;
+  WaitingSystem::Hold making;
   send_message(client, HSYS_CONTROL_CHANNEL_OPEN, hsys_control_channel_open{});
-  send_message(client, HSYS_CONTROL_PING, hsys_control{});
-  REQUIRE(next_message(client) == HSYS_CONTROL_PONG);
+  making.begun.get_future().wait();
   {
     HelperHold behind;
     send_hello(client); // the second
     REQUIRE(next_message(client) == HSYS_CONTROL_REVOKED);
     REQUIRE(next_message(client) == 0);
-    before.release();
+    making.released.set_value();
     behind.wait_until_held();
     daemon.on_core([] {});
     CHECK(mapped_regions() == 2);
@@ -204,5 +225,28 @@ TEST_CASE("memory of a channel whose session ends while it is made is unmapped b
   }
   CHECK(end_comes(daemon));
   CHECK(mapped_regions() == 0);
+  ::close(client);
+}
+
+TEST_CASE("no memory is made for a session that has ended, which goes at once and leaves what it may have to others")
+{
+  Daemon daemon(1);
+  HelperHold before;
+  before.wait_until_held();
+  int client = daemon.connect();
+  send_hello(client);
+  REQUIRE(next_message(client) == HSYS_CONTROL_WELCOME);
+  send_message(client, HSYS_CONTROL_CHANNEL_OPEN, hsys_control_channel_open{});
+  send_hello(client); // the second
+  REQUIRE(next_message(client) == HSYS_CONTROL_REVOKED);
+  REQUIRE(next_message(client) == 0);
+  CHECK(daemon.sessions() == 1); // it may not have as much again until nobody makes it any more
+  {
+    HelperHold behind;
+    before.release();
+    behind.wait_until_held();
+    CHECK(end_comes(daemon));
+    CHECK(mapped_regions() == 0);
+  }
   ::close(client);
 }

@@ -4,15 +4,21 @@
 #include "kernel/limits.h"
 #include "kernel/platform/linux/linux_system.h"
 #include "kernel/platform/linux/uring_engine.h"
+#include <algorithm>
+#include <array>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <ctime>
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 #include <mutex>
 #include <pthread.h>
+#include <string>
 #include <sys/eventfd.h>
 #include <thread>
 #include <unistd.h>
+#include <vector>
 
 using namespace httpsys;
 using namespace httpsys::ke;
@@ -67,6 +73,35 @@ void use_processor(std::chrono::nanoseconds time)
   }
 }
 
+// All memory helpers in jobs until they are released, of users from 0 on, so that what they are given meanwhile begins together.
+class HeldHelpers {
+public:
+  explicit HeldHelpers(Cores &cores, uint32_t count = limits::kMemoryHelpers)
+  {
+    for (uint32_t user = 0; user < count; user++) {
+      cores.run_on_memory_helper(user, [this, user] {
+        m_held[user].open();
+        CHECK(m_released[user].wait());
+        m_ended[user].open();
+      });
+      m_count++;
+      REQUIRE(m_held[user].wait());
+    }
+  }
+  ~HeldHelpers()
+  {
+    for (uint32_t user = 0; user < m_count; user++) {
+      release(user);
+      CHECK(m_ended[user].wait());
+    }
+  }
+  void release(uint32_t user) { m_released[user].open(); }
+
+private:
+  uint32_t m_count = 0;
+  std::array<Gate, limits::kMemoryHelpers> m_held, m_released, m_ended;
+};
+
 struct Fixture {
   platform::LinuxSystem os;
   Cores cores{3};
@@ -79,10 +114,10 @@ struct Fixture {
 
 }
 
-TEST_CASE_FIXTURE(Fixture, "tasks run on the core that they are sent to, jobs on the helper")
+TEST_CASE_FIXTURE(Fixture, "tasks run on the core that they are sent to, jobs on the helpers")
 {
-  std::string names[4];
-  std::array<Gate, 4> gates;
+  std::string names[5];
+  std::array<Gate, 5> gates;
   for (CoreId id = 0; id < 3; id++) {
     cores.run_on(id, [&, id] {
       CHECK(Core::current().id() == id);
@@ -95,14 +130,19 @@ TEST_CASE_FIXTURE(Fixture, "tasks run on the core that they are sent to, jobs on
     names[3] = thread_name();
     cores.run_on(2, [&] { gates[3].open(); });
   });
+  cores.run_on_memory_helper(1000, [&] {
+    names[4] = thread_name();
+    gates[4].open();
+  });
   for (auto &gate : gates)
     REQUIRE(gate.wait());
   CHECK(names[0] == "httpsys-core-0");
   CHECK(names[2] == "httpsys-core-2");
   CHECK(names[3] == "httpsys-helper");
+  CHECK(names[4] == "httpsys-memory");
 }
 
-TEST_CASE_FIXTURE(Fixture, "the helper leaves most of its processor to a core, whatever it is given to do")
+TEST_CASE_FIXTURE(Fixture, "a memory helper leaves most of its processor to a core, whatever it is given to do")
 {
   constexpr int kJobs = 20;
   constexpr auto kWork = std::chrono::milliseconds(2);
@@ -110,7 +150,7 @@ TEST_CASE_FIXTURE(Fixture, "the helper leaves most of its processor to a core, w
   Clock::time_point first, last;
   Gate gate;
   for (int job = 0; job < kJobs; job++) {
-    cores.run_on_helper([&, job] {
+    cores.run_on_memory_helper(1000, [&, job] {
       last = Clock::now();
       first = job == 0 ? last : first;
       use_processor(kWork);
@@ -120,6 +160,86 @@ TEST_CASE_FIXTURE(Fixture, "the helper leaves most of its processor to a core, w
   }
   REQUIRE(gate.wait());
   CHECK(last - first >= (kJobs - 1) * (1 + limits::kHelperRests) * kWork);
+}
+
+TEST_CASE_FIXTURE(Fixture, "whoever gives the memory helpers much to do makes another one wait for one of his jobs")
+{
+  std::vector<std::string> done; // of the one that is released
+  Gate runs, goes_on, gate;
+  HeldHelpers held(cores);
+  cores.run_on_memory_helper(0, [&] {
+    runs.open();
+    CHECK(goes_on.wait());
+  });
+  auto give = [&](uint32_t user, int from, int to) {
+    for (int job = from; job < to; job++)
+      cores.run_on_memory_helper(user, [&, user, job] {
+        done.push_back(fmt::format("{}.{}", user, job));
+        if (user == 0 && job == 6)
+          gate.open();
+      });
+  };
+  give(0, 0, 5);
+  held.release(0);
+  REQUIRE(runs.wait()); // the job before these
+  give(1001, 0, 2);
+  give(1002, 0, 1);
+  give(0, 5, 7);
+  goes_on.open();
+  REQUIRE(gate.wait());
+  const std::vector<std::string> expected = {"1001.0", "1002.0", "0.0", "1001.1", "0.1", "0.2", "0.3", "0.4", "0.5", "0.6"};
+  CHECK(done == expected);
+}
+
+TEST_CASE_FIXTURE(Fixture, "users whose jobs last hold up only themselves while there is another thread, and never the daemon")
+{
+  std::atomic<uint32_t> too_early{0};
+  Gate others, own;
+  HeldHelpers held(cores, limits::kMemoryHelpers - 1);
+  for (uint32_t user = 0; user < limits::kMemoryHelpers - 1; user++)
+    cores.run_on_memory_helper(user, [&] { too_early++; });
+  for (uint32_t user = 1000; user < 1010; user++)
+    cores.run_on_memory_helper(user, [&, user] {
+      if (user == 1009)
+        others.open();
+    });
+  CHECK(others.wait());
+  CHECK(too_early == 0);
+  Gate last_held, last_released;
+  cores.run_on_memory_helper(1000, [&] {
+    last_held.open();
+    CHECK(last_released.wait());
+  });
+  REQUIRE(last_held.wait());
+  cores.run_on_helper([&] { own.open(); });
+  CHECK(own.wait());
+  CHECK(too_early == 0);
+  last_released.open();
+  for (uint32_t user = 0; user < limits::kMemoryHelpers - 1; user++)
+    held.release(user);
+  cores.stop_and_join();
+  CHECK(too_early == limits::kMemoryHelpers - 1);
+}
+
+TEST_CASE_FIXTURE(Fixture, "the daemon's own helper does not rest")
+{
+  using Clock = std::chrono::steady_clock;
+  constexpr auto kWork = std::chrono::milliseconds(30);
+  Clock::duration shortest = Clock::duration::max(); // of some, since the machine may take the processor away at any time
+  for (int attempt = 0; attempt < 5; attempt++) {
+    Clock::time_point ended;
+    Gate gate;
+    cores.run_on_helper([&] {
+      use_processor(kWork);
+      ended = Clock::now();
+    });
+    cores.run_on_helper([&] {
+      shortest = std::min(shortest, Clock::now() - ended);
+      gate.open();
+    });
+    REQUIRE(gate.wait());
+  }
+  CHECK(shortest < kWork); // else twice as long
 }
 
 TEST_CASE_FIXTURE(Fixture, "no message between sleeping cores is lost")
