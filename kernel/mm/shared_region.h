@@ -32,7 +32,7 @@ public:
   // So that no client can have its pages moved, for which whoever touches one waits. create() has done that for Writer::Daemon. Of a
   // client's once, when it has sealed it: before that it can put others in the places of those that are pinned. Can wait for the client: on
   // a memory helper.
-  Result<void> pin() { return platform::pin_shared_memory(m_memory); }
+  Result<void> pin() { return platform::pin_shared_memory(m_memory, m_writer); }
   // Only for a region that the daemon writes; client-written memory is reached through uaccess alone (trust rule T1).
   std::span<uint8_t> daemon_bytes();
 

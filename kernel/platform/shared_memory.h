@@ -27,7 +27,7 @@ bool is_sealed_by_client(const SharedMemory &memory);
 // From now on the kernel does not move its pages, all at a time and locked, into larger ones because a client wants that (MADV_COLLAPSE).
 // Where the kernel refuses, which is said once in the log, it may. Not of memory of which a client can still remove pages. Can wait for
 // such a client: not on a core. TooManyOpenedFiles. NoMemory: pages that a client had removed cannot be had again, and no touch is safe.
-Result<void> pin_shared_memory(SharedMemory &memory);
+Result<void> pin_shared_memory(SharedMemory &memory, SharedWriter writer);
 void release_shared_memory(const SharedMemory &memory);
 uint64_t shared_page_bytes();
 

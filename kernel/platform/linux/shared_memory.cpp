@@ -14,7 +14,6 @@
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
-#include <vector>
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008u // Linux 6.3
@@ -122,48 +121,75 @@ bool is_sealed_by_client(const SharedMemory &memory)
   return seals >= 0 && (seals & kNoWritersFromNow) == kNoWritersFromNow;
 }
 
-// 0 or an errno; then maybe a part is pinned. A page of which there is another reference makes the kernel leave all that it would have to
-// move together, before it locks one of them; it looks at the first one first. A pipe refers to what it is given until its last end is
-// closed.
-static int pin_in_pipe(SharedMemory &memory)
+// Pages that are being moved are locked, for as long as the client's thread takes. Whoever waits for one by way of the mapping holds the
+// lock of the address space meanwhile, for which cores wait; by way of the file he holds none.
+static void await_pages(int descriptor, uint64_t from, uint64_t length)
 {
-  constexpr uint64_t kMovedTogether = 2 << 20; // from such a place in the file, also beyond its end; on some machines more
-  std::vector<iovec> pages;
-  for (uint64_t place = 0; place < memory.bytes; place += kMovedTogether)
-    pages.push_back({memory.base + place, 1});
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0)
-    return errno;
-  // A user's pipes have 16384 places (fs.pipe-user-pages-soft), then two each, as many as half a channel of the default size needs.
-  int error = fcntl(ends[1], F_SETPIPE_SZ, static_cast<int>(pages.size() * shared_page_bytes())) < 0 ? errno : ENOSPC;
-  const ssize_t pinned = vmsplice(ends[1], pages.data(), pages.size(), SPLICE_F_NONBLOCK);
-  if (pinned < 0 || pinned == static_cast<ssize_t>(pages.size()))
-    error = pinned < 0 ? errno : 0;
-  memory.pin = ends[0];
-  ::close(ends[1]);
-  return error;
+  char byte;
+  for (uint64_t page = from; page < from + length; page += shared_page_bytes())
+    (void)!pread(descriptor, &byte, 1, static_cast<off_t>(page));
 }
 
-// A client may have taken pages away while it could.
-static bool has_all_pages(const SharedMemory &memory)
-{
-  return for_each_piece(memory.bytes, [&memory](uint64_t from, uint64_t length) {
-    return madvise(memory.base + from, length, MADV_POPULATE_READ) == 0;
-  });
-}
+constexpr uint64_t kMovedTogether = 2 << 20; // from such a place in the file, also beyond its end; on some machines more
+static_assert(limits::kMappedPieceBytes == kMovedTogether);
 
-Result<void> pin_shared_memory(SharedMemory &memory)
+// A page of which there is another reference makes the kernel leave all that it would have to move together, before it locks one of them;
+// it looks at the first one first. A pipe refers to what it is given until its last end is closed.
+class PinPipe {
+public:
+  explicit PinPipe(uint64_t bytes)
+  {
+    const uint64_t pages = (bytes + kMovedTogether - 1) / kMovedTogether;
+    if (pipe2(m_ends, O_CLOEXEC) != 0)
+      m_error = errno;
+    // A user's pipes have 16384 places (fs.pipe-user-pages-soft), then two each, as many as half a channel of the default size needs.
+    else if (fcntl(m_ends[1], F_SETPIPE_SZ, static_cast<int>(pages * shared_page_bytes())) < 0)
+      m_error = errno;
+  }
+  PinPipe(const PinPipe &) = delete;
+  ~PinPipe()
+  {
+    if (m_ends[1] >= 0)
+      ::close(m_ends[1]);
+  }
+  int end() const { return m_ends[0]; }  // its user's, who closes it; -1: there is none
+  int error() const { return m_error; } // 0, or why not everything is pinned
+  // What is moved together with this page, the first of that.
+  void pin(uint8_t *page)
+  {
+    const iovec first{page, 1};
+    if (vmsplice(m_ends[1], &first, 1, SPLICE_F_NONBLOCK) < 0 && m_error == 0)
+      m_error = errno;
+  }
+
+private:
+  int m_ends[2] = {-1, -1};
+  int m_error = 0;
+};
+
+Result<void> pin_shared_memory(SharedMemory &memory, SharedWriter writer)
 {
   static std::atomic<bool> s_is_said = false;
   VERIFY(memory.pin < 0);
-  if (!has_all_pages(memory))
+  PinPipe pipe(memory.bytes);
+  memory.pin = pipe.end();
+  // A client may have taken pages of its half away while it could, and may be having them moved: nobody begins that any more once the first
+  // one is pinned.
+  const bool has_all = for_each_piece(memory.bytes, [&](uint64_t from, uint64_t length) {
+    if (writer == SharedWriter::Client)
+      await_pages(memory.descriptor, from, shared_page_bytes());
+    pipe.pin(memory.base + from);
+    if (writer == SharedWriter::Client)
+      await_pages(memory.descriptor, from, length);
+    return madvise(memory.base + from, length, MADV_POPULATE_READ) == 0;
+  });
+  if (!has_all)
     return NtStatus::NoMemory;
-  const int error = pin_in_pipe(memory);
-  if (error == EMFILE)
+  if (pipe.error() == EMFILE)
     return NtStatus::TooManyOpenedFiles;
-  if (error && !s_is_said.exchange(true))
+  if (pipe.error() && !s_is_said.exchange(true))
     log("clients can make this process wait for memory that they share with it: not all of it can be kept in its place ({}; "
-        "fs.pipe-user-pages-soft)", std::strerror(error));
+        "fs.pipe-user-pages-soft)", std::strerror(pipe.error()));
   return {};
 }
 

@@ -236,6 +236,18 @@ TEST_CASE("what a client has taken out of its half is there again when that is p
   CHECK(bytes() < before);
   CHECK((*utok)->pin());
   CHECK(bytes() == before);
+  CHECK(collapse(file, 3 * kHugeBytes) == 0);
+}
+
+TEST_CASE("what a client has taken out and put back in its half is pinned, too")
+{
+  auto utok = SharedRegion::create("test-utok", 3 * kHugeBytes, SharedRegion::Writer::Client);
+  REQUIRE(utok);
+  const int file = (*utok)->descriptor();
+  REQUIRE(fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 3 * kHugeBytes) == 0);
+  REQUIRE(fallocate(file, 0, 0, 3 * kHugeBytes) == 0); // not written yet: to a read, and to splice, these are holes
+  CHECK((*utok)->pin());
+  CHECK(collapse(file, 3 * kHugeBytes) == 0);
 }
 
 TEST_CASE("a region that cannot be pinned for want of descriptors is not made")

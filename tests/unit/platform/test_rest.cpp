@@ -163,6 +163,6 @@ TEST_CASE("memory of channels is made, looked for and freed with rests between i
       memory = *made;
   }) > 2 * kWithRests); // to take them, and to map them
   REQUIRE(memory.base);
-  CHECK(switches_of([&] { CHECK_FALSE(pin_shared_memory(memory).is_error()); }) > kWithRests);
+  CHECK(switches_of([&] { CHECK_FALSE(pin_shared_memory(memory, SharedWriter::Client).is_error()); }) > kWithRests);
   CHECK(switches_of([&] { release_shared_memory(memory); }) > kWithRests);
 }
