@@ -479,7 +479,7 @@ void ListenerSet::resume()
 void ListenerSet::take_over(int socket)
 {
   m_connections.fetch_add(1);
-  if (before_sleep() && take())
+  if (!has_work() && take())
     return hand_on(socket);
   // A backlog that is full is told of at once.
   m_accepted_sockets.push_back(socket);
@@ -516,7 +516,7 @@ static int take_first(std::deque<int> &sockets)
 bool ListenerSet::poll()
 {
   bool worked = false;
-  while (!before_sleep() && take()) {
+  while (has_work() && take()) {
     worked = true;
     if (!m_sockets_to_close.empty()) {
       platform::system().close(take_first(m_sockets_to_close));
@@ -530,7 +530,7 @@ bool ListenerSet::poll()
     else
       hand_on(socket);
   }
-  if (before_sleep())
+  if (!has_work())
     ke::Core::current().remove_poller(*this);
   return worked;
 }

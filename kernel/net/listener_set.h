@@ -76,7 +76,8 @@ private:
   void work_later();
   bool take();
   bool poll() override;
-  bool before_sleep() override { return m_accepted_sockets.empty() && m_sockets_to_close.empty(); }
+  bool has_work() const { return !m_accepted_sockets.empty() || !m_sockets_to_close.empty(); }
+  bool before_sleep() override { return !has_work(); }
   void flush() override { m_slice = new_slice(); } // the turn is over
   static platform::Slice new_slice() { return platform::Slice(limits::kAcceptsAtOnce); }
   uint64_t descriptors_allow() const;
