@@ -248,6 +248,7 @@ inline constexpr uint32_t kUrlSegmentLengthCeiling = 32766;        // UTF-16 uni
 inline constexpr uint32_t kUrlSegmentCountCeiling = 16383;         // segments; HTTP.sys' own
 inline constexpr uint32_t kClientCertificateCeiling = 65536;       // bytes; wolfSSL's handshake messages end at 131400
 inline constexpr uint64_t kCertificateWaitBodyCeiling = 1ull << 40; // bytes; beyond any machine's memory
+inline constexpr uint64_t kEntityBodyBytesCeiling = 1ull << 30;
 inline constexpr uint32_t kTimeoutSecondsCeiling = 65535;          // seconds; netsh's own
 
 // Defaults of the configuration file, like the limits above that name one.
@@ -267,6 +268,7 @@ inline constexpr uint32_t kHandshakeSeconds = 30;                     // a TLS h
 inline constexpr uint32_t kIdleConnectionSeconds = 120;               // between two requests; HTTP.sys' default as the next ones are
 inline constexpr uint32_t kHeaderWaitSeconds = 120;                   // first to last byte of a head
 inline constexpr uint32_t kEntityBodySeconds = 120;                   // between two pieces of a body
+inline constexpr uint64_t kEntityBodyBytes = 1;                       // of body and framing, that begin it anew; as with HTTP.sys
 inline constexpr uint32_t kDrainEntityBodySeconds = 120;              // for the rest of a body that nobody wants
 inline constexpr uint32_t kSslRenegotiationSeconds = 120;             // for a certificate that was asked for
 inline constexpr uint32_t kShutdownSeconds = 10;                      // for requests in progress after SIGTERM

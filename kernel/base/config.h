@@ -18,6 +18,7 @@ struct Config {
     uint32_t url_segment_max_length = limits::kUrlSegmentMaxLength;             // UTF-16 units; 0: no limit
     uint32_t url_segment_max_count = limits::kUrlSegmentMaxCount;               // 0: no limit
     uint32_t max_client_certificate_bytes = limits::kMaxClientCertificateBytes; // the list as sent
+    uint64_t entity_body_bytes = limits::kEntityBodyBytes;                       // that begin timeouts.entity_body anew
     uint64_t certificate_wait_body_bytes = limits::kCertificateWaitBodyBytes;   // of one connection
     uint64_t certificate_wait_body_bytes_total = limits::kCertificateWaitBodyBytesTotal;
     uint64_t connection_buffer_bytes_total = 0; // 0: limits::kConnectionBufferBytesTotal, or less where there is little memory

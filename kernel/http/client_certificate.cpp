@@ -174,7 +174,7 @@ void ClientCertificateExchange::on_irp_cancelled(io::IrpQueue &, io::IrpPtr irp)
 {
   io::complete(std::move(irp), NtStatus::Cancelled);
   m_connection.give_share_back();
-  m_connection.input_changed(false);
+  m_connection.input_changed();
 }
 
 void ClientCertificateExchange::release_kept_bytes()

@@ -100,24 +100,25 @@ void Connection::start()
     m_phase = Phase::Head;
     m_transport.start_plain();
   }
-  update_timer(false);
+  update_timer();
 }
 
 void Connection::on_handshake_done()
 {
   m_phase = Phase::Head;
-  update_timer(false);
+  update_timer();
 }
 
 void Connection::on_bytes(std::span<const char> bytes)
 {
   if (m_phase == Phase::Closing)
     return;
+  m_come += bytes.size();
   append_input(bytes);
   process_input();
   end_complete_response();
   if (!m_transport.is_closing())
-    input_changed(true);
+    input_changed();
 }
 
 void Connection::append_input(std::span<const char> bytes)
@@ -334,7 +335,7 @@ void Connection::body_was_read()
 {
   end_complete_response();
   if (!m_transport.is_closing())
-    input_changed(false);
+    input_changed();
 }
 
 // One that its worker has not ended, when its request has been read or the next one has come.
@@ -362,7 +363,7 @@ void Connection::response_finished()
   }
   process_input();
   if (!m_transport.is_closing())
-    input_changed(false);
+    input_changed();
 }
 
 void Connection::end_request(NtStatus status, const std::string &reason)
@@ -434,7 +435,7 @@ void Connection::wait_disconnect(io::IrpPtr irp)
 void Connection::receive_certificate(io::IrpPtr irp)
 {
   m_certificate.receive(std::move(irp));
-  input_changed(false);
+  input_changed();
 }
 
 void Connection::on_certificate_outcome(const tls::TlsStream::Event &event)
@@ -452,7 +453,7 @@ void Connection::certificate_wait_ended()
   if (m_request)
     m_request->response().pump();
   if (!m_transport.is_closing())
-    input_changed(false);
+    input_changed();
 }
 
 void Connection::on_writable()
@@ -477,7 +478,7 @@ void Connection::on_peer_end()
       m_transport.set_end(ke::Tally::Broken);
       m_request->body().fail(NtStatus::ConnectionInvalid, kBroken);
       m_request->continue_attaching();
-      return input_changed(false);
+      return input_changed();
     }
     break;
   case Phase::Drain: break;
@@ -505,7 +506,7 @@ void Connection::on_closed(NtStatus status, const std::string &reason)
   m_id = 0;
 }
 
-void Connection::input_changed(bool has_come)
+void Connection::input_changed()
 {
   size_t body = m_request ? m_request->body().buffered() : 0;
   m_buffered.set(m_input.capacity() + body);
@@ -513,7 +514,7 @@ void Connection::input_changed(bool has_come)
   if (m_transport.is_closing())
     return;
   update_reading();
-  update_timer(has_come);
+  update_timer();
 }
 
 // The window: what nobody reads is not taken off the socket. While a certificate is awaited the client must get its whole body out
@@ -562,13 +563,16 @@ platform::Milliseconds Connection::time_for(Awaited what)
   return platform::kNever;
 }
 
-void Connection::update_timer(bool has_come)
+void Connection::update_timer()
 {
   Awaited now_awaited = awaited();
-  // Only a body may go on for ever, as long as something comes.
-  bool goes_on = now_awaited == m_awaited && is_set() && !(has_come && now_awaited == Awaited::Body);
+  // Only a body may go on for ever, as long as enough comes.
+  const bool has_come = now_awaited == Awaited::Body && m_come >= settings().entity_body_bytes;
+  const bool goes_on = now_awaited == m_awaited && is_set() && !has_come;
   m_awaited = now_awaited;
   auto &core = ke::Core::current();
+  if (!goes_on)
+    m_come = 0;
   if (now_awaited == Awaited::Nothing)
     core.network_timers().cancel(*this);
   else if (!goes_on)

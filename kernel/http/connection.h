@@ -69,7 +69,7 @@ public:
   // What held the connection on for a request that has ended may be over.
   void give_share_back();
   // Input has come or was taken, or what waits for it has changed: limits, back-pressure and timer follow.
-  void input_changed(bool has_come);
+  void input_changed();
   void close_after_response() { m_close_after_response = true; }
   bool closes_after_response() const { return m_close_after_response; }
 
@@ -117,7 +117,7 @@ private:
   void close();
   void close_for_client();
   void update_reading();
-  void update_timer(bool has_come);
+  void update_timer();
   Awaited awaited() const;
   bool is_idle() const;
   void update_idleness();
@@ -154,6 +154,7 @@ private:
   bool m_is_processing = false;
   bool m_processes_again = false; // what was called from inside has made more to do
   Awaited m_awaited = Awaited::Nothing; // by the timer
+  uint64_t m_come = 0;                  // bytes since it was set
 };
 
 }

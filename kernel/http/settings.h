@@ -16,6 +16,7 @@ struct Settings {
   platform::Milliseconds idle_connection = 120'000;
   platform::Milliseconds header_wait = 120'000;
   platform::Milliseconds entity_body = 120'000;
+  uint64_t entity_body_bytes = limits::kEntityBodyBytes;   // so many must come for entity_body to begin anew
   platform::Milliseconds drain_entity_body = 120'000;
   platform::Milliseconds ssl_renegotiation = 120'000;
   uint64_t certificate_wait_body_bytes = 16u << 20;        // kept for one connection while a certificate is awaited

@@ -70,6 +70,7 @@ constexpr Key kKeys[] = {
           "characters, 0 for no limit"),
     COUNT("UrlSegmentMaxCount", url_segment_max_count, 0, limits::kUrlSegmentCountCeiling, "segments, 0 for no limit"),
     COUNT("MaxClientCertificateBytes", max_client_certificate_bytes, 1024, limits::kClientCertificateCeiling, "bytes"),
+    COUNT("EntityBodyBytes", entity_body_bytes, 1, limits::kEntityBodyBytesCeiling, "bytes"),
     COUNT("CertificateWaitBodyBytes", certificate_wait_body_bytes, 0, limits::kCertificateWaitBodyCeiling, "bytes"),
     COUNT("CertificateWaitBodyBytesTotal", certificate_wait_body_bytes_total, 0, limits::kCertificateWaitBodyCeiling,
           "bytes"),

@@ -99,6 +99,7 @@ static http::Settings http_settings(const Config &config)
   settings.idle_connection = config.timeouts.idle_connection;
   settings.header_wait = config.timeouts.header_wait;
   settings.entity_body = config.timeouts.entity_body;
+  settings.entity_body_bytes = config.limits.entity_body_bytes;
   settings.drain_entity_body = config.timeouts.drain_entity_body;
   settings.ssl_renegotiation = config.timeouts.ssl_renegotiation;
   settings.certificate_wait_body_bytes = config.limits.certificate_wait_body_bytes;

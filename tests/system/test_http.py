@@ -208,6 +208,51 @@ class Ends(ApiTest):
             self.assertTrue(connection.is_closed_by_peer())
 
 
+class Drips(ApiTest):
+    """Who sends a byte at a time holds nothing for longer than who sends none."""
+    config = {'timeouts': {'HeaderWait': 1, 'IdleConnection': 1, 'EntityBody': 1, 'Handshake': 1}, 'limits': {'EntityBodyBytes': 1000}}
+
+    def check_ends(self, port, begun, dripped, log):
+        with self.connect(port, plain=True) as connection:
+            begin = time.monotonic()
+            connection.send(begun)
+            ended = False
+            for place in range(600):
+                if ended:
+                    break
+                time.sleep(0.1)
+                try:
+                    connection.send(dripped[place % len(dripped)].to_bytes(1, 'big'))
+                except OSError:
+                    ended = True
+            self.assertTrue(ended, 'still served after a minute')
+            self.assertGreater(time.monotonic() - begin, 0.9)
+        self.daemon.expect_log(log)
+
+    def test_drips(self):
+        port, application = self.start_http('event')
+        tls_port, _other = self.start_https('event')
+        head = b'POST /count HTTP/1.1\r\nHost: localhost\r\n'
+        chunked = head + b'Transfer-Encoding: chunked\r\n\r\n'
+        hello = b'\x16\x03\x01\x20\x00\x01\x00\x1f\xfc\x03\x03'   # of 8 KiB
+        for what, at, begun, dripped, log in (
+                ('ClientHello', tls_port, hello, b'r', 'the time for the TLS handshake is over'),
+                ('head', port, head, b'X-Field: x\r\n', 'the time for the request head is over'),
+                ('body', port, head + b'Content-Length: 10000\r\n\r\n', b'b', 'the time for the request body is over'),
+                ('chunks', port, chunked, b'1\r\nb\r\n', 'the time for the request body is over'),
+                ('extension', port, chunked + b'1;', b'e', 'the time for the request body is over'),
+                ('trailers', port, chunked + b'0\r\n', b'X-Field: x\r\n', 'the time for the request body is over')):
+            with self.subTest(what=what):
+                self.check_ends(at, begun, dripped, log)
+        with self.connect(port, plain=True) as connection:   # enough each second, for longer
+            connection.send(head + b'Content-Length: 15000\r\n\r\n')
+            for _ in range(15):
+                connection.send(b'b' * 1000)
+                time.sleep(0.2)
+            self.assertEqual(connection.response('POST').status, 200)
+        application.kill()
+
+
 class OwnAnswers(ApiTest):
     def answer(self, port, data, status, length=None):
         with self.subTest(data=data[:60]), self.connect(port, plain=True) as connection:

@@ -485,6 +485,37 @@ TEST_CASE("the times of a connection")
   CHECK(service.worker.take(more).status() == NtStatus::ConnectionInvalid);
 }
 
+TEST_CASE("a body of which too little comes in its time is over, and goes on while enough comes")
+{
+  http::Settings settings;
+  settings.entity_body = 30'000;
+  settings.entity_body_bytes = 100;
+  for (const char *framing : {"Content-Length: 1000", "Transfer-Encoding: chunked"}) {
+    CAPTURE(framing);
+    Service service(1, settings);
+    auto client = service.connect();
+    service.send(*client, fmt::format("POST / HTTP/1.1\r\nHost: localhost\r\n{}\r\n\r\n", framing));
+    service.receive_id();
+    // A chunk's size with an extension is framing.
+    const bool is_chunked = framing[0] == 'T';
+    for (int i = 0; i < 3; i++) {
+      for (int part = 0; part < 2; part++) {
+        service.world.pass(14'000);
+        service.send(*client, is_chunked ? "20;" + std::string(15, 'e') + "\r\n" + std::string(32, 'x') + "\r\n" : std::string(50, 'x'));
+        CHECK_FALSE(client->is_closed);
+      }
+    }
+    for (int part = 0; part < 2; part++) {
+      service.world.pass(14'000);
+      service.send(*client, is_chunked ? "1;" : "x");
+      CHECK_FALSE(client->is_closed);
+    }
+    service.world.pass(2'100);
+    CHECK(client->reset_received);
+    CHECK(service.world.has_logged("the time for the request body is over"));
+  }
+}
+
 TEST_CASE("a body that the worker does not read has no time, and has one again when it is read")
 {
   Service service;

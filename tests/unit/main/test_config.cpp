@@ -41,6 +41,7 @@ TEST_CASE("an empty file gives the defaults that the design promises")
     CHECK(config.limits.url_segment_max_length == 260);
     CHECK(config.limits.url_segment_max_count == 255);
     CHECK(config.limits.max_client_certificate_bytes == 32768);
+    CHECK(config.limits.entity_body_bytes == 1);
     CHECK(config.limits.certificate_wait_body_bytes == 16777216);
     CHECK(config.limits.certificate_wait_body_bytes_total == 134217728);
     CHECK(config.limits.connection_buffer_bytes_total == 0);
@@ -67,7 +68,7 @@ TEST_CASE("each key changes its own value")
   Config config =
       good("[limits]\nMaxRequestLine = 65\nMaxRequestBytes = 257\nMaxFieldLength = 66\nMaxHeaderCount = 7\n"
            "UrlSegmentMaxLength = 8\nUrlSegmentMaxCount = 9\nMaxClientCertificateBytes = 1025\n"
-           "CertificateWaitBodyBytes = 11\nCertificateWaitBodyBytesTotal = 5_000_000_000\n"
+           "EntityBodyBytes = 10\nCertificateWaitBodyBytes = 11\nCertificateWaitBodyBytesTotal = 5_000_000_000\n"
            "ConnectionBufferBytesTotal = 6_000_000_000\nMaxConnections = 12\n"
            "[timeouts]\nHandshake = 1\nIdleConnection = 0.5\nHeaderWait = 3.25\nEntityBody = 0.001\nDrainEntityBody = "
            "5\n"
@@ -81,6 +82,7 @@ TEST_CASE("each key changes its own value")
   CHECK(config.limits.url_segment_max_length == 8);
   CHECK(config.limits.url_segment_max_count == 9);
   CHECK(config.limits.max_client_certificate_bytes == 1025);
+  CHECK(config.limits.entity_body_bytes == 10);
   CHECK(config.limits.certificate_wait_body_bytes == 11);
   CHECK(config.limits.certificate_wait_body_bytes_total == 5'000'000'000);
   CHECK(config.limits.connection_buffer_bytes_total == 6'000'000'000);
@@ -110,6 +112,7 @@ TEST_CASE("each range ends where it says")
         Row{"limits", "UrlSegmentMaxLength", "0", "-1", "32766", "32767"},
         Row{"limits", "UrlSegmentMaxCount", "0", "-1", "16383", "16384"},
         Row{"limits", "MaxClientCertificateBytes", "1024", "1023", "65536", "65537"},
+        Row{"limits", "EntityBodyBytes", "1", "0", "1073741824", "1073741825"},
         Row{"limits", "CertificateWaitBodyBytes", "0", "-1", "1099511627776", "1099511627777"},
         Row{"limits", "CertificateWaitBodyBytesTotal", "0", "-1", "1099511627776", "9223372036854775807"},
         Row{"limits", "ConnectionBufferBytesTotal", "0", "-1", "1099511627776", "1099511627777"},
@@ -228,7 +231,7 @@ TEST_CASE("the effective configuration is a configuration file")
   CHECK(again.config.timeouts.handshake == 250);
   CHECK(again.config.compat.accept_obs_fold);
   CHECK(again.config.limits.max_header_count == 5);
-  CHECK(again.origins.size() == 44);
+  CHECK(again.origins.size() == 45);
 }
 
 TEST_CASE("what all users may have together can be set")
