@@ -12,8 +12,9 @@ namespace httpsys {
 // Letter and number: the trust rule (design-anchors A.17.11).
 enum class Canary {
   None,
-  EntryReadAgain,      // T1, T2: an entry is copied again after it has been admitted
-  ParametersReadAgain, // T1, T2: a parameter block too
+  EntryReadAgain,      // T2: an entry is copied again after it has been admitted
+  ParametersReadAgain, // T2: a parameter block too
+  ParametersInPlace,   // T1: it is used where the client can write, not from the copy that was made of it
   TailReadAgain,       // T2: sq_tail is read again after it has been checked
   HeadReadAgain,       // T2: cq_head too
   LengthsNotClamped,   // T3: an extent may reach beyond the send arena

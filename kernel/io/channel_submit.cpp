@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/base/canary.h"
+#include "kernel/base/checked_math.h"
 #include "kernel/base/log.h"
 #include "kernel/io/channel_impl.h"
 #include "kernel/io/per_core.h"
@@ -137,6 +138,11 @@ Result<std::vector<uint8_t>> Channel::Impl::copy_parameters(const hsys_sqe &entr
   TRY(utok.copy_in(geometry.tx_offset + entry.in_offset, parameters));
   if (is_broken(Canary::ParametersReadAgain))
     TRY(utok.copy_in(geometry.tx_offset + entry.in_offset, parameters));
+  if (is_broken(Canary::ParametersInPlace)) {
+    const auto offset = checked_add<uint64_t>(geometry.tx_offset, entry.in_offset);
+    const auto place = utok.body_span(geometry.tx_offset, geometry.tx_bytes, *offset, entry.in_length);
+    parameters.assign(place->begin(), place->end());
+  }
   return parameters;
 }
 

@@ -12,6 +12,7 @@ static constexpr uint32_t kMostCores = 16;
 static constexpr CanaryRow kCanaries[] = {
     {"EntryReadAgain", Canary::EntryReadAgain, ProfileName::Hostile},
     {"ParametersReadAgain", Canary::ParametersReadAgain, ProfileName::Swarm},
+    {"ParametersInPlace", Canary::ParametersInPlace, ProfileName::Swarm},
     {"TailReadAgain", Canary::TailReadAgain, ProfileName::Hostile},
     {"HeadReadAgain", Canary::HeadReadAgain, ProfileName::Hostile},
     {"LengthsNotClamped", Canary::LengthsNotClamped, ProfileName::Hostile},
