@@ -119,6 +119,8 @@ inline constexpr uint32_t kEmptyPollsUntilCold = 8;          // polls without wo
 inline constexpr uint64_t kCreditVisitMilliseconds = 10;     // an entry without completion credit: nothing tells when the client reaps
 inline constexpr uint64_t kRingNanoseconds = 100'000;          // of a core, for one ring of a bell; a usual one takes some thousand
 inline constexpr uint64_t kSlowRingNanoseconds = 50'000'000;   // of a core in a second, by a user's longer ones; then a client is cut off
+// Kicks of a client that the daemon has asked for and that have not come; wake words that were armed and disarmed again must not save up.
+inline constexpr uint32_t kAskedKicks = 64;
 inline constexpr uint32_t kUnaskedKicksPerSecond = 1000;     // above it the kick is no longer listened to ...
 inline constexpr uint64_t kKickPenaltyMilliseconds = 1000;   // ... for so long
 inline constexpr uint64_t kKickVisitMilliseconds = 10;       // and the channel is visited so often instead
@@ -140,6 +142,16 @@ inline constexpr uint32_t kNamespaceStepsPerTurn = 256;
 inline constexpr uint32_t kStepsOfPort = 32;
 inline constexpr uint32_t kNamespaceChangesPerTurn = 64; // of those that waited for others; each may be parsing of 32 KiB
 inline constexpr uint32_t kNearestUrlsLogged = 4;     // registrations named in the log line of a request that found none
+
+// Of what there is of all, where that is not a number here (RLIMIT_NOFILE, a total of httpsys.toml): one in so many is the most that one
+// uid, and one process, may have, whatever [clients] says.
+inline constexpr uint64_t kUserPart = 2;
+inline constexpr uint64_t kProcessPart = 4;
+// Beyond all that there may be of a resource, one in so many, and so many at least, are for administrators, so that they can repair what
+// users have filled.
+inline constexpr uint64_t kReservePart = 64;
+inline constexpr uint64_t kReserveLeast = 4;
+static_assert(kSessions / kReservePart == kSessionsReserved);
 
 // What the processes of one uid together and one process may have, unless [clients] says otherwise (kernel/se/quota.h).
 inline constexpr uint32_t kSessionsPerUser = 256;             // of kSessions; each has one channel at most, so of channels too

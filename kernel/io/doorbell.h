@@ -13,7 +13,7 @@ namespace httpsys::io {
 // Each time that the channel arms a wake word the client may kick once. Kicks beyond that are counted by the second.
 class KickBudget {
 public:
-  void note_armed() { m_asked = std::min(m_asked + 1, kAskedMost); }
+  void note_armed() { m_asked = std::min(m_asked + 1, limits::kAskedKicks); }
   // False when it was one too many.
   bool note_kick(platform::Milliseconds now)
   {
@@ -29,7 +29,6 @@ public:
   }
 
 private:
-  static constexpr uint32_t kAskedMost = 64; // wake words that were armed and disarmed again must not save up
   uint32_t m_asked = 0;
   uint32_t m_unasked = 0;
   platform::Milliseconds m_second_began = 0;

@@ -43,8 +43,8 @@ const char *WaitingOutput::take(uint64_t bytes, uint64_t *most)
   const bool is_small = m_process->load(std::memory_order_relaxed) + bytes <= HSYS_BLOCK_MAX;
   const uint64_t all = kTotal.all();
   const uint64_t left = is_small || all == UINT64_MAX ? all : all - std::min(of_others(), all);
-  const Counted counted[] = {{*m_process, se::bound_of(share.process, kTotal, all, se::kProcessPart), "WaitingOutputBytesPerProcess"},
-                             {*m_user, se::bound_of(share.user, kTotal, left, se::kUserPart), "WaitingOutputBytesPerUser"},
+  const Counted counted[] = {{*m_process, se::bound_of(share.process, kTotal, all, limits::kProcessPart), "WaitingOutputBytesPerProcess"},
+                             {*m_user, se::bound_of(share.user, kTotal, left, limits::kUserPart), "WaitingOutputBytesPerUser"},
                              {*m_all, {is_small ? UINT64_MAX : all, false}, nullptr}};
   for (size_t taken = 0; taken < std::size(counted); taken++) {
     if (add(counted[taken], bytes))

@@ -9,7 +9,7 @@ namespace httpsys::net {
 // How many there are for users when administrators have theirs beside them.
 static uint64_t without_reserve(uint64_t all)
 {
-  return all - std::max((all + se::kReservePart) / (se::kReservePart + 1), se::kReserveLeast);
+  return all - std::max((all + limits::kReservePart) / (limits::kReservePart + 1), limits::kReserveLeast);
 }
 
 std::optional<DescriptorBudget> descriptor_budget(uint64_t limit, uint64_t open)

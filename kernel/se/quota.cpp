@@ -77,7 +77,7 @@ uint64_t Quota::most_of_all(const Client &client) const
   uint64_t all = most_of_users();
   uint64_t reserve = 0;
   if (may_administer(client.uid))
-    reserve = std::max({all / kReservePart, kReserveLeast, m_resource.total ? m_resource.total->least : 0});
+    reserve = std::max({all / limits::kReservePart, limits::kReserveLeast, m_resource.total ? m_resource.total->least : 0});
   return all > UINT64_MAX - reserve ? UINT64_MAX : all + reserve;
 }
 
@@ -94,10 +94,10 @@ std::optional<std::string> Quota::refusal(const Client &client, uint64_t count) 
   };
   uint64_t process = count_of(m_processes, client.process);
   uint64_t user = is_broken(Canary::UsersTogether) ? m_count : count_of(m_users, client.uid);
-  if (Bound may = bound(share.process, kProcessPart); !has_room(process, count, may.most))
+  if (Bound may = bound(share.process, limits::kProcessPart); !has_room(process, count, may.most))
     return sentence("this process", process, m_resource, count, may.most, key("Process", may.is_share, "a quarter"));
   bool is_bound = m_resource.is_memory || !may_administer(client.uid);
-  if (Bound may = bound(share.user, kUserPart); is_bound && !has_room(user, count, may.most))
+  if (Bound may = bound(share.user, limits::kUserPart); is_bound && !has_room(user, count, may.most))
     return sentence(fmt::format("uid {}", client.uid), user, m_resource, count, may.most, key("User", may.is_share, "half"));
   if (uint64_t all = most_of_all(client); !has_room(m_count, count, all))
     return sentence("the daemon", m_count, m_resource, count, all, fmt::format(" ({})", name_of_all()));

@@ -18,8 +18,8 @@ struct Client {
 };
 Client client_of(uint32_t uid, uint32_t pid, uint64_t session);
 
-// How much there is of all, where that is not a number of the code: one user has half of it at most, and one process a quarter, whatever
-// the shares say, but `least`.
+// How much there is of all, where that is not a number of the code: one user has a part of it at most (limits::kUserPart), and one process
+// (limits::kProcessPart), whatever the shares say, but `least`.
 struct Total {
   uint64_t Config::Clients::*most;
   const char *name; // who decides it
@@ -27,7 +27,6 @@ struct Total {
 
   uint64_t all() const; // UINT64_MAX: no bound
 };
-inline constexpr uint64_t kUserPart = 2, kProcessPart = 4;
 
 // What a user or a process may have: its share, or one in so many of what there is, but the total's `least`.
 struct Bound {
@@ -45,13 +44,10 @@ struct Resource {
   Config::Share Config::Clients::*share;
   std::optional<Total> total = std::nullopt; // instead of `all`, or less than it
 };
-// Beyond all that there may be, one in so many, and so many at least, or the total's `least`, are for administrators, so that they can
-// repair what users have filled: a part of one channel's memory is no channel.
-inline constexpr uint64_t kReservePart = 64;
-inline constexpr uint64_t kReserveLeast = 4;
+// What is kept for administrators (limits::kReservePart, limits::kReserveLeast) is the total's `least` at least: a part of one channel's
+// memory is no channel.
 inline constexpr Resource kSessions{"sessions", "Sessions", limits::kSessions, "kSessions", false, &Config::Clients::sessions,
                                     Total{&Config::Clients::sessions_total, "RLIMIT_NOFILE", 1}};
-static_assert(limits::kSessions / kReservePart == limits::kSessionsReserved);
 inline constexpr Resource kPorts{"listening ports", "Ports", limits::kPorts, "kPorts", false, &Config::Clients::ports,
                                  Total{&Config::Clients::ports_total, "RLIMIT_NOFILE", 1}};
 inline constexpr Resource kChannelBytes{"bytes of channels", "ChannelBytes", UINT64_MAX, nullptr, true, &Config::Clients::channel_bytes,

@@ -48,7 +48,7 @@ TEST_CASE("a part of the descriptors is kept, within bounds, and sessions have m
 
 TEST_CASE("whatever the limit is, sessions and ports of users and administrators fit their part")
 {
-  auto with_reserve = [](uint64_t of_users) { return of_users + std::max(of_users / se::kReservePart, se::kReserveLeast); };
+  auto with_reserve = [](uint64_t of_users) { return of_users + std::max(of_users / limits::kReservePart, limits::kReserveLeast); };
   for (uint64_t limit = 300; limit < 40000; limit++) {
     auto budget = descriptor_budget(limit, 0);
     REQUIRE(budget);

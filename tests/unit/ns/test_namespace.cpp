@@ -268,7 +268,7 @@ TEST_CASE("one user does not take all that there can be")
   CHECK(create(process, limits::kServerSessions) == limits::kServerSessionsPerUser - 1);
   CHECK(create(other, 10) == 10);
   CHECK(create(root, limits::kServerSessions) ==
-        limits::kServerSessions + limits::kServerSessions / se::kReservePart - limits::kServerSessionsPerUser - 10);
+        limits::kServerSessions + limits::kServerSessions / limits::kReservePart - limits::kServerSessionsPerUser - 10);
   CHECK(create(other, 1) == 0);
   process.die();
   world.run();

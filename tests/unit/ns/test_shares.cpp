@@ -414,7 +414,7 @@ TEST_CASE("all users together have as much as the constant says, administrators 
     CHECK(other.end_last() == NtStatus::Success);
     CHECK(crowd.make() == NtStatus::Success);
     CHECK(other.make() == NtStatus::InsufficientResources);
-    const uint32_t reserve = total.all / se::kReservePart;
+    const uint32_t reserve = total.all / limits::kReservePart;
     CHECK(root.make_many(reserve - 1) == reserve - 1);
     CHECK(root.make() == NtStatus::Success);
     Outcome more = root.make();
