@@ -19,6 +19,8 @@ class Alone(RingFuzzTest):
         self.assertEqual(self.check_clean(self.fuzz('--seed', '1', '--steps', '100000')), 100000)
         # Another client's URL that opened the witness' port and closed it again took a connection from it.
         self.assertEqual(self.check_clean(self.fuzz('--seed', '636648734', '--steps', '1000')), 1000)
+        # A late send of a body that did not lie in the send arena was taken after HEAD.
+        self.assertEqual(self.check_clean(self.fuzz('--seed', '251373905', '--steps', '1000')), 1000)
         report = os.path.join(self.folder, 'new.steps')
         process = self.fuzz('--seconds', '10', '--report', report) if PATIENCE == 1 else self.fuzz('--seconds', '2', '--seed', '1')
         print(*self.last_lines(process, 2), sep='\n', flush=True)
