@@ -200,6 +200,15 @@ void parse_extensions(Bytes list, X509Fields &fields)
 
 }
 
+// What stands behind the body: the algorithm once more (RFC 5280 4.1.1.2), whole bytes of a signature, nothing else. wolfSSL takes other
+// bytes as well, and nothing signs these.
+static bool is_signature(DerReader parts, Bytes algorithm)
+{
+  auto repeated = parts.next(der::kSequence), signature = parts.next(der::kBitString);
+  return repeated && std::ranges::equal(repeated->whole, algorithm) && signature && !signature->content.empty() &&
+         signature->content[0] == 0 && parts.is_empty();
+}
+
 std::span<const uint8_t> without_leading_zeros(std::span<const uint8_t> integer)
 {
   while (!integer.empty() && integer[0] == 0)
@@ -211,8 +220,11 @@ std::optional<X509Fields> X509Fields::parse(std::span<const uint8_t> certificate
 {
   X509Fields fields;
   auto outer = DerReader(certificate).next(der::kSequence);
-  auto body = outer ? DerReader(outer->content).next(der::kSequence) : std::nullopt;
-  if (!body || outer->whole.size() != certificate.size())
+  if (!outer || outer->whole.size() != certificate.size())
+    return std::nullopt;
+  DerReader parts(outer->content);
+  auto body = parts.next(der::kSequence);
+  if (!body)
     return std::nullopt;
   DerReader reader(body->content);
   if (auto tagged = reader.next(der::context(0))) {
@@ -227,7 +239,7 @@ std::optional<X509Fields> X509Fields::parse(std::span<const uint8_t> certificate
   auto validity = reader.next(der::kSequence);
   auto subject = reader.next(der::kSequence);
   auto key = reader.next(der::kSequence);
-  if (!serial || !algorithm || !issuer || !validity || !subject || !key)
+  if (!serial || !algorithm || !issuer || !validity || !subject || !key || !is_signature(parts, algorithm->whole))
     return std::nullopt;
   DerReader dates(validity->content);
   auto not_before = parse_time(dates.next()), not_after = parse_time(dates.next());

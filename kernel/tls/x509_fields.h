@@ -35,7 +35,8 @@ struct X509Fields {
   bool allows_server = true;
   bool has_name_constraints = false;
 
-  // Exactly one certificate: bytes behind it are an error, or one certificate could be shown under many hashes.
+  // Exactly one certificate: bytes behind it, and in it what its signature leaves open, are an error, or one certificate could be shown
+  // under many hashes. (Of an ECDSA signature anybody can make a second one: what is signed is the same, the hash is not.)
   static std::optional<X509Fields> parse(std::span<const uint8_t> certificate);
   bool is_self_issued() const;
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/tls/certificate.h"
+#include "kernel/tls/der_reader.h"
 #include "kernel/tls/x509_fields.h"
 #include "tests/unit/tls/pki.h"
 #include <algorithm>
@@ -84,6 +85,32 @@ TEST_CASE("no certificate gives no facts, and no prefix of one reads outside of 
     (void)certificate_facts(broken, reason).is_error();
     (void)certificate_issuer(broken);
   }
+}
+
+TEST_CASE("a certificate can be shown in one form only: what its signature does not cover is not open")
+{
+  Der whole = pki_leaf("good");
+  DerReader reader(DerReader(whole).next()->content);
+  auto next = [&reader] {
+    auto bytes = reader.next()->whole;
+    return std::string(bytes.begin(), bytes.end());
+  };
+  const std::string body = next(), algorithm = next(), signature = next();
+  auto is_read = [](const std::string &content) {
+    std::string text = element(0x30, content), reason;
+    return !certificate_facts(Der(text.begin(), text.end()), reason).is_error();
+  };
+  CHECK(is_read(body + algorithm + signature));
+  std::string unused_bits = signature, other_hash = algorithm, null = element(5, "");
+  unused_bits[2] = 1; // of zeros, as a signature may end
+  other_hash.back() = 3;
+  CHECK(!is_read(body + algorithm + unused_bits));
+  CHECK(!is_read(body + algorithm + signature + null));
+  CHECK(!is_read(body + algorithm + element(3, "")));
+  CHECK(!is_read(body + algorithm));
+  CHECK(!is_read(body));
+  CHECK(!is_read(body + other_hash + signature));
+  CHECK(!is_read(body + element(0x30, algorithm.substr(2) + null) + signature)); // for RSA wolfSSL takes it with and without
 }
 
 TEST_CASE("names as text")
