@@ -15,6 +15,8 @@ import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).parent
+# Of an input, in bytes. A client's certificates may have MaxClientCertificateBytes.
+MOST_BYTES = {'certificates': 36864}
 
 
 def run(build, name, seconds):
@@ -24,7 +26,7 @@ def run(build, name, seconds):
         program = (build / 'tests' / 'fuzz' / f'fuzz-{name}').resolve()
         # libFuzzer's own choice would be the folder that goes.
         arguments = [f'-artifact_prefix={pathlib.Path.cwd()}/{name}-', f'-max_total_time={seconds}', '-timeout=30', '-rss_limit_mb=4000',
-                     '-print_final_stats=1', '-max_len=4096']
+                     '-print_final_stats=1', f'-max_len={MOST_BYTES.get(name, 4096)}']
         process = subprocess.run([program, *arguments, corpus], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     return process.returncode, process.stdout.decode(errors='replace')
 
@@ -43,13 +45,13 @@ def main():
     names = options.names or sorted(path.stem for path in (HERE / 'corpus').glob('*.pack'))
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         results = list(pool.map(lambda name: run(options.build, name, options.seconds), names))
-    print(f'{"target":10} {"inputs":>9} {"per second":>10} {"edges":>6} of {"all":>6}')
+    print(f'{"target":12} {"inputs":>9} {"per second":>10} {"edges":>6} of {"all":>6}')
     for name, (status, text) in zip(names, results):
         counters = last(r'Loaded \d+ modules\s+\((\d+) inline 8-bit counters\)', text)
         executed = last(r'number_of_executed_units:\s*(\d+)', text)
         speed = last(r'average_exec_per_sec:\s*(\d+)', text)
         reached = last(r' cov: (\d+)', text)
-        print(f'{name:10} {executed:>9} {speed:>10} {reached:>6} of {counters:>6}')
+        print(f'{name:12} {executed:>9} {speed:>10} {reached:>6} of {counters:>6}')
         if status:
             print(text[-3000:])
             print(f'{name} has found something; input: {last(r"Test unit written to (.+)", text)}')

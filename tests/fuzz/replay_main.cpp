@@ -19,7 +19,7 @@
 
 using Bytes = std::vector<uint8_t>;
 
-static constexpr size_t kMostBytes = 8192; // of an input that is made
+static constexpr size_t kMostBytes = 36864; // of an input that is made: MaxClientCertificateBytes, and what stands around them
 
 // A file that always has the current input, whoever ends the process: a sanitizer asks nobody.
 class LastInput {

@@ -11,7 +11,7 @@ import unittest
 HERE = pathlib.Path(__file__).resolve().parent
 # What libFuzzer does with its options and says, as far as figures.py needs it.
 TARGET = '''#!/bin/sh
-for word; do case $word in -artifact_prefix=*) prefix=${word#*=} ;; esac; done
+for word; do case $word in -artifact_prefix=*) prefix=${word#*=} ;; -max_len=*) echo "${word#*=}" >"$0.most" ;; esac; done
 if [ "$(basename "$0")" = fuzz-url ]; then
   echo bad >"${prefix}crash-1234"
   echo "artifact_prefix='$prefix'; Test unit written to ${prefix}crash-1234"
@@ -26,10 +26,10 @@ class Figures(unittest.TestCase):
         folder = tempfile.TemporaryDirectory(prefix='hsys-')
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name).resolve()
-        targets = self.folder / 'build' / 'tests' / 'fuzz'
-        targets.mkdir(parents=True)
-        for name in ('url', 'config'):
-            target = targets / f'fuzz-{name}'
+        self.targets = self.folder / 'build' / 'tests' / 'fuzz'
+        self.targets.mkdir(parents=True)
+        for name in ('url', 'config', 'certificates'):
+            target = self.targets / f'fuzz-{name}'
             target.write_text(TARGET)
             target.chmod(0o755)
 
@@ -43,6 +43,13 @@ class Figures(unittest.TestCase):
         found = self.folder / 'url-crash-1234'
         self.assertEqual(found.read_text(), 'bad\n')
         self.assertEqual(done.stdout.splitlines()[-1], f'url has found something; input: {found}')
+
+    def test_sizes(self):
+        done = self.figures('config', 'certificates')
+        self.assertEqual(done.returncode, 0, done.stdout)
+        sizes = [int((self.targets / f'fuzz-{name}.most').read_text()) for name in ('config', 'certificates')]
+        self.assertEqual(sizes[0], 4096)
+        self.assertGreater(sizes[1], 32768)  # MaxClientCertificateBytes
 
     def test_none(self):
         done = self.figures('config')
