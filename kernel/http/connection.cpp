@@ -388,6 +388,7 @@ void Connection::next_request()
 {
   m_parser.reset();
   m_phase = Phase::Head;
+  m_awaited = Awaited::Nothing; // what the next one needs has a time of its own, though the same were awaited
   if (!m_input.empty())
     return;
   if (m_input.capacity() > limits::kIdleBufferBytes)

@@ -131,6 +131,7 @@ def forgeries(rows):
             data[len(data) - len(signature) + (4 if signature[1] == 0x82 else 2)] = 1
             yield bytes(data)
             return
+    raise ValueError('no certificate has a signature that ends in an even byte: once more')
 
 
 def write_header(rows):

@@ -10,6 +10,7 @@ import time
 
 import harness
 from application import MODES, ApiTest
+from processes import PATIENCE
 
 
 class Requests(ApiTest):
@@ -210,7 +211,8 @@ class Ends(ApiTest):
 
 class Drips(ApiTest):
     """Who sends a byte at a time holds nothing for longer than who sends none."""
-    config = {'timeouts': {'HeaderWait': 1, 'IdleConnection': 1, 'EntityBody': 1, 'Handshake': 1}, 'limits': {'EntityBodyBytes': 1000}}
+    config = {'timeouts': {name: PATIENCE for name in ('HeaderWait', 'IdleConnection', 'EntityBody', 'Handshake')},
+              'limits': {'EntityBodyBytes': 1000}}
 
     def check_ends(self, port, begun, dripped, log):
         with self.connect(port, plain=True) as connection:
@@ -244,11 +246,11 @@ class Drips(ApiTest):
                 ('trailers', port, chunked + b'0\r\n', b'X-Field: x\r\n', 'the time for the request body is over')):
             with self.subTest(what=what):
                 self.check_ends(at, begun, dripped, log)
-        with self.connect(port, plain=True) as connection:   # enough each second, for longer
+        with self.connect(port, plain=True) as connection:   # enough in each time, for longer
             connection.send(head + b'Content-Length: 15000\r\n\r\n')
             for _ in range(15):
                 connection.send(b'b' * 1000)
-                time.sleep(0.2)
+                time.sleep(0.2 * PATIENCE)
             self.assertEqual(connection.response('POST').status, 200)
         application.kill()
 

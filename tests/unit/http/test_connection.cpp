@@ -516,6 +516,24 @@ TEST_CASE("a body of which too little comes in its time is over, and goes on whi
   }
 }
 
+TEST_CASE("a body has a time of its own, also when it comes with the end of the one before")
+{
+  http::Settings settings;
+  settings.entity_body = 30'000;
+  settings.entity_body_bytes = 1000;
+  Service service(1, settings);
+  auto client = service.connect();
+  service.post(*client, 10, "first");
+  service.answer(service.receive_id(), "ok", HSYS_SEND_MORE_DATA, 2); // nobody ends it
+  service.world.pass(29'000);
+  service.send(*client, "-overPOST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nnext");
+  service.receive_id();
+  service.world.pass(29'000);
+  CHECK_FALSE(client->is_closed);
+  service.world.pass(1'100);
+  CHECK(client->reset_received);
+}
+
 TEST_CASE("a body that the worker does not read has no time, and has one again when it is read")
 {
   Service service;
