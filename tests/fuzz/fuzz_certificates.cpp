@@ -36,15 +36,20 @@ tls::ClientTrust make_trust(const std::string &authorities, const std::string &l
 }
 
 // In the order of Genuine::trusts.
+std::array<tls::ClientTrust, 6> make_trusts()
+{
+  const std::string root = fuzz::kRoot, both = root + fuzz::kRsaRoot;
+  return {make_trust(root, ""),
+          make_trust(both, ""),
+          make_trust(both, std::string(fuzz::kList) + fuzz::kRsaList),
+          make_trust(fuzz::kSub, ""),
+          make_trust(fuzz::kNamesake + root, ""),
+          make_trust("", "")};
+}
+
 const std::array<tls::ClientTrust, 6> &trusts()
 {
-  std::string root = fuzz::kRoot, both = root + fuzz::kRsaRoot;
-  static const std::array<tls::ClientTrust, 6> made{make_trust(root, ""),
-                                                    make_trust(both, ""),
-                                                    make_trust(both, std::string(fuzz::kList) + fuzz::kRsaList),
-                                                    make_trust(fuzz::kSub, ""),
-                                                    make_trust(fuzz::kNamesake + root, ""),
-                                                    make_trust("", "")};
+  static const std::array<tls::ClientTrust, 6> made = make_trusts();
   return made;
 }
 
