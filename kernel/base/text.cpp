@@ -2,7 +2,6 @@
 #include "kernel/base/text.h"
 #include "kernel/limits.h"
 #include <algorithm>
-#include <cstring>
 #include <fmt/format.h>
 #include <vector>
 
@@ -178,13 +177,6 @@ std::string joined(std::span<const std::string_view> words, std::string_view las
     result += words[index];
   }
   return result;
-}
-
-void wipe(std::string &secret)
-{
-  secret.resize(secret.capacity());
-  explicit_bzero(secret.data(), secret.size());
-  secret.clear();
 }
 
 }

@@ -46,7 +46,4 @@ std::string unknown_option_text(std::string_view option, std::span<const std::st
 // "a", "a and b", "a, b and c": with another word in place of "and" on wish.
 std::string joined(std::span<const std::string_view> words, std::string_view last_joint = " and ");
 
-// Overwrites what the string holds, so that a key is gone from memory, and empties it.
-void wipe(std::string &secret);
-
 }

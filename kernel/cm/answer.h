@@ -3,6 +3,7 @@
 // message that carries them. Values, made and used on the helper thread.
 #pragma once
 #include "kernel/base/text.h"
+#include "kernel/platform/secret_memory.h"
 #include <cstdint>
 #include <map>
 #include <string>
@@ -29,21 +30,15 @@ inline constexpr uint32_t kExitRefused = 1;
 inline constexpr uint32_t kExitUnknownWord = 2;
 
 struct AdminCommand {
-  std::vector<std::string> words;           // "add", "sslcert", "ipport=0.0.0.0:443", ...
-  std::map<std::string, std::string> files; // contents by lower-case tag: "certfile", "keyfile", "crlfile"
+  std::vector<std::string> words; // "add", "sslcert", "ipport=0.0.0.0:443", ...
+  // Contents by lower-case tag: "certfile", "keyfile", "crlfile".
+  std::map<std::string, platform::SecretText> files;
 
   AdminCommand() = default;
-  AdminCommand(std::vector<std::string> w, std::map<std::string, std::string> f)
-    : words(std::move(w)), files(std::move(f))
+  // For contents that are somewhere else, too: simulator and tests.
+  AdminCommand(std::vector<std::string> w, const std::map<std::string, std::string> &contents) : words(std::move(w))
   {
-  }
-  AdminCommand(AdminCommand &&) = default;
-  AdminCommand &operator=(AdminCommand &&) = default;
-  // There may be a private key among the files.
-  ~AdminCommand()
-  {
-    for (auto &[tag, contents] : files)
-      wipe(contents);
+    files.insert(contents.begin(), contents.end());
   }
 };
 

@@ -204,10 +204,8 @@ State StateFiles::load()
 
 Result<void> StateFiles::examine(Kind kind, const std::string &name, State &state, std::string &reason)
 {
-  std::string contents = TRY(m_folders[index(kind)].read(file_name(kind, name), reason));
-  bool good = take(kind, name, contents, state, reason);
-  wipe(contents);
-  if (!good)
+  const platform::SecretText contents = TRY(m_folders[index(kind)].read(file_name(kind, name), reason));
+  if (!take(kind, name, contents, state, reason))
     return NtStatus::InvalidParameter;
   return {};
 }
@@ -365,12 +363,11 @@ Result<void> StateFiles::remove(Kind kind, const std::string &name, std::string 
   return note(kind, name, removed, reason);
 }
 
-Result<std::string> StateFiles::private_key(const std::string &thumbprint, std::string &reason) const
+Result<platform::SecretText> StateFiles::private_key(const std::string &thumbprint, std::string &reason) const
 {
   TRY(is_in_place(Kind::Certificates, reason));
-  std::string file = TRY(m_folders[index(Kind::Certificates)].read(file_name(Kind::Certificates, thumbprint), reason));
-  std::string key(tls::pem_private_key(file).block);
-  wipe(file);
+  const platform::SecretText file = TRY(m_folders[index(Kind::Certificates)].read(file_name(Kind::Certificates, thumbprint), reason));
+  platform::SecretText key(tls::pem_private_key(file).block);
   if (key.empty()) {
     reason = fmt::format("{} holds no private key any more", quoted(path_of(Kind::Certificates, thumbprint)));
     return NtStatus::InvalidParameter;

@@ -52,8 +52,8 @@ public:
   Result<void> save_unsettled(Kind kind, const std::map<std::string, std::string> &contents, std::string &reason);
   // A file that is not there is no error.
   Result<void> remove(Kind kind, const std::string &name, std::string &reason);
-  // The private key's PEM block of a stored certificate. The caller wipes it.
-  Result<std::string> private_key(const std::string &thumbprint, std::string &reason) const;
+  // The private key's PEM block of a stored certificate.
+  Result<platform::SecretText> private_key(const std::string &thumbprint, std::string &reason) const;
 
   // Why the file under this name is not used; null when it is good or not there.
   const std::string *damage(Kind kind, const std::string &name) const;

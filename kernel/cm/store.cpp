@@ -72,7 +72,7 @@ AdminAnswer Store::execute(const AdminCommand &admin)
   return refuse(win32::kNotSupported, "the command is not supported");
 }
 
-RefPtr<tls::TlsContext> Store::make_context(const State &state, const SslRecord &record, const std::string *private_key,
+RefPtr<tls::TlsContext> Store::make_context(const State &state, const SslRecord &record, const platform::SecretText *private_key,
                                             std::string &reason) const
 {
   auto certificate = state.certificates.find(record.certificate);
@@ -81,16 +81,16 @@ RefPtr<tls::TlsContext> Store::make_context(const State &state, const SslRecord 
     reason = fmt::format("its certificate {} {}", record.certificate, damage ? "is damaged" : "is not imported");
     return nullptr;
   }
-  std::string stored_key;
-  if (!private_key) {
-    auto read = m_files.private_key(record.certificate, reason);
-    if (read.is_error())
-      return nullptr;
-    stored_key = read.release_value();
-  }
   tls::ContextSettings settings;
+  if (private_key) {
+    settings.private_key_pem = *private_key;
+  } else {
+    auto stored = m_files.private_key(record.certificate, reason);
+    if (stored.is_error())
+      return nullptr;
+    settings.private_key_pem = stored.release_value();
+  }
   settings.certificate_chain_pem = certificate->second.pem;
-  settings.private_key_pem = private_key ? *private_key : stored_key;
   settings.authorities_pem = state.authorities_pem();
   settings.revocations_pem = state.revocations_pem();
   settings.ask_in_handshake = record.ask_in_handshake;
@@ -98,8 +98,6 @@ RefPtr<tls::TlsContext> Store::make_context(const State &state, const SslRecord 
   settings.identity = record.key.text;
   settings.max_client_certificate_bytes = m_max_client_certificate_bytes;
   auto context = tls::TlsContext::create(settings, reason);
-  wipe(settings.private_key_pem);
-  wipe(stored_key);
   return context.is_error() ? nullptr : context.release_value();
 }
 

@@ -48,7 +48,7 @@ private:
   struct Rebuild {
     std::function<bool(const SslRecord &)> touches;
     const BindingKey *must_work = nullptr; // a record that must get a context, even if it has none yet
-    const std::string *private_key =
+    const platform::SecretText *private_key =
         nullptr; // of the certificate that is being imported; others' keys are read from disk
   };
 
@@ -85,7 +85,7 @@ private:
   // Files of lists that are not used any more. An error comes with a reason.
   Result<void> remove_stale_revocations(std::string &reason);
 
-  RefPtr<tls::TlsContext> make_context(const State &state, const SslRecord &record, const std::string *private_key,
+  RefPtr<tls::TlsContext> make_context(const State &state, const SslRecord &record, const platform::SecretText *private_key,
                                        std::string &reason) const;
   // Contexts for `next`. nullopt with a reason: a binding that works now, or must_work, would stop working.
   std::optional<Contexts> build_contexts(const State &next, const Rebuild &rebuild, std::string &reason) const;

@@ -97,7 +97,7 @@ AdminAnswer Store::import_certificate(const Command &command, const AdminCommand
     return refuse(win32::kNotSupported,
                   fmt::format("storename {} is not there: MY is the only store; leave the word out",
                               quoted(command.value("storename"))));
-  const std::string &chain = admin.files.at("certfile"), &keys = admin.files.at("keyfile");
+  const platform::SecretText &chain = admin.files.at("certfile"), &keys = admin.files.at("keyfile");
   std::string reason;
   auto certificate = read_certificate(chain, reason);
   if (certificate.is_error())
@@ -112,19 +112,12 @@ AdminAnswer Store::import_certificate(const Command &command, const AdminCommand
     return too_many("certificates");
   State next = m_state;
   next.certificates[thumbprint] = *certificate;
-  std::string_view block = tls::pem_private_key(keys).block;
-  std::string key;
-  key.reserve(block.size() + 1); // at once: a buffer that is outgrown is freed without being wiped
-  key.append(block).append("\n");
+  const platform::SecretText key = platform::SecretText(tls::pem_private_key(keys).block) + '\n';
   Rebuild rebuild{[&](const SslRecord &record) { return record.certificate == thumbprint; }, nullptr, &key};
   auto contexts = build_contexts(next, rebuild, reason);
-  std::string file = certificate->pem + key;
-  wipe(key);
-  auto saved = contexts ? m_files.save(Kind::Certificates, thumbprint, file, reason) : Result<void>();
-  wipe(file);
   if (!contexts)
     return would_not_work(reason);
-  if (saved.is_error())
+  if (m_files.save(Kind::Certificates, thumbprint, platform::SecretText(certificate->pem) + key, reason).is_error())
     return not_written(reason);
   commit(std::move(next), std::move(*contexts));
   return {win32::kSuccess, kExitDone, thumbprint + '\n'};

@@ -94,7 +94,8 @@ std::optional<ControlRequest> parse_control(std::span<const uint8_t> packet)
 class PieceReader {
 public:
   explicit PieceReader(std::span<const uint8_t> bytes) : m_bytes(bytes) {}
-  std::optional<std::string> take()
+  template <typename Text = std::string>
+  std::optional<Text> take()
   {
     uint32_t length;
     if (m_bytes.size() < sizeof length)
@@ -103,7 +104,7 @@ public:
     m_bytes = m_bytes.subspan(sizeof length);
     if (length > m_bytes.size())
       return std::nullopt;
-    std::string piece(reinterpret_cast<const char *>(m_bytes.data()), length);
+    Text piece(reinterpret_cast<const char *>(m_bytes.data()), length);
     m_bytes = m_bytes.subspan(length);
     return piece;
   }
@@ -127,10 +128,10 @@ std::optional<AdminCommand> parse_admin(std::span<const uint8_t> packet, const A
   }
   for (uint32_t index = 0; index < request.file_count; index++) {
     auto tag = reader.take();
-    auto contents = tag ? reader.take() : std::nullopt;
+    auto contents = tag ? reader.take<platform::SecretText>() : std::nullopt;
     if (!contents)
       return std::nullopt;
-    command.files.emplace_back(std::move(*tag), std::move(*contents));
+    command.files.push_back({std::move(*tag), std::move(*contents)});
   }
   if (!reader.is_at_end())
     return std::nullopt;

@@ -41,26 +41,6 @@ void register_admin(void (*execute)(std::vector<std::string> words, std::vector<
   s_registrations.execute_admin = execute;
 }
 
-static std::span<uint8_t> bytes_of(std::string &text)
-{
-  return {reinterpret_cast<uint8_t *>(text.data()), text.size()};
-}
-
-AdminFile::AdminFile(std::string file_tag, std::string file_contents) : tag(std::move(file_tag)), contents(std::move(file_contents)) {}
-
-AdminFile &AdminFile::operator=(AdminFile &&other)
-{
-  platform::wipe(bytes_of(contents));
-  tag = std::move(other.tag);
-  contents = std::move(other.contents);
-  return *this;
-}
-
-AdminFile::~AdminFile()
-{
-  platform::wipe(bytes_of(contents));
-}
-
 static constexpr std::array<OperationRow, HSYS_OP_COUNT_MAX> make_rows()
 {
   using Handle = OperationRow::Handle;

@@ -4,6 +4,7 @@
 // nobody fills answer NotSupported.
 #pragma once
 #include "kernel/io/channel.h"
+#include "kernel/platform/secret_memory.h"
 
 namespace httpsys::io {
 
@@ -17,13 +18,10 @@ void register_handle_closed(void (*closed)(Channel &channel, uint64_t handle, co
 void register_session_ended(void (*ended)(SessionId session));
 // Administration commands: runs on core 0; answer is called once, on core 0, with (win32_code, exit_code, text).
 using AdminAnswer = std::function<void(uint32_t win32_code, uint32_t exit_code, std::string text)>;
-// A file that the client has read, a private key perhaps: its contents are wiped when it is destroyed.
+// A file that the client has read, perhaps a private key.
 struct AdminFile {
-  std::string tag, contents;
-  AdminFile(std::string file_tag, std::string file_contents);
-  AdminFile(AdminFile &&) = default;
-  AdminFile &operator=(AdminFile &&other);
-  ~AdminFile();
+  std::string tag;
+  platform::SecretText contents;
 };
 void register_admin(void (*execute)(std::vector<std::string> words, std::vector<AdminFile> files, AdminAnswer answer));
 

@@ -24,9 +24,11 @@ NtStatus failed(std::string &reason, std::string_view what, const std::string &p
 }
 
 // The whole of an open file; its length is taken from the file itself and may not change meanwhile.
-Result<std::string> read_all(OpenFile &file, size_t length, const std::string &path, std::string &reason)
+template <typename Text>
+Result<Text> read_all(OpenFile &file, size_t length, const std::string &path, std::string &reason)
 {
-  std::string contents(length, '\0'), why;
+  Text contents(length, '\0');
+  std::string why;
   size_t done = 0;
   while (done < contents.size()) {
     auto got = file.read(std::span(contents).subspan(done), why);
@@ -34,7 +36,6 @@ Result<std::string> read_all(OpenFile &file, size_t length, const std::string &p
       done += *got;
       continue;
     }
-    wipe(contents);
     if (!got.is_error()) {
       got = NtStatus::IoDeviceError;
       why = "Input/output error"; // it has been cut off meanwhile
@@ -44,7 +45,8 @@ Result<std::string> read_all(OpenFile &file, size_t length, const std::string &p
   return contents;
 }
 
-Result<std::string> read_regular(OpenFile &file, const FileFacts &facts, size_t maximum, const std::string &path, std::string &reason)
+template <typename Text>
+Result<Text> read_regular(OpenFile &file, const FileFacts &facts, size_t maximum, const std::string &path, std::string &reason)
 {
   if (!facts.is_regular) {
     reason = fmt::format("{} is not a regular file", quoted(path));
@@ -54,7 +56,7 @@ Result<std::string> read_regular(OpenFile &file, const FileFacts &facts, size_t 
     reason = fmt::format("{} has {} bytes, {} at most are expected", quoted(path), facts.size, maximum);
     return NtStatus::InvalidParameter;
   }
-  return read_all(file, static_cast<size_t>(facts.size), path, reason);
+  return read_all<Text>(file, static_cast<size_t>(facts.size), path, reason);
 }
 
 }
@@ -192,7 +194,7 @@ Result<FileStamp> StateFolder::stamp(const std::string &name) const
   return stamp.error() == NtStatus::ObjectNameNotFound ? FileStamp{} : stamp;
 }
 
-Result<std::string> StateFolder::read(const std::string &name, std::string &reason) const
+Result<SecretText> StateFolder::read(const std::string &name, std::string &reason) const
 {
   std::string why;
   auto file = m_folder->open(name, why);
@@ -206,7 +208,7 @@ Result<std::string> StateFolder::read(const std::string &name, std::string &reas
                          facts->mode);
     return NtStatus::AccessDenied;
   }
-  return read_regular(**file, *facts, limits::kMaxStateFileBytes, path_of(name), reason);
+  return read_regular<SecretText>(**file, *facts, limits::kMaxStateFileBytes, path_of(name), reason);
 }
 
 Result<void> StateFolder::write_new(const std::string &name, std::string_view contents, std::string &reason)
@@ -314,7 +316,7 @@ Result<std::string> read_file(const std::string &path, size_t maximum, std::stri
   auto facts = (*file)->facts(why);
   if (facts.is_error())
     return failed(reason, "read", path, facts, why);
-  return read_regular(**file, *facts, maximum, path, reason);
+  return read_regular<std::string>(**file, *facts, maximum, path, reason);
 }
 
 }

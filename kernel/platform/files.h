@@ -7,6 +7,7 @@
 #pragma once
 #include "kernel/base/result.h"
 #include "kernel/platform/file_system.h"
+#include "kernel/platform/secret_memory.h"
 #include <cstddef>
 #include <map>
 #include <memory>
@@ -44,9 +45,9 @@ public:
   // Of one file. All zero: there is none.
   Result<FileStamp> stamp(const std::string &name) const;
   // A regular file of ours or of uid 0 that nobody else may write, at most limits::kMaxStateFileBytes. May hold a
-  // secret: the caller wipes it. Errors: ObjectNameNotFound, AccessDenied (somebody else's), ObjectPathNotFound (a
+  // secret. Errors: ObjectNameNotFound, AccessDenied (somebody else's), ObjectPathNotFound (a
   // symbolic link), InvalidParameter (no regular file, too long), IoDeviceError.
-  Result<std::string> read(const std::string &name, std::string &reason) const;
+  Result<SecretText> read(const std::string &name, std::string &reason) const;
   // Afterwards the file (0600) holds the new contents and a crash cannot bring the old ones back; after an error, or a
   // crash on the way, it is as before. (One error may come too late for that: the disk does not say whether it has
   // the new name. Then the file is new, and a crash may bring the old one back.)

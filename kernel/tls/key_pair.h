@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Loads a server's certificate chain and private key into a wolfSSL context, with a reason for every refusal. Stateless; the copies of the
-// key that are made on the way are wiped, those on the stack included.
+// Loads a server's certificate chain and private key into a wolfSSL context, with a reason for every refusal. Stateless; what
+// is made of the key on the way is in key memory (kernel/platform/key_memory.h), or on the stack and wiped.
 #pragma once
 #include "kernel/base/result.h"
 #include "kernel/tls/certificate.h"

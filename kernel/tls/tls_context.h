@@ -6,6 +6,7 @@
 #include "kernel/base/refptr.h"
 #include "kernel/base/result.h"
 #include "kernel/limits.h"
+#include "kernel/platform/secret_memory.h"
 #include "kernel/tls/certificate.h"
 #include "kernel/tls/client_trust.h"
 #include <array>
@@ -18,13 +19,13 @@ struct WOLFSSL_CTX;
 namespace httpsys::tls {
 
 struct ContextSettings {
-  std::string certificate_chain_pem; // leaf first, then its issuers
-  std::string private_key_pem;       // not encrypted; the caller wipes it after create()
-  std::string authorities_pem;       // CAs for client certificates; may be empty: then none verifies
-  std::string revocations_pem;       // CRLs; may be empty: then revocation is not checked
-  bool ask_in_handshake = false;     // netsh's clientcertnegotiation=enable: ask every client in the handshake (optional for the client)
-  bool disable_tls13 = false;        // netsh's disabletls13=enable
-  std::string identity;              // names the binding in ticket keys and logs, for example "0.0.0.0:443" or "www.example.org:443"
+  std::string certificate_chain_pem;        // leaf first, then its issuers
+  platform::SecretText private_key_pem;     // not encrypted
+  std::string authorities_pem;              // CAs for client certificates; may be empty: then none verifies
+  std::string revocations_pem;              // CRLs; may be empty: then revocation is not checked
+  bool ask_in_handshake = false;            // netsh's clientcertnegotiation=enable: ask every client in the handshake; optional for it
+  bool disable_tls13 = false;               // netsh's disabletls13=enable
+  std::string identity;                     // names the binding in ticket keys and logs, for example "0.0.0.0:443" or "www.example.org:443"
   uint32_t max_client_certificate_bytes = limits::kMaxClientCertificateBytes; // the client's list as sent (RFC 8446 4.4.2)
 };
 

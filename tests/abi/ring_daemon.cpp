@@ -238,7 +238,7 @@ static void administer(std::vector<std::string> words, std::vector<AdminFile> fi
     for (size_t index = 1; index < words.size(); index++)
       text += words[index] + '\n';
   for (auto &file : files)
-    text += file.tag + ": " + file.contents + '\n';
+    text.append(file.tag).append(": ").append(file.contents).append("\n");
   // Later, as commands that wait for a disk.
   auto later = std::make_shared<std::pair<std::string, AdminAnswer>>(std::move(text), std::move(answer));
   ke::Cores::instance().post(0, [later] { later->second(0, 0, std::move(later->first)); });

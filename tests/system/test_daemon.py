@@ -544,9 +544,33 @@ class KeysInMemory(KeyTest):
         self.addCleanup(attacker.stdout.close)
         looks = 0
         while attacker.poll() is None:
-            for part, _flags in self.mappings(heap=True):
-                self.assertFalse(any(trace in part for trace in traces), 'a key is on the heap')
-                looks += 1
+            looks += self.look_at_heap(traces)
+        self.assertGreater(looks, 4)
+        self.ctl('delete', 'sslcert', f'ipport=127.0.0.1:{port}')
+
+    def look_at_heap(self, traces):
+        parts = [part for part, _flags in self.mappings(heap=True)]
+        self.assertFalse(any(trace in part for trace in traces for part in parts), 'a key is on the heap')
+        return len(parts)
+
+    @unittest.skipUnless(os.environ.get('HTTPSYS_SANITIZE', 'none') == 'none', "a sanitizer's shadow memory has terabytes")
+    @unittest.skipUnless(os.getuid() == 0, "nobody else may look into the daemon's memory")
+    def test_keys_on_their_way(self):
+        """Nor while a key is imported, written and read again."""
+        port = harness.free_port()
+        self.import_server(f'127.0.0.1:{port}')
+        traces = self.traces(self.certificates.server)
+        script = f'''import subprocess, time
+end = time.monotonic() + 2
+while time.monotonic() < end:
+    subprocess.run([{program('tools/httpsysctl')!r}, 'import', 'cert', 'certfile={self.certificates.server.chain}',
+                    'keyfile={self.certificates.server.key}'], check=True, stdout=subprocess.DEVNULL)'''
+        busy = subprocess.Popen([sys.executable, '-c', script], env=dict(os.environ, HTTPSYS_SOCKET=self.daemon.socket))
+        self.addCleanup(busy.wait)
+        looks = 0
+        while busy.poll() is None:
+            looks += self.look_at_heap(traces)
+        self.assertEqual(busy.returncode, 0)
         self.assertGreater(looks, 4)
         self.ctl('delete', 'sslcert', f'ipport=127.0.0.1:{port}')
 

@@ -5,12 +5,14 @@ daemon run in the same sandbox: it has no switch."""
 
 import os
 import pwd
+import re
 import shutil
 import signal
 import sys
 import tempfile
 import unittest
 
+import certificates
 import harness
 from application import ApiTest
 from test_daemon import Alone, mode_of, program
@@ -25,8 +27,9 @@ ATTEMPTS = [
     'connect by TCP', 'make a packet socket', 'make a raw socket', 'raise a capability', 'become uid 0', 'make memory executable',
     'make another io_uring', 'use another operation of its io_uring', 'connect through its io_uring', 'load a BPF object',
     'make a file system to mount', 'change the root folder', "make a key in the kernel's keyring"]
-LANDLOCK_CREATE_RULESET, ENOSYS = 444, 38   # the number is the same everywhere
+LANDLOCK_CREATE_RULESET, ENOSYS, ENOMEM = 444, 38, 12   # the number is the same everywhere
 SECCOMP = {'x86_64': 317, 'aarch64': 277}.get(os.uname().machine)
+MLOCK = {'x86_64': 149, 'aarch64': 228}.get(os.uname().machine)
 without_sanitizer = unittest.skipUnless(os.environ.get('HTTPSYS_SANITIZE', 'none') == 'none',
                                         'builds with a sanitizer leave seccomp, Landlock and capabilities out')
 as_root = unittest.skipUnless(IS_ROOT, 'only uid 0 can become another user')
@@ -69,7 +72,7 @@ class Check(Alone):
                 ('user', 'off: it stays uid 0: |on, uid ' if IS_ROOT else f'on, uid {os.getuid()}, as it was started'),
                 ('capabilities', 'on, (CAP_NET_BIND_SERVICE alone|none)'), ('no_new_privs', 'on$'), ('non-dumpable', 'on$'),
                 ('Landlock', r'on, ABI \d+: files|off: '), ('io_uring', 'on, 5 operations allowed$'),
-                ('locked keys', 'on, private keys in use are in locked memory'),
+                ('locked keys', 'on, private keys in use, and their texts while they are loaded, are in locked memory'),
                 ('seccomp', r'on, \d+ system calls allowed$')]:
             self.assertRegex(layers[layer], f'^(?:{pattern})')
         if not IS_ROOT:
@@ -110,6 +113,25 @@ class Check(Alone):
         process.expect('^httpsysd: ready', stream='stderr')
         process.signal(signal.SIGTERM)
         self.assertEqual(process.wait(), 0)
+
+    @without_sanitizer
+    @unittest.skipUnless(MLOCK, 'the number of the system call is not known here')
+    def test_no_memory_can_be_locked(self):
+        """The daemon says it for keys in use and for those on their way in, once each, and works."""
+        process = harness.Process([sys.executable, '-c', harness.WITHOUT_CALL, MLOCK, ENOMEM, program('kernel/main/httpsysd'), '--socket',
+                                   f'{self.folder}/s', '--state-dir', f'{self.folder}/state', *harness.own_user()])
+        self.addCleanup(process.kill)
+        process.expect('^httpsysd: sandbox: locked keys: off: no memory can be locked ', stream='stderr')
+        process.expect('^httpsysd: ready', stream='stderr')
+        server = certificates.load().server
+        for _time in range(2):
+            done = self.run_program(program('tools/httpsysctl'), 'import', 'cert', f'certfile={server.chain}', f'keyfile={server.key}',
+                                    environment={'HTTPSYS_SOCKET': f'{self.folder}/s'})
+            self.assertEqual(done.status, 0)
+        process.signal(signal.SIGTERM)
+        self.assertEqual(process.wait(), 0)
+        self.assertEqual(len(re.findall('^httpsysd: private keys on their way in are in memory that may be swapped out: .*RLIMIT_MEMLOCK',
+                                        process.stderr.text(), re.MULTILINE)), 1)
 
     def stranger(self, *limits):
         """A prefix: somebody without rights, with these limits and no other process. Not everybody may look into the build's folder."""

@@ -144,8 +144,7 @@ void Sandbox::add_secret_memory()
 {
   const int error = prepare_key_memory();
   if (error == 0)
-    add("locked keys", State::On,
-      "private keys in use are in locked memory and wiped after it; while one is loaded its text is on the heap, wiped");
+    add("locked keys", State::On, "private keys in use, and their texts while they are loaded, are in locked memory and wiped after it");
   else
     add("locked keys", State::Absent, fmt::format("no memory can be locked (RLIMIT_MEMLOCK): {}", std::strerror(error)));
 }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/platform/secret_memory.h"
+#include "kernel/base/log.h"
 #include "kernel/base/verify.h"
+#include <atomic>
+#include <cerrno>
 #include <cstring>
 #include <sys/mman.h>
 
@@ -10,7 +13,10 @@ void *allocate_secret(size_t bytes)
 {
   void *memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   VERIFY(memory != MAP_FAILED);
-  mlock(memory, bytes);
+  static std::atomic<bool> is_told{false};
+  if (mlock(memory, bytes) != 0 && !is_told.exchange(true))
+    log("private keys on their way in are in memory that may be swapped out: no more can be locked ({}; RLIMIT_MEMLOCK)",
+        std::strerror(errno));
   madvise(memory, bytes, MADV_DONTDUMP);
   madvise(memory, bytes, MADV_DONTFORK);
   return memory;
@@ -20,11 +26,6 @@ void free_secret(void *memory, size_t bytes)
 {
   explicit_bzero(memory, bytes);
   munmap(memory, bytes); // unlocks as well
-}
-
-void wipe(std::span<uint8_t> bytes)
-{
-  explicit_bzero(bytes.data(), bytes.size());
 }
 
 }

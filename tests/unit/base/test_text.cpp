@@ -93,12 +93,3 @@ TEST_CASE("lists of words read like a sentence")
   CHECK(joined(std::span(words).first(1)) == "a");
   CHECK(joined({}).empty());
 }
-
-TEST_CASE("a wiped string leaves nothing behind")
-{
-  std::string secret(64, 's');
-  const char *memory = secret.data();
-  wipe(secret);
-  CHECK(secret.empty());
-  CHECK(std::string_view(memory, 64) == std::string(64, '\0'));
-}

@@ -27,8 +27,7 @@ inline std::string upper(std::string text)
 inline AdminCommand admin_command(const std::string &line, const std::map<std::string, std::string> &files)
 {
   std::istringstream stream(line);
-  AdminCommand command;
-  command.files = files;
+  AdminCommand command({}, files);
   for (std::string word; stream >> word;)
     command.words.push_back(word);
   return command;

@@ -36,7 +36,7 @@ inline std::optional<cm::AdminCommand> read_admin(std::string_view bytes)
     command.words.push_back(piece());
   for (uint32_t file = 0; file < head.file_count; file++) {
     std::string tag = piece();
-    command.files[tag] = piece();
+    command.files[tag] = platform::SecretText(piece());
   }
   if (!good || !bytes.empty())
     return std::nullopt;

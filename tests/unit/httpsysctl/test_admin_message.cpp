@@ -41,7 +41,7 @@ TEST_CASE("a message carries words and files as uapi/control.h says")
   REQUIRE(command);
   CHECK(command->words == std::vector<std::string>{"import", "cert", "certfile=a b", ""});
   CHECK(command->files.at("certfile") == "certificate");
-  CHECK(command->files.at("keyfile") == std::string("k\0y", 3));
+  CHECK(std::string_view(command->files.at("keyfile")) == std::string_view("k\0y", 3));
 }
 
 TEST_CASE("a message is filled to its last byte and not beyond")

@@ -115,15 +115,3 @@ TEST_CASE("entries that break their row")
     CHECK(check(entry) == NtStatus::InvalidParameter);
   }
 }
-
-TEST_CASE("a file's contents move without being wiped")
-{
-  std::vector<AdminFile> files;
-  for (int index = 0; index < 10; index++)
-    files.emplace_back("keyfile", std::string(100, static_cast<char>('a' + index)));
-  AdminFile first = std::move(files[0]);
-  files[0] = std::move(files[1]);
-  CHECK(first.contents == std::string(100, 'a'));
-  CHECK(files[0].contents == std::string(100, 'b'));
-  CHECK(files[9].contents == std::string(100, 'j'));
-}

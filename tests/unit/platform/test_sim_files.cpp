@@ -52,7 +52,7 @@ TEST_CASE("on the simulated disk what is reported as written stays, and what is 
         }
         machine.disk.come_back(power_is_lost);
         StateFolder folder = machine.open();
-        std::string contents = folder.read("x", machine.reason).value();
+        const auto contents = folder.read("x", machine.reason).value();
         CAPTURE(seed);
         CAPTURE(steps);
         CHECK((contents == "new and longer" || (contents == "old" && !is_done)));
