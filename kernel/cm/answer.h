@@ -2,7 +2,6 @@
 // AdminCommand and AdminAnswer: what httpsysctl asks and what the configuration store says to it, apart from the
 // message that carries them. Values, made and used on the helper thread.
 #pragma once
-#include "kernel/base/text.h"
 #include "kernel/platform/secret_memory.h"
 #include <cstdint>
 #include <map>

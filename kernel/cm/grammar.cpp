@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel/cm/grammar.h"
+#include "kernel/base/text.h"
 #include <algorithm>
 #include <array>
 #include <fmt/format.h>

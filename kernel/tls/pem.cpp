@@ -8,14 +8,28 @@
 
 namespace httpsys::tls {
 
+namespace {
+
+// So that no key gets into a string of ours by way of one. The longest in use is "ENCRYPTED PRIVATE KEY".
+constexpr size_t kMaxKeyLabel = 40;
+
+// wolfSSL's decoder reads up to the padding and says nothing of what follows.
+bool ends_with_padding(std::string_view body)
+{
+  const size_t padding = body.find('=');
+  return padding == body.npos || body.find_first_not_of("= \t\r\n", padding) == body.npos;
+}
+
+}
+
 Result<std::vector<Der>> pem_blocks(std::string_view pem, std::string_view label, std::string &reason)
 {
   const std::string begin = fmt::format("-----BEGIN {}-----", label), end = fmt::format("-----END {}-----", label);
   std::vector<Der> blocks;
   size_t position = 0;
   while ((position = pem.find(begin, position)) != std::string_view::npos) {
-    size_t first = position + begin.size(), last = pem.find(end, first);
-    if (last == std::string_view::npos) {
+    const size_t first = position + begin.size(), last = pem.find("-----", first);
+    if (last == std::string_view::npos || !pem.substr(last).starts_with(end)) {
       reason = fmt::format("the {} block number {} has no \"{}\" line", label, blocks.size() + 1, end);
       return NtStatus::InvalidParameter;
     }
@@ -27,7 +41,8 @@ Result<std::vector<Der>> pem_blocks(std::string_view pem, std::string_view label
     Der block(body.size());
     word32 size = static_cast<word32>(block.size());
     const byte *text = reinterpret_cast<const byte *>(body.data());
-    if (body.size() > INT32_MAX || Base64_Decode(text, static_cast<word32>(body.size()), block.data(), &size) != 0 || size == 0) {
+    if (body.size() > INT32_MAX || !ends_with_padding(body) ||
+        Base64_Decode(text, static_cast<word32>(body.size()), block.data(), &size) != 0 || size == 0) {
       reason = fmt::format("the {} block number {} is not valid base64", label, blocks.size() + 1);
       return NtStatus::InvalidParameter;
     }
@@ -40,23 +55,22 @@ Result<std::vector<Der>> pem_blocks(std::string_view pem, std::string_view label
 
 PemKey pem_private_key(std::string_view pem)
 {
-  constexpr std::string_view begin = "-----BEGIN ", kind = "PRIVATE KEY-----";
-  size_t position = 0;
-  while ((position = pem.find(begin, position)) != std::string_view::npos) {
-    size_t line_end = pem.find('\n', position);
-    std::string_view line = pem.substr(position, line_end == std::string_view::npos ? line_end : line_end - position);
-    while (line.ends_with('\r') || line.ends_with(' '))
-      line.remove_suffix(1);
-    if (line.ends_with(kind)) {
-      const std::string end = fmt::format("-----END {}", line.substr(begin.size()));
-      size_t last = pem.find(end, position);
-      if (last == std::string_view::npos)
-        return {};
-      PemKey key{pem.substr(position, last + end.size() - position), false};
-      key.is_encrypted = key.block.find("ENCRYPTED") != std::string_view::npos; // in the BEGIN line or in Proc-Type
-      return key;
-    }
-    position += begin.size();
+  constexpr std::string_view begin = "-----BEGIN ", dashes = "-----";
+  for (size_t position = pem.find(begin); position != pem.npos; position = pem.find(begin, position + begin.size())) {
+    const size_t first = position + begin.size();
+    const std::string_view label = pem.substr(first, pem.find(dashes, first) - first);
+    if (label.size() > kMaxKeyLabel || !label.ends_with("PRIVATE KEY"))
+      continue;
+    const size_t line_end = pem.find_first_not_of(" \r", first + label.size() + dashes.size());
+    if (line_end == pem.npos || pem[line_end] != '\n')
+      continue;
+    const std::string end = fmt::format("-----END {}-----", label);
+    const size_t last = pem.find(end, line_end);
+    if (last == pem.npos)
+      return {};
+    PemKey key{pem.substr(position, last + end.size() - position), false};
+    key.is_encrypted = key.block.find("ENCRYPTED") != pem.npos; // in the BEGIN line or in Proc-Type
+    return key;
   }
   return {};
 }

@@ -33,6 +33,14 @@ signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
 os.kill(os.getpid(), signal.SIGTERM)
 os.execv(sys.argv[1], sys.argv[1:])
 '''
+# Imports a certificate for two seconds, over and over: httpsysctl, certfile, keyfile.
+IMPORTS = '''
+import subprocess, sys, time
+end = time.monotonic() + 2
+while time.monotonic() < end:
+    subprocess.run([sys.argv[1], 'import', 'cert', 'certfile=' + sys.argv[2], 'keyfile=' + sys.argv[3]], check=True,
+                   stdout=subprocess.DEVNULL)
+'''
 
 
 def mode_of(path):
@@ -535,8 +543,7 @@ class KeysInMemory(KeyTest):
     @unittest.skipUnless(os.getuid() == 0, "nobody else may look into the daemon's memory")
     def test_keys_while_they_sign(self):
         """Nor is any of it on the heap while handshakes go on, which parse it each time."""
-        numbers = look_inside.private_numbers(self.certificates.server_rsa.key)
-        traces = [trace for number in numbers.values() for trace in (number, number[::-1])]
+        traces = self.all_traces(self.certificates.server_rsa)
         port = harness.free_port()
         self.import_server(f'127.0.0.1:{port}', credential=self.certificates.server_rsa)
         attacker = subprocess.Popen([program('tools/bench/flood-attacker'), 'handshakes', str(port), '1.5'], stdout=subprocess.PIPE)
@@ -551,28 +558,47 @@ class KeysInMemory(KeyTest):
     def look_at_heap(self, traces):
         parts = [part for part, _flags in self.mappings(heap=True)]
         self.assertFalse(any(trace in part for trace in traces for part in parts), 'a key is on the heap')
-        return len(parts)
+        return len(parts) > 0
 
     @unittest.skipUnless(os.environ.get('HTTPSYS_SANITIZE', 'none') == 'none', "a sanitizer's shadow memory has terabytes")
     @unittest.skipUnless(os.getuid() == 0, "nobody else may look into the daemon's memory")
     def test_keys_on_their_way(self):
         """Nor while a key is imported, written and read again."""
-        port = harness.free_port()
-        self.import_server(f'127.0.0.1:{port}')
-        traces = self.traces(self.certificates.server)
-        script = f'''import subprocess, time
-end = time.monotonic() + 2
-while time.monotonic() < end:
-    subprocess.run([{program('tools/httpsysctl')!r}, 'import', 'cert', 'certfile={self.certificates.server.chain}',
-                    'keyfile={self.certificates.server.key}'], check=True, stdout=subprocess.DEVNULL)'''
-        busy = subprocess.Popen([sys.executable, '-c', script], env=dict(os.environ, HTTPSYS_SOCKET=self.daemon.socket))
-        self.addCleanup(busy.wait)
-        looks = 0
-        while busy.poll() is None:
-            looks += self.look_at_heap(traces)
-        self.assertEqual(busy.returncode, 0)
-        self.assertGreater(looks, 4)
-        self.ctl('delete', 'sslcert', f'ipport=127.0.0.1:{port}')
+        for credential in (self.certificates.server, self.certificates.server_rsa):
+            with self.subTest(credential.name):
+                port = harness.free_port()
+                self.import_server(f'127.0.0.1:{port}', credential=credential)
+                busy = subprocess.Popen([sys.executable, '-c', IMPORTS, program('tools/httpsysctl'), credential.chain, credential.key],
+                                        env=dict(os.environ, HTTPSYS_SOCKET=self.daemon.socket))
+                self.addCleanup(busy.wait)
+                looks = 0
+                while busy.poll() is None:
+                    looks += self.look_at_heap(self.all_traces(credential))
+                self.assertEqual(busy.returncode, 0)
+                self.assertGreater(looks, 4)
+                self.ctl('delete', 'sslcert', f'ipport=127.0.0.1:{port}')
+
+    def all_traces(self, credential):
+        numbers = look_inside.private_numbers(credential.key)
+        return [self.text_of(credential), *(trace for number in numbers.values() for trace in (number, number[::-1]))]
+
+    @unittest.skipUnless(os.environ.get('HTTPSYS_SANITIZE', 'none') == 'none', "a sanitizer's shadow memory has terabytes")
+    @unittest.skipUnless(os.getuid() == 0, "nobody else may look into the daemon's memory")
+    def test_keys_that_are_refused(self):
+        """A key on one line, which is none in PEM form, and one among certificates whose end is lost."""
+        credential = self.certificates.server_rsa
+        with open(credential.key, encoding='ascii') as file:
+            key = file.read()
+        with open(credential.chain, encoding='ascii') as file:
+            chain = file.read()
+        path = os.path.join(self.folder, 'refused.pem')
+        for name, text in (('one line', chain + key.replace('\n', '')),
+                           ('lost end', chain.replace('-----END CERTIFICATE-----', '', 1).rstrip() + '==\n' + key + chain)):
+            with self.subTest(name):
+                with open(path, 'w', encoding='ascii') as file:
+                    file.write(text)
+                self.assertIn('cannot be imported', self.ctl('import', 'cert', f'certfile={path}', f'keyfile={path}', status=1))
+                self.assertTrue(self.look_at_heap(self.all_traces(credential)))
 
 
 if __name__ == '__main__':

@@ -72,7 +72,7 @@ class Check(Alone):
                 ('user', 'off: it stays uid 0: |on, uid ' if IS_ROOT else f'on, uid {os.getuid()}, as it was started'),
                 ('capabilities', 'on, (CAP_NET_BIND_SERVICE alone|none)'), ('no_new_privs', 'on$'), ('non-dumpable', 'on$'),
                 ('Landlock', r'on, ABI \d+: files|off: '), ('io_uring', 'on, 5 operations allowed$'),
-                ('locked keys', 'on, private keys in use, and their texts while they are loaded, are in locked memory'),
+                ('locked keys', 'on, private keys in use are in locked memory'),
                 ('seccomp', r'on, \d+ system calls allowed$')]:
             self.assertRegex(layers[layer], f'^(?:{pattern})')
         if not IS_ROOT:
@@ -117,7 +117,7 @@ class Check(Alone):
     @without_sanitizer
     @unittest.skipUnless(MLOCK, 'the number of the system call is not known here')
     def test_no_memory_can_be_locked(self):
-        """The daemon says it for keys in use and for those on their way in, once each, and works."""
+        """The daemon says it for keys in use, and once for what may bring one, and works."""
         process = harness.Process([sys.executable, '-c', harness.WITHOUT_CALL, MLOCK, ENOMEM, program('kernel/main/httpsysd'), '--socket',
                                    f'{self.folder}/s', '--state-dir', f'{self.folder}/state', *harness.own_user()])
         self.addCleanup(process.kill)
@@ -130,7 +130,7 @@ class Check(Alone):
             self.assertEqual(done.status, 0)
         process.signal(signal.SIGTERM)
         self.assertEqual(process.wait(), 0)
-        self.assertEqual(len(re.findall('^httpsysd: private keys on their way in are in memory that may be swapped out: .*RLIMIT_MEMLOCK',
+        self.assertEqual(len(re.findall('^httpsysd: messages and files that may bring a private key are in memory that may be swapped',
                                         process.stderr.text(), re.MULTILINE)), 1)
 
     def stranger(self, *limits):

@@ -144,7 +144,8 @@ void Sandbox::add_secret_memory()
 {
   const int error = prepare_key_memory();
   if (error == 0)
-    add("locked keys", State::On, "private keys in use, and their texts while they are loaded, are in locked memory and wiped after it");
+    add("locked keys", State::On, "private keys in use are in locked memory and wiped after it; their texts while they are loaded, too, if "
+                                  "the limit (RLIMIT_MEMLOCK) allows more");
   else
     add("locked keys", State::Absent, fmt::format("no memory can be locked (RLIMIT_MEMLOCK): {}", std::strerror(error)));
 }

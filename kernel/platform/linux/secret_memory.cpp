@@ -15,7 +15,7 @@ void *allocate_secret(size_t bytes)
   VERIFY(memory != MAP_FAILED);
   static std::atomic<bool> is_told{false};
   if (mlock(memory, bytes) != 0 && !is_told.exchange(true))
-    log("private keys on their way in are in memory that may be swapped out: no more can be locked ({}; RLIMIT_MEMLOCK)",
+    log("messages and files that may bring a private key are in memory that may be swapped out: no more can be locked ({}; RLIMIT_MEMLOCK)",
         std::strerror(errno));
   madvise(memory, bytes, MADV_DONTDUMP);
   madvise(memory, bytes, MADV_DONTFORK);

@@ -150,6 +150,16 @@ TEST_CASE("PEM bundles")
   broken[100] = '!';
   CHECK(certificates_from_pem(broken, reason).is_error());
   CHECK(reason == "the CERTIFICATE block number 1 is not valid base64");
+  // Nothing is taken for a part of a certificate that is none, a private key perhaps.
+  const size_t end = text.find("-----END");
+  for (const char *padding : {"", "=", "=="}) {
+    const std::string begun = text.substr(0, text.find_last_not_of("=\n", end - 1) + 1) + padding + '\n';
+    CAPTURE(padding);
+    CHECK(certificates_from_pem(begun + pki("root.key") + text, reason).is_error());
+    CHECK(reason == "the CERTIFICATE block number 1 has no \"-----END CERTIFICATE-----\" line");
+    CHECK(certificates_from_pem(begun + "=\nAAAA\n" + text.substr(end), reason).is_error());
+    CHECK(reason == "the CERTIFICATE block number 1 is not valid base64");
+  }
   std::string many;
   for (uint32_t i = 0; i <= limits::kMaxPemCertificates; i++)
     many += text;
@@ -207,6 +217,10 @@ TEST_CASE("certificate and key of a server")
   broken.replace(40, 20, "AAAAAAAAAAAAAAAAAAAA");
   CHECK(check_certificate_and_key(pki("server.pem"), broken, reason).is_error());
   CHECK(reason.starts_with("the private key cannot be read"));
+  std::string one_line = pki("server.key");
+  std::erase(one_line, '\n');
+  CHECK(check_certificate_and_key(pki("server.pem"), one_line, reason).is_error());
+  CHECK(reason == "there is no private key in PEM form in it");
   // openssl ecparam -genkey writes its parameters first, and the old form of key.
   std::string parameters = output_of("openssl ecparam -name prime256v1"), sec1 = output_of("openssl ec -in server.key 2>/dev/null");
   CHECK(!check_certificate_and_key(pki("server.pem"), parameters + '\n' + sec1 + '\n', reason).is_error());
