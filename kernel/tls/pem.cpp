@@ -13,11 +13,11 @@ namespace {
 // So that no key gets into a string of ours by way of one. The longest in use is "ENCRYPTED PRIVATE KEY".
 constexpr size_t kMaxKeyLabel = 40;
 
-// wolfSSL's decoder reads up to the padding and says nothing of what follows.
-bool ends_with_padding(std::string_view body)
+// wolfSSL's decoder reads up to the padding, or a NUL, and says nothing of what follows.
+bool is_read_whole(std::string_view body)
 {
-  const size_t padding = body.find('=');
-  return padding == body.npos || body.find_first_not_of("= \t\r\n", padding) == body.npos;
+  const size_t end = body.find_first_of(std::string_view("=\0", 2));
+  return end == body.npos || body.find_first_not_of("= \t\r\n", end) == body.npos;
 }
 
 }
@@ -41,7 +41,7 @@ Result<std::vector<Der>> pem_blocks(std::string_view pem, std::string_view label
     Der block(body.size());
     word32 size = static_cast<word32>(block.size());
     const byte *text = reinterpret_cast<const byte *>(body.data());
-    if (body.size() > INT32_MAX || !ends_with_padding(body) ||
+    if (body.size() > INT32_MAX || !is_read_whole(body) ||
         Base64_Decode(text, static_cast<word32>(body.size()), block.data(), &size) != 0 || size == 0) {
       reason = fmt::format("the {} block number {} is not valid base64", label, blocks.size() + 1);
       return NtStatus::InvalidParameter;
@@ -65,8 +65,8 @@ PemKey pem_private_key(std::string_view pem)
     if (line_end == pem.npos || pem[line_end] != '\n')
       continue;
     const std::string end = fmt::format("-----END {}-----", label);
-    const size_t last = pem.find(end, line_end);
-    if (last == pem.npos)
+    const size_t last = pem.find(dashes, line_end);
+    if (last == pem.npos || !pem.substr(last).starts_with(end))
       return {};
     PemKey key{pem.substr(position, last + end.size() - position), false};
     key.is_encrypted = key.block.find("ENCRYPTED") != pem.npos; // in the BEGIN line or in Proc-Type

@@ -14,7 +14,8 @@ namespace httpsys::tls {
 // limits::kMaxPemCertificates).
 Result<std::vector<Der>> pem_blocks(std::string_view pem, std::string_view label, std::string &reason);
 
-// A private key's block as it stands, from BEGIN to END, and whether it is encrypted. Labels: any that ends with "PRIVATE KEY".
+// A private key's block as it stands, from BEGIN to END, and whether it is encrypted. Labels: any of at most 40
+// bytes that ends with "PRIVATE KEY".
 struct PemKey {
   std::string_view block; // empty: there is none
   bool is_encrypted = false;

@@ -159,6 +159,8 @@ TEST_CASE("PEM bundles")
     CHECK(reason == "the CERTIFICATE block number 1 has no \"-----END CERTIFICATE-----\" line");
     CHECK(certificates_from_pem(begun + "=\nAAAA\n" + text.substr(end), reason).is_error());
     CHECK(reason == "the CERTIFICATE block number 1 is not valid base64");
+    CHECK(certificates_from_pem(begun + std::string("\0AAAA\n", 6) + text.substr(end), reason).is_error());
+    CHECK(reason == "the CERTIFICATE block number 1 is not valid base64");
   }
   std::string many;
   for (uint32_t i = 0; i <= limits::kMaxPemCertificates; i++)
@@ -220,6 +222,9 @@ TEST_CASE("certificate and key of a server")
   std::string one_line = pki("server.key");
   std::erase(one_line, '\n');
   CHECK(check_certificate_and_key(pki("server.pem"), one_line, reason).is_error());
+  CHECK(reason == "there is no private key in PEM form in it");
+  const std::string key = pki("server.key"), begun = key.substr(0, key.find("-----END"));
+  CHECK(check_certificate_and_key(pki("server.pem"), begun + pki("root.crt") + key, reason).is_error());
   CHECK(reason == "there is no private key in PEM form in it");
   // openssl ecparam -genkey writes its parameters first, and the old form of key.
   std::string parameters = output_of("openssl ecparam -name prime256v1"), sec1 = output_of("openssl ec -in server.key 2>/dev/null");
