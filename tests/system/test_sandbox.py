@@ -7,7 +7,6 @@ import os
 import pwd
 import re
 import shutil
-import signal
 import sys
 import tempfile
 import unittest
@@ -88,50 +87,44 @@ class Check(Alone):
     @without_sanitizer
     def test_a_layer_is_missing(self):
         """It is named, by the check and by the daemon, which works; what only this layer refuses can be done, and the check says so."""
-        prefix = [sys.executable, '-c', harness.WITHOUT_CALL, LANDLOCK_CREATE_RULESET, ENOSYS]
+        prefix = self.without_call(LANDLOCK_CREATE_RULESET, ENOSYS)
         layers, attempts = self.check(*harness.own_user(), status=1, prefix=prefix)
         self.assertEqual(layers['Landlock'], 'off: the kernel has none')
         self.assertEqual(attempts['make a file in /tmp'], 'NOT REFUSED: it was done')
         self.assertEqual(attempts['run a program'], 'refused')
-        process = harness.Process([*prefix, program('kernel/main/httpsysd'), '--socket', f'{self.folder}/s', '--state-dir',
-                                   f'{self.folder}/state', *harness.own_user()])
-        self.addCleanup(process.kill)
-        process.expect('^httpsysd: sandbox: Landlock: off: the kernel has none$', stream='stderr')
-        process.expect('^httpsysd: ready', stream='stderr')
-        process.signal(signal.SIGTERM)
-        self.assertEqual(process.wait(), 0)
+        daemon = self.daemon(prefix=prefix)
+        daemon.expect_log('^httpsysd: sandbox: Landlock: off: the kernel has none$')
+        daemon.expect_log('^httpsysd: ready')
+        self.assertEqual(daemon.stop(), 0)
+
+    @staticmethod
+    def without_call(call, error):
+        """A prefix: the system call fails with the error."""
+        return [sys.executable, '-c', harness.WITHOUT_CALL, call, error]
 
     @without_sanitizer
     @unittest.skipUnless(SECCOMP, 'the number of the system call is not known here')
     def test_no_filter(self):
         """The daemon says so for itself and for the closing process, and works."""
-        process = harness.Process([sys.executable, '-c', harness.WITHOUT_CALL, SECCOMP, ENOSYS, program('kernel/main/httpsysd'), '--socket',
-                                   f'{self.folder}/s', '--state-dir', f'{self.folder}/state', *harness.own_user()])
-        self.addCleanup(process.kill)
-        process.expect('^httpsysd: sandbox: seccomp of httpsys-closer: off: ', stream='stderr')
-        process.expect('^httpsysd: sandbox: seccomp: off: ', stream='stderr')
-        process.expect('^httpsysd: ready', stream='stderr')
-        process.signal(signal.SIGTERM)
-        self.assertEqual(process.wait(), 0)
+        daemon = self.daemon(prefix=self.without_call(SECCOMP, ENOSYS))
+        daemon.expect_log('^httpsysd: sandbox: seccomp of httpsys-closer: off: ')
+        daemon.expect_log('^httpsysd: sandbox: seccomp: off: ')
+        daemon.expect_log('^httpsysd: ready')
+        self.assertEqual(daemon.stop(), 0)
 
     @without_sanitizer
     @unittest.skipUnless(MLOCK, 'the number of the system call is not known here')
     def test_no_memory_can_be_locked(self):
         """The daemon says it for keys in use, and once for what may bring one, and works."""
-        process = harness.Process([sys.executable, '-c', harness.WITHOUT_CALL, MLOCK, ENOMEM, program('kernel/main/httpsysd'), '--socket',
-                                   f'{self.folder}/s', '--state-dir', f'{self.folder}/state', *harness.own_user()])
-        self.addCleanup(process.kill)
-        process.expect('^httpsysd: sandbox: locked keys: off: no memory can be locked ', stream='stderr')
-        process.expect('^httpsysd: ready', stream='stderr')
+        daemon = self.daemon(prefix=self.without_call(MLOCK, ENOMEM))
+        daemon.expect_log('^httpsysd: sandbox: locked keys: off: no memory can be locked ')
+        daemon.expect_log('^httpsysd: ready')
         server = certificates.load().server
         for _time in range(2):
-            done = self.run_program(program('tools/httpsysctl'), 'import', 'cert', f'certfile={server.chain}', f'keyfile={server.key}',
-                                    environment={'HTTPSYS_SOCKET': f'{self.folder}/s'})
-            self.assertEqual(done.status, 0)
-        process.signal(signal.SIGTERM)
-        self.assertEqual(process.wait(), 0)
+            self.assertEqual(daemon.ctl('import', 'cert', f'certfile={server.chain}', f'keyfile={server.key}').status, 0)
+        self.assertEqual(daemon.stop(), 0)
         self.assertEqual(len(re.findall('^httpsysd: messages and files that may bring a private key are in memory that may be swapped',
-                                        process.stderr.text(), re.MULTILINE)), 1)
+                                        daemon.log(), re.MULTILINE)), 1)
 
     def stranger(self, *limits):
         """A prefix: somebody without rights, with these limits and no other process. Not everybody may look into the build's folder."""
